@@ -1,0 +1,2 @@
+//! pushcast
+pub mod webpush;

@@ -1,0 +1,291 @@
+//! The push service's answer is a value, not an error: read once, here, in one table.
+//!
+//! Each service has its own words. Mozilla answers JSON `{code, errno, error, message}`, Apple JSON `{reason}`, FCM
+//! plain text, WNS headers. What is written here decides who is pruned, so it is exhaustive and tested row by row.
+
+use http::HeaderMap;
+use http::header::{LOCATION, RETRY_AFTER};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use serde::Deserialize;
+use std::time::Duration;
+
+use super::endpoint::PushService;
+
+/// WNS without `X-WNS-CONTINUE-AFTER`: it throttles for an hour to a day.
+const WNS_THROTTLE: Duration = Duration::from_secs(60 * 60);
+/// Nothing asks for more than a week in earnest.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Characters of the service's own words that are kept.
+const MAX_WORDS: usize = 200;
+
+/// What became of one push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The service took the message.
+    Accepted,
+    /// The subscription is no more.
+    Gone,
+    /// The subscription was made with another VAPID key than the one that signed.
+    Mismatched,
+    /// The message is larger than the service takes.
+    TooLarge,
+    /// Too many messages, or a pause is asked for.
+    Throttled(Option<Duration>),
+    /// The service has trouble of its own.
+    Unavailable(Option<Duration>),
+    /// No answer: name, connection, TLS, time-out, reset. It says nothing about the subscriber.
+    Unreachable,
+    /// Our token, key or headers are wrong: everyone would be refused.
+    OurFault,
+    /// The service will not have this message, for another reason.
+    Refused,
+}
+
+impl Outcome {
+    /// One lower-case word, for the API, logs and figures.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Gone => "gone",
+            Self::Mismatched => "mismatched",
+            Self::TooLarge => "too_large",
+            Self::Throttled(_) => "throttled",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unreachable => "unreachable",
+            Self::OurFault => "our_fault",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// How long the service asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled(after) | Self::Unavailable(after) => *after,
+            Self::Accepted
+            | Self::Gone
+            | Self::Mismatched
+            | Self::TooLarge
+            | Self::Unreachable
+            | Self::OurFault
+            | Self::Refused => None,
+        }
+    }
+}
+
+/// An answer that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// What it means.
+    pub outcome: Outcome,
+    /// Mozilla's error number.
+    pub errno: Option<u32>,
+    /// The service's own code: Apple's `reason`, Mozilla's `error`, WNS's `X-WNS-Error-Description`.
+    pub reason: Option<String>,
+    /// The service's own words, at most 200 characters, without control characters.
+    pub message: Option<String>,
+    /// Where the message can be followed (RFC 8030, section 5).
+    pub location: Option<String>,
+}
+
+/// The members that Mozilla and Apple write. Unknown ones, and bodies that are no JSON, are no error.
+#[derive(Deserialize, Default)]
+struct Body {
+    errno: Option<u32>,
+    error: Option<String>,
+    message: Option<String>,
+    reason: Option<String>,
+}
+
+impl Answer {
+    /// Reads an answer. `body` may have been cut off; `now` is for a `Retry-After` that is a date.
+    pub fn read(
+        service: PushService,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let parsed: Option<Body> = serde_json::from_str(&text).ok();
+        let is_json = parsed.is_some();
+        let Body {
+            errno,
+            error,
+            message,
+            reason,
+        } = parsed.unwrap_or_default();
+        let words = Words {
+            service,
+            errno,
+            reason: reason.as_deref().unwrap_or_default(),
+            text: &text,
+            headers,
+            now,
+        };
+        let outcome = words.outcome(status);
+        let description = header(headers, "x-wns-error-description").map(str::to_owned);
+        Self {
+            status,
+            outcome,
+            errno,
+            reason: reason.or(error).or(description).as_deref().and_then(tidy),
+            message: message
+                .as_deref()
+                .or((!is_json).then_some(&*text))
+                .and_then(tidy),
+            location: header(headers, LOCATION.as_str()).map(str::to_owned),
+        }
+    }
+
+    /// The service's words in one line: `errno 109: Unauthorized: Invalid signature`.
+    pub fn detail(&self) -> Option<String> {
+        let errno = self.errno.map(|errno| format!("errno {errno}"));
+        let parts: Vec<String> = [errno, self.reason.clone(), self.message.clone()]
+            .into_iter()
+            .flatten()
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(": "))
+    }
+}
+
+/// What an answer says beside its status.
+struct Words<'a> {
+    service: PushService,
+    errno: Option<u32>,
+    reason: &'a str,
+    text: &'a str,
+    headers: &'a HeaderMap,
+    now: Timestamp,
+}
+
+impl Words<'_> {
+    /// The table.
+    fn outcome(&self, status: u16) -> Outcome {
+        match status {
+            200..=299 if self.wns_dropped() => Outcome::Throttled(self.retry_after()),
+            200..=299 => Outcome::Accepted,
+            404 | 410 => Outcome::Gone,
+            413 => Outcome::TooLarge,
+            400 | 401 | 403 => self.refusal(status),
+            406 if self.service == PushService::Wns => {
+                Outcome::Throttled(Some(self.continue_after().unwrap_or(WNS_THROTTLE)))
+            }
+            429 => Outcome::Throttled(self.retry_after()),
+            408 | 500..=599 => Outcome::Unavailable(self.retry_after()),
+            // Redirects are never followed: an endpoint is an address that was checked.
+            0..=199 | 300..=399 => Outcome::Refused,
+            402 | 405..=407 | 409 | 411 | 412 | 414..=428 | 430..=499 => Outcome::Refused,
+            600.. => Outcome::Refused,
+        }
+    }
+
+    /// 400, 401 and 403: the subscription's key, our own fault, or this message.
+    fn refusal(&self, status: u16) -> Outcome {
+        if self.key_mismatch() {
+            return Outcome::Mismatched;
+        }
+        let ours = match (self.service, status) {
+            // A bad token or key, whoever says so.
+            (_, 401 | 403) => true,
+            (PushService::Fcm, _) => self.text.contains("UnauthorizedRegistration"),
+            (PushService::Mozilla | PushService::Apple | PushService::Other, _) => {
+                matches!(self.errno, Some(110..=114))
+                    || matches!(
+                        self.reason,
+                        "BadTtl"
+                            | "BadUrgency"
+                            | "BadWebPushTopic"
+                            | "BadWebPushRequest"
+                            | "BadAuthorizationHeader"
+                            | "BadJwtToken"
+                            | "BadVapidPublicKey"
+                    )
+            }
+            (PushService::Wns, _) => false,
+        };
+        if ours {
+            Outcome::OurFault
+        } else {
+            Outcome::Refused
+        }
+    }
+
+    /// The words for "subscribed under another key", which is one subscriber's affair and not ours.
+    fn key_mismatch(&self) -> bool {
+        let says = |words: &str| self.text.contains(words);
+        match self.service {
+            PushService::Fcm => {
+                says("do not correspond to the credentials used to create the subscription")
+                    || says("sender ID")
+            }
+            PushService::Mozilla => says("VAPID public key mismatch"),
+            PushService::Apple => self.reason == "VapidPkHashMismatch",
+            PushService::Wns => false,
+            // A service of the operator's own may be autopush.
+            PushService::Other => {
+                says("VAPID public key mismatch") || self.reason == "VapidPkHashMismatch"
+            }
+        }
+    }
+
+    fn wns_dropped(&self) -> bool {
+        self.service == PushService::Wns
+            && matches!(
+                header(self.headers, "x-wns-status"),
+                Some("dropped" | "channelthrottled")
+            )
+    }
+
+    /// WNS: seconds.
+    fn continue_after(&self) -> Option<Duration> {
+        seconds(header(self.headers, "x-wns-continue-after")?)
+    }
+
+    /// Seconds or an HTTP date (RFC 9110, section 10.2.3); WNS has a header of its own.
+    fn retry_after(&self) -> Option<Duration> {
+        let Some(value) = header(self.headers, RETRY_AFTER.as_str()) else {
+            return self.continue_after();
+        };
+        if let Some(seconds) = seconds(value) {
+            return Some(seconds);
+        }
+        let date = DateTimeParser::new().parse_timestamp(value).ok()?;
+        let wait = Duration::try_from(date.duration_since(self.now)).unwrap_or(Duration::ZERO);
+        Some(wait.min(MAX_RETRY_AFTER))
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+}
+
+/// Whole seconds, however many digits.
+fn seconds(value: &str) -> Option<Duration> {
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| {
+        value
+            .parse()
+            .map_or(MAX_RETRY_AFTER, Duration::from_secs)
+            .min(MAX_RETRY_AFTER)
+    })
+}
+
+/// One line, no control characters, not endless.
+fn tidy(text: &str) -> Option<String> {
+    let line = text
+        .split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|w| !w.is_empty());
+    let line: String = line
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(MAX_WORDS)
+        .collect();
+    (!line.is_empty()).then_some(line)
+}

@@ -1,0 +1,118 @@
+//! The HTTP request for one message to one subscription (RFC 8030, section 5).
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request};
+use jiff::Timestamp;
+
+use super::base64url;
+use super::encrypt::{ContentEncoding, EncryptError, Encrypted, encrypt};
+use super::endpoint::PushService;
+use super::message::Message;
+use super::subscription::Subscription;
+use super::vapid::Vapid;
+use super::vapid_key::VapidKeyError;
+
+const TTL: HeaderName = HeaderName::from_static("ttl");
+const URGENCY: HeaderName = HeaderName::from_static("urgency");
+const TOPIC: HeaderName = HeaderName::from_static("topic");
+const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
+const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
+const WNS_CACHE_POLICY: HeaderName = HeaderName::from_static("x-wns-cache-policy");
+
+/// Why a request cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The payload is too large, or there is no randomness.
+    #[error(transparent)]
+    Encrypt(#[from] EncryptError),
+    /// The token cannot be signed.
+    #[error("the VAPID token cannot be signed: {0}")]
+    Sign(#[from] VapidKeyError),
+}
+
+/// Encrypts `message` for `subscription`, signs it, and builds the request to post.
+///
+/// # Errors
+/// [`BuildError::Encrypt`] for a payload that is too large.
+pub fn build_request(
+    subscription: &Subscription,
+    message: &Message,
+    vapid: &Vapid,
+    now: Timestamp,
+) -> Result<Request<Bytes>, BuildError> {
+    let encrypted = match &message.payload[..] {
+        [] => None,
+        payload => Some(encrypt(
+            &subscription.keys,
+            payload,
+            message.encoding,
+            message.padding,
+        )?),
+    };
+    let authorization = vapid.authorization(subscription.endpoint.origin(), now)?;
+    Ok(assemble(subscription, message, encrypted, authorization))
+}
+
+fn assemble(
+    subscription: &Subscription,
+    message: &Message,
+    encrypted: Option<Encrypted>,
+    authorization: HeaderValue,
+) -> Request<Bytes> {
+    let service = subscription.endpoint.service();
+    let mut request = Request::new(Bytes::new());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = subscription
+        .endpoint
+        .as_str()
+        .parse()
+        .expect("an Endpoint was parsed as a URI");
+
+    let headers = request.headers_mut();
+    headers.insert(AUTHORIZATION, authorization);
+    headers.insert(TTL, message.ttl.into());
+    if let Some(urgency) = message.urgency {
+        headers.insert(URGENCY, HeaderValue::from_static(urgency.as_str()));
+    }
+    if let Some(topic) = &message.topic {
+        headers.insert(TOPIC, ascii(topic.as_str()));
+    }
+    if service == PushService::Wns {
+        // WNS answers 400 to TTL 0 unless the cache policy agrees; other services may refuse the header.
+        let policy = if message.ttl == 0 {
+            "no-cache"
+        } else {
+            "cache"
+        };
+        headers.insert(WNS_CACHE_POLICY, HeaderValue::from_static(policy));
+    }
+    if let Some(encrypted) = encrypted {
+        headers.insert(
+            CONTENT_ENCODING,
+            HeaderValue::from_static(encrypted.encoding.as_str()),
+        );
+        let declarative = message.declarative && service == PushService::Apple;
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(if declarative {
+                "application/notification+json"
+            } else {
+                "application/octet-stream"
+            }),
+        );
+        // With aes128gcm both stand in the body, and autopush refuses the headers (errno 110).
+        if encrypted.encoding == ContentEncoding::Aesgcm {
+            let salt = base64url::encode(encrypted.salt);
+            let dh = base64url::encode(encrypted.as_public);
+            headers.insert(ENCRYPTION, ascii(&format!("salt={salt}")));
+            headers.insert(CRYPTO_KEY, ascii(&format!("dh={dh}")));
+        }
+        *request.body_mut() = Bytes::from(encrypted.body);
+    }
+    request
+}
+
+fn ascii(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("base64url is visible ASCII")
+}

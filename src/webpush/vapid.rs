@@ -1,0 +1,198 @@
+//! Voluntary Application Server Identification (RFC 8292): who is sending, proved by a signed token.
+//!
+//! A token is made once per origin and key and reused until it nears its end: signing costs as much as
+//! encrypting, and Apple asks that it not be renewed more than once an hour.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use url::{Host, Url};
+
+use super::base64url;
+use super::endpoint::Origin;
+use super::vapid_key::{VapidKey, VapidKeyError};
+
+/// How long a token is good for. Services refuse more than 24 hours.
+pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(12);
+/// A token with less than this left is not used again.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(1);
+/// Tokens kept. Origins are few, but a host under a service's domain is the subscriber's to choose.
+const MAX_TOKENS: usize = 1024;
+
+/// Whom a push service may write to about the messages (`sub`; RFC 8292, section 2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject(String);
+
+/// Why a subject is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubjectError {
+    /// Not one of the two forms.
+    #[error("must be mailto:you@your.domain or https://your.domain")]
+    Form,
+    /// A name that no push service can reach.
+    #[error(
+        "must name a real domain: Apple refuses localhost, .local, .invalid, example.com and IP addresses with 403 BadJwtToken"
+    )]
+    Domain,
+}
+
+impl Subject {
+    /// As it stands in the token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Subject {
+    type Err = SubjectError;
+
+    fn from_str(text: &str) -> Result<Self, SubjectError> {
+        if text.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',')) {
+            return Err(SubjectError::Form);
+        }
+        let host = if let Some(address) = text.strip_prefix("mailto:") {
+            let (user, host) = address.rsplit_once('@').ok_or(SubjectError::Form)?;
+            if user.is_empty() || user.contains('@') {
+                return Err(SubjectError::Form);
+            }
+            Host::parse(host).map_err(|_| SubjectError::Form)?
+        } else if text.starts_with("https://") {
+            let url = Url::parse(text).map_err(|_| SubjectError::Form)?;
+            url.host().ok_or(SubjectError::Form)?.to_owned()
+        } else {
+            return Err(SubjectError::Form);
+        };
+        match host {
+            Host::Domain(domain) if is_public(&domain) => Ok(Self(text.to_owned())),
+            _ => Err(SubjectError::Domain),
+        }
+    }
+}
+
+/// Whether a name can belong to anyone (RFC 2606, RFC 6761, RFC 6762).
+fn is_public(domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.');
+    let (rest, top) = domain.rsplit_once('.').unwrap_or(("", domain));
+    let second = rest.rsplit('.').next().unwrap_or_default();
+    let reserved = matches!(
+        top,
+        "localhost" | "local" | "invalid" | "test" | "example" | "internal"
+    );
+    let documentation = second == "example" && matches!(top, "com" | "net" | "org");
+    !second.is_empty() && !reserved && !documentation
+}
+
+/// The claims of one token (RFC 8292, section 2).
+#[derive(Debug, Clone, Copy)]
+pub struct Claims<'a> {
+    /// `aud`: the endpoint's origin.
+    pub audience: &'a str,
+    /// `exp`: at most 24 hours ahead.
+    pub expires: Timestamp,
+    /// `sub`.
+    pub subject: Option<&'a str>,
+}
+
+impl Claims<'_> {
+    /// What is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1).
+    pub fn signing_input(&self) -> String {
+        let header = json!({"typ": "JWT", "alg": "ES256"});
+        let mut claims = json!({"aud": self.audience, "exp": self.expires.as_second()});
+        if let Some(subject) = self.subject {
+            claims["sub"] = subject.into();
+        }
+        let encode = |part: serde_json::Value| base64url::encode(part.to_string());
+        format!("{}.{}", encode(header), encode(claims))
+    }
+}
+
+/// One key and its tokens.
+pub struct Vapid {
+    key: VapidKey,
+    subject: Option<Subject>,
+    tokens: Mutex<HashMap<Origin, Token>>,
+}
+
+struct Token {
+    authorization: HeaderValue,
+    expires: Timestamp,
+}
+
+impl Vapid {
+    /// Signs as `key`. Apple refuses a push without `subject`.
+    pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
+        Self {
+            key,
+            subject,
+            tokens: Mutex::default(),
+        }
+    }
+
+    /// The key that signs.
+    pub fn key(&self) -> &VapidKey {
+        &self.key
+    }
+
+    /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).
+    ///
+    /// # Errors
+    /// When the signature cannot be made.
+    pub fn authorization(
+        &self,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<HeaderValue, VapidKeyError> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        // A token from the future means that the clock was set back: its `exp` could be too far ahead.
+        let usable = |token: &Token| {
+            let left = token.expires.duration_since(now);
+            left > RENEW_BEFORE && left <= TOKEN_LIFE
+        };
+        if let Some(token) = tokens.get(origin).filter(|token| usable(token)) {
+            return Ok(token.authorization.clone());
+        }
+        let token = self.sign(origin, now)?;
+        let authorization = token.authorization.clone();
+        if tokens.len() >= MAX_TOKENS {
+            tokens.clear();
+        }
+        tokens.insert(origin.clone(), token);
+        Ok(authorization)
+    }
+
+    fn sign(&self, origin: &Origin, now: Timestamp) -> Result<Token, VapidKeyError> {
+        let expires = now + TOKEN_LIFE;
+        let subject = self.subject.as_ref().map(Subject::as_str);
+        let input = Claims {
+            audience: origin.as_str(),
+            expires,
+            subject,
+        }
+        .signing_input();
+        let signature = base64url::encode(self.key.sign(input.as_bytes())?);
+        let value = format!(
+            "vapid t={input}.{signature}, k={}",
+            self.key.public_base64url()
+        );
+        let mut authorization = HeaderValue::from_str(&value).map_err(|_| VapidKeyError::Crypto)?;
+        authorization.set_sensitive(true);
+        Ok(Token {
+            authorization,
+            expires,
+        })
+    }
+}
+
+impl fmt::Debug for Vapid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vapid")
+            .field("key", &self.key)
+            .field("subject", &self.subject)
+            .finish()
+    }
+}

@@ -1,2 +1,60 @@
-//! pushcast
+//! Web Push for one's own AWS account, and for one machine.
+//!
+//! Two flows, and where to read on:
+//!
+//! ```text
+//! browser --POST /push/subscribe--> subscribe --> registration --> store (DynamoDB, partition key: endpoint)
+//!
+//! backend --POST /push/send--> send --> push ------------------------> push service --> browser
+//!                                        encrypt, vapid, request       |
+//!                                       settle <-- outcome <-----------+
+//!                                        keep | prune | retry | halt
+//! ```
+//!
+//! | stop | owns |
+//! |---|---|
+//! | [`subscribe`] | HTTP: a browser's subscription, and the way back |
+//! | [`registration`] | what a browser says of itself, checked |
+//! | [`send`] | HTTP: a message to one person's devices, now |
+//! | [`push`] | one push, and the connections to push services |
+//! | [`webpush`] | the RFCs as a library: no I/O, no clock |
+//! | [`settle`] | what an outcome asks of the world |
+//! | [`store`] | the two DynamoDB tables, in AWS or embedded |
+//! | [`edge`], [`problem`], [`wire`] | HTTP's outside: limits, errors, JSON members |
+//! | [`auth`] | the API token and the proof of a user id |
+//! | [`config`], [`clock`], [`telemetry`] | environment, time and chance, logs |
+//!
+//! To push from code of one's own:
+//!
+//! ```no_run
+//! use pushcast::clock::Clock;
+//! use pushcast::push::{Client, Limits, Pusher};
+//! use pushcast::webpush::{AllowList, Keyring, Message, Subscription, VapidKey};
+//!
+//! # async fn example(json: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let key = VapidKey::parse(&std::fs::read("vapid.pem")?)?;
+//! let keyring = Keyring::new(key, vec![], Some(&"mailto:push@pushcast.dev".parse()?));
+//! let client = Client::new(Limits::default(), None)?;
+//! let pusher = Pusher::new(client, keyring.into(), Clock::system());
+//!
+//! let subscription = Subscription::from_json(json, &AllowList::default())?;
+//! let report = pusher.push(&subscription, &Message::text("hello")).await;
+//! println!("{}: {:?}", report.outcome.label(), report.detail());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod edge;
+pub mod problem;
+pub mod push;
+pub mod registration;
+pub mod send;
+pub mod settle;
+pub mod store;
+pub mod subscribe;
+pub mod telemetry;
 pub mod webpush;
+pub mod wire;

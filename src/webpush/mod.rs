@@ -9,6 +9,7 @@
 //! | [`encrypt`], [`decrypt`] | message encryption, both directions | RFC 8291, draft-ietf-webpush-encryption-04 |
 //! | [`aes128gcm`] | the content coding beneath it | RFC 8188 |
 //! | [`vapid_key`], [`vapid`] | who is sending: keys, claims, tokens | RFC 8292 |
+//! | [`keyring`] | several keys, so that one can be rotated | |
 //! | [`request`] | the HTTP request | RFC 8030, section 5 |
 //! | [`outcome`] | the answer, read once, in one table | RFC 8030, and each service's own words |
 //!
@@ -32,6 +33,7 @@ pub mod decrypt;
 pub mod encrypt;
 pub mod endpoint;
 mod hkdf;
+pub mod keyring;
 pub mod message;
 pub mod notification;
 pub mod outcome;
@@ -43,6 +45,7 @@ pub mod vapid_key;
 pub use decrypt::{Receiver, decrypt};
 pub use encrypt::{ContentEncoding, Encrypted, MAX_PLAINTEXT, Padding, encrypt};
 pub use endpoint::{AllowList, Endpoint, Origin, PushService};
+pub use keyring::Keyring;
 pub use message::{Message, Topic, Urgency};
 pub use notification::Notification;
 pub use outcome::{Answer, Outcome};

@@ -9,6 +9,7 @@ use super::base64url;
 use super::encrypt::{ContentEncoding, EncryptError, Encrypted, encrypt};
 use super::endpoint::PushService;
 use super::message::Message;
+use super::outcome::Outcome;
 use super::subscription::Subscription;
 use super::vapid::Vapid;
 use super::vapid_key::VapidKeyError;
@@ -29,6 +30,18 @@ pub enum BuildError {
     /// The token cannot be signed.
     #[error("the VAPID token cannot be signed: {0}")]
     Sign(#[from] VapidKeyError),
+}
+
+impl BuildError {
+    /// What it means for the push: the message is too large, or something is wrong with us.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Encrypt(EncryptError::TooLarge(_)) => Outcome::TooLarge,
+            Self::Encrypt(EncryptError::NoData | EncryptError::Crypto) | Self::Sign(_) => {
+                Outcome::OurFault
+            }
+        }
+    }
 }
 
 /// Encrypts `message` for `subscription`, signs it, and builds the request to post.

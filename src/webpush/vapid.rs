@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use super::base64url;
 use super::endpoint::Origin;
-use super::vapid_key::{VapidKey, VapidKeyError};
+use super::vapid_key::{KeyId, VapidKey, VapidKeyError};
 
 /// How long a token is good for. Services refuse more than 24 hours.
 pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(12);
@@ -69,7 +69,7 @@ impl FromStr for Subject {
         };
         match host {
             Host::Domain(domain) if is_public(&domain) => Ok(Self(text.to_owned())),
-            _ => Err(SubjectError::Domain),
+            Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Err(SubjectError::Domain),
         }
     }
 }
@@ -114,6 +114,7 @@ impl Claims<'_> {
 /// One key and its tokens.
 pub struct Vapid {
     key: VapidKey,
+    id: KeyId,
     subject: Option<Subject>,
     tokens: Mutex<HashMap<Origin, Token>>,
 }
@@ -126,8 +127,10 @@ struct Token {
 impl Vapid {
     /// Signs as `key`. Apple refuses a push without `subject`.
     pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
+        let id = key.id();
         Self {
             key,
+            id,
             subject,
             tokens: Mutex::default(),
         }
@@ -136,6 +139,11 @@ impl Vapid {
     /// The key that signs.
     pub fn key(&self) -> &VapidKey {
         &self.key
+    }
+
+    /// The name of the key.
+    pub fn id(&self) -> &KeyId {
+        &self.id
     }
 
     /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).

@@ -1,0 +1,77 @@
+//! Who may send, and who is who: the API token, and the signature that proves a user id.
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+/// The token that a backend sends with each request.
+#[derive(Clone)]
+pub struct ApiToken(String);
+
+impl ApiToken {
+    /// Keeps the token.
+    pub fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    /// Whether the request carries `Authorization: Bearer <token>`. Compared by digest, in constant time, so
+    /// that neither its length nor its beginning shows.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map_or("", |(_, token)| token.trim());
+        let hash = |text: &str| digest(&SHA256, text.as_bytes());
+        verify_slices_are_equal(hash(given).as_ref(), hash(&self.0).as_ref()).is_ok()
+    }
+}
+
+/// The secret under which a backend signs the ids of its users.
+#[derive(Clone)]
+pub struct UserSecret(Key);
+
+impl UserSecret {
+    /// Keeps the secret.
+    pub fn new(secret: &str) -> Self {
+        Self(Key::new(HMAC_SHA256, secret.as_bytes()))
+    }
+
+    /// Hex HMAC-SHA256 of the user id, what a backend gives its page.
+    pub fn sign(&self, user: &str) -> String {
+        hex(sign(&self.0, user.as_bytes()).as_ref())
+    }
+
+    /// Whether `signature` is this user's; in constant time.
+    pub fn proves(&self, user: &str, signature: &str) -> bool {
+        unhex(signature).is_some_and(|tag| verify(&self.0, user.as_bytes(), &tag).is_ok())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.is_ascii() && text.len().is_multiple_of(2);
+    let byte = |i: usize| u8::from_str_radix(text.get(i..i + 2)?, 16).ok();
+    let signs = text.contains(['+', '-']);
+    (digits && !signs).then(|| (0..text.len()).step_by(2).map(byte).collect())?
+}
+
+impl fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiToken(..)")
+    }
+}
+
+impl fmt::Debug for UserSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserSecret(..)")
+    }
+}

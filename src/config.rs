@@ -1,0 +1,249 @@
+//! The environment, read once: this file is the one list of what may be configured. A value that is wrong is an error
+//! at start that names the variable. The names are the same in AWS, locally and in tests.
+
+use std::path::{Path, PathBuf};
+
+use crate::auth::{ApiToken, UserSecret};
+use crate::edge::CorsOrigins;
+use crate::store::Tables;
+use crate::webpush::vapid_key::VapidKeyError;
+use crate::webpush::{AllowList, Keyring, Origin, Subject, VapidKey};
+
+/// Name of the table of subscriptions.
+pub const SUBSCRIPTIONS_TABLE: &str = "PUSHCAST_SUBSCRIPTIONS_TABLE";
+/// Name of the ledger table.
+pub const LEDGER_TABLE: &str = "PUSHCAST_LEDGER_TABLE";
+/// VAPID keys, comma-separated, the first is current: files, or the keys themselves.
+pub const VAPID_KEYS: &str = "PUSHCAST_VAPID_KEYS";
+/// Whom push services may write to: `mailto:` or `https:`.
+pub const VAPID_SUBJECT: &str = "PUSHCAST_VAPID_SUBJECT";
+/// The API token.
+pub const TOKEN: &str = "PUSHCAST_TOKEN";
+/// The secret under which user ids are signed.
+pub const USER_SECRET: &str = "PUSHCAST_USER_SECRET";
+/// Origins added to the allow-list, comma-separated.
+pub const PUSH_ORIGINS: &str = "PUSHCAST_PUSH_ORIGINS";
+/// Extra roots for the push client, PEM.
+pub const CA_FILE: &str = "PUSHCAST_CA_FILE";
+/// Pages that may subscribe, comma-separated origins.
+pub const CORS_ORIGINS: &str = "PUSHCAST_CORS_ORIGINS";
+
+/// A variable that is missing or wrong. Never holds a secret's value.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} {reason}")]
+pub struct ConfigError {
+    variable: &'static str,
+    reason: String,
+}
+
+impl ConfigError {
+    fn new(variable: &'static str, reason: impl ToString) -> Self {
+        Self {
+            variable,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn missing(variable: &'static str) -> Self {
+        Self::new(variable, "is required")
+    }
+}
+
+/// What the environment says, checked.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Both tables, or neither.
+    pub tables: Option<Tables>,
+    /// The first is current; empty when none is configured.
+    pub vapid_keys: Vec<VapidKey>,
+    /// Apple refuses a push without one.
+    pub vapid_subject: Option<Subject>,
+    /// The API token.
+    pub token: Option<ApiToken>,
+    /// The user secret.
+    pub user_secret: Option<UserSecret>,
+    /// Where messages may be sent.
+    pub allowed: AllowList,
+    /// Extra roots for the push client.
+    pub ca_file: Option<PathBuf>,
+    /// Pages that may subscribe.
+    pub cors: CorsOrigins,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// The first variable that is wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_fn(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables from `get`. An empty one counts as missing.
+    ///
+    /// # Errors
+    /// The first variable that is wrong.
+    pub fn from_fn(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name| {
+            get(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let tables = match (get(SUBSCRIPTIONS_TABLE), get(LEDGER_TABLE)) {
+            (Some(subscriptions), Some(ledger)) => Some(Tables {
+                subscriptions,
+                ledger,
+            }),
+            (None, None) => None,
+            (None, Some(_)) => return Err(ConfigError::missing(SUBSCRIPTIONS_TABLE)),
+            (Some(_), None) => return Err(ConfigError::missing(LEDGER_TABLE)),
+        };
+        let secret = |name| match get(name) {
+            Some(value) if value.starts_with("secretsmanager:") => Err(ConfigError::new(
+                name,
+                "cannot be read from Secrets Manager by this version: give the value",
+            )),
+            Some(value) if value.len() < 16 => Err(ConfigError::new(
+                name,
+                "is too short: at least 16 characters, as `openssl rand -hex 32` makes",
+            )),
+            value => Ok(value),
+        };
+        let origin =
+            |text: &str| Origin::parse(text).map_err(|error| ConfigError::new(PUSH_ORIGINS, error));
+        let added = list(get(PUSH_ORIGINS))
+            .iter()
+            .map(|text| origin(text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let cors = list(get(CORS_ORIGINS));
+        Ok(Self {
+            tables,
+            vapid_keys: list(get(VAPID_KEYS))
+                .iter()
+                .map(|text| configured_key(text))
+                .collect::<Result<_, _>>()?,
+            vapid_subject: get(VAPID_SUBJECT)
+                .map(|text| {
+                    text.parse()
+                        .map_err(|error| ConfigError::new(VAPID_SUBJECT, error))
+                })
+                .transpose()?,
+            token: secret(TOKEN)?.map(ApiToken::new),
+            user_secret: secret(USER_SECRET)?.map(|secret| UserSecret::new(&secret)),
+            allowed: AllowList::new(added),
+            ca_file: get(CA_FILE).map(PathBuf::from),
+            cors: CorsOrigins::parse(cors.iter().map(String::as_str))
+                .map_err(|error| ConfigError::new(CORS_ORIGINS, error))?,
+        })
+    }
+
+    /// The tables, which must be configured.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn require_tables(&self) -> Result<Tables, ConfigError> {
+        self.tables
+            .clone()
+            .ok_or_else(|| ConfigError::missing(SUBSCRIPTIONS_TABLE))
+    }
+
+    /// The API token, which must be configured.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require_token(&self) -> Result<ApiToken, ConfigError> {
+        self.token
+            .clone()
+            .ok_or_else(|| ConfigError::missing(TOKEN))
+    }
+
+    /// The user secret, which must be configured.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require_user_secret(&self) -> Result<UserSecret, ConfigError> {
+        self.user_secret
+            .clone()
+            .ok_or_else(|| ConfigError::missing(USER_SECRET))
+    }
+
+    /// Takes the keys out, of which there must be one, and gives each the subject.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn take_keyring(&mut self) -> Result<Keyring, ConfigError> {
+        let mut keys = std::mem::take(&mut self.vapid_keys).into_iter();
+        let current = keys
+            .next()
+            .ok_or_else(|| ConfigError::missing(VAPID_KEYS))?;
+        Ok(Keyring::new(
+            current,
+            keys.collect(),
+            self.vapid_subject.as_ref(),
+        ))
+    }
+
+    /// The subject, which AWS must be told.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn require_subject(&self) -> Result<(), ConfigError> {
+        self.vapid_subject
+            .as_ref()
+            .map(|_| ())
+            .ok_or_else(|| ConfigError::missing(VAPID_SUBJECT))
+    }
+}
+
+fn list(value: Option<String>) -> Vec<String> {
+    let value = value.unwrap_or_default();
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn configured_key(text: &str) -> Result<VapidKey, ConfigError> {
+    if text.starts_with("kms:") || text.starts_with("ssm:") {
+        let reason =
+            "names a key in AWS, which this version cannot use: give a file or the key itself";
+        return Err(ConfigError::new(VAPID_KEYS, reason));
+    }
+    read_key(text).map_err(|error| ConfigError::new(VAPID_KEYS, error))
+}
+
+/// Why there is no key. Never holds the text: it may be a key.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadKeyError {
+    /// The file cannot be read.
+    #[error("names a file that cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    /// What was given, or what the file holds, is no private key.
+    #[error("{0}")]
+    Key(#[from] VapidKeyError),
+    /// Neither.
+    #[error(
+        "is neither a file that exists nor a key: give the path of a PEM or DER file, or the key itself"
+    )]
+    Neither,
+}
+
+/// Reads a private key from a file, or from the text itself.
+///
+/// # Errors
+/// [`ReadKeyError`], without the text.
+pub fn read_key(text: &str) -> Result<VapidKey, ReadKeyError> {
+    let path = Path::new(text);
+    if !text.contains("-----BEGIN") && path.is_file() {
+        return Ok(VapidKey::parse(&std::fs::read(path)?)?);
+    }
+    VapidKey::parse(text.as_bytes()).map_err(|error| {
+        if error == VapidKeyError::Form {
+            ReadKeyError::Neither
+        } else {
+            ReadKeyError::Key(error)
+        }
+    })
+}

@@ -1,0 +1,338 @@
+//! One HTTP exchange with a push service.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use tokio::sync::Semaphore;
+
+use super::connection::{ConnectError, Connector};
+use super::pool::{Lease, Pool, Sizes};
+use crate::webpush::Origin;
+
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("pushcast/", env!("CARGO_PKG_VERSION")));
+
+/// Exchanges on connections that turn out to be closed before the request left.
+const STALE_CONNECTIONS: usize = 3;
+/// Origins whose connections are kept before those without any are forgotten.
+const KEPT_ORIGINS: usize = 256;
+
+/// What one exchange, and one origin, may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until a connection stands: name, TCP, TLS.
+    pub connect: Duration,
+    /// From the request's first byte to the answer's last.
+    pub total: Duration,
+    /// Bytes of an answer that are read.
+    pub body: usize,
+    /// Requests under way to one origin.
+    pub per_origin: usize,
+    /// HTTP/2 connections to one origin; services allow about 100 streams on each.
+    pub http2_connections: usize,
+    /// HTTP/1.1 connections to one origin; Apple allows 100 requests in flight.
+    pub http1_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            total: Duration::from_secs(15),
+            body: 16 * 1024,
+            per_origin: 500,
+            http2_connections: 8,
+            http1_connections: 64,
+        }
+    }
+}
+
+/// Why the client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file of extra roots cannot be read.
+    #[error("the CA file {path} cannot be read")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file of extra roots holds no certificate.
+    #[error("the CA file {path} holds no PEM certificate that can be a root")]
+    NoCertificate {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The TLS library refused its configuration.
+    #[error("TLS cannot be set up")]
+    Setup(#[from] rustls::Error),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No answer in time.
+    #[error("the push service did not answer in time")]
+    TimedOut,
+    /// The connection ended, or what came was not HTTP.
+    #[error("the push service broke off")]
+    BrokeOff(#[source] hyper::Error),
+}
+
+/// An answer as it came. Redirects are answers: nothing here follows them.
+#[derive(Debug)]
+pub struct RawAnswer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body, cut off at [`Limits::body`].
+    pub body: Bytes,
+}
+
+/// Posts to push services. A clone shares its connections.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    limits: Limits,
+    origins: Mutex<HashMap<Origin, Arc<Service>>>,
+}
+
+/// One origin's connections, and its share of the work.
+struct Service {
+    pool: Arc<Pool>,
+    places: Semaphore,
+}
+
+impl Client {
+    /// Trusts Mozilla's roots and those in `ca_file`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no certificate.
+    pub fn new(limits: Limits, ca_file: Option<&Path>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        if let Some(path) = ca_file {
+            add_roots(&mut roots, path)?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let connector = Connector::new(Arc::new(tls), limits.connect);
+        Ok(Self(Arc::new(Inner {
+            connector,
+            limits,
+            origins: Mutex::default(),
+        })))
+    }
+
+    /// Sends `request` to `origin` and reads the answer.
+    ///
+    /// Sent once: a push has no idempotency key. Only what certainly never reached the service is sent again.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]: there was no answer.
+    pub async fn exchange(
+        &self,
+        origin: &Origin,
+        mut request: Request<Bytes>,
+    ) -> Result<RawAnswer, ExchangeError> {
+        request.headers_mut().insert(USER_AGENT, AGENT);
+        let service = self.service(origin);
+        let _place = service
+            .places
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let mut request = request.map(Full::new);
+        let mut stale = 0;
+        loop {
+            let lease = service.pool.lease().await?;
+            let exchange = self.over(lease, request);
+            let exchanged = tokio::time::timeout(self.0.limits.total, exchange).await;
+            match exchanged.unwrap_or(Err(Failed::Answered(ExchangeError::TimedOut))) {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::NotSent(unsent, _)) if stale < STALE_CONNECTIONS => {
+                    request = *unsent;
+                    stale += 1;
+                }
+                Err(Failed::NotSent(_, error)) => return Err(ExchangeError::BrokeOff(error)),
+                Err(Failed::Answered(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn over(
+        &self,
+        mut lease: Lease,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<RawAnswer, Failed> {
+        let answer = match &mut lease {
+            Lease::Http1 { sender, .. } => {
+                to_http1(&mut request);
+                let again = request.clone();
+                let sender = sender.as_mut().expect("a lease holds its connection");
+                let sent = sender.try_send_request(request).await;
+                sent.map_err(|mut error| match error.take_message() {
+                    Some(_) => Failed::NotSent(Box::new(again), error.into_error()),
+                    None => Failed::Answered(ExchangeError::BrokeOff(error.into_error())),
+                })?
+            }
+            Lease::Http2 { connection, .. } => {
+                let again = request.clone();
+                let mut sender = connection.sender.clone();
+                let sent = sender.try_send_request(request).await;
+                sent.map_err(|mut error| {
+                    let unsent = error.take_message().is_some();
+                    let error = error.into_error();
+                    if unsent || was_refused(&error) {
+                        Failed::NotSent(Box::new(again), error)
+                    } else {
+                        Failed::Answered(ExchangeError::BrokeOff(error))
+                    }
+                })?
+            }
+        };
+        let (answer, complete) = self.read(answer).await.map_err(Failed::Answered)?;
+        if complete {
+            lease.done().await;
+        }
+        Ok(answer)
+    }
+
+    /// Reads at most [`Limits::body`] bytes. What a service says beyond is of no use, and may have no end.
+    async fn read(&self, answer: Response<Incoming>) -> Result<(RawAnswer, bool), ExchangeError> {
+        let (head, mut incoming) = answer.into_parts();
+        let mut body = BytesMut::new();
+        let mut complete = true;
+        while let Some(frame) = incoming.frame().await {
+            let Ok(data) = frame.map_err(ExchangeError::BrokeOff)?.into_data() else {
+                continue;
+            };
+            let room = self.0.limits.body - body.len();
+            body.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                complete = false;
+                break;
+            }
+        }
+        let body = body.freeze();
+        Ok((
+            RawAnswer {
+                status: head.status,
+                headers: head.headers,
+                body,
+            },
+            complete,
+        ))
+    }
+
+    fn service(&self, origin: &Origin) -> Arc<Service> {
+        let Inner {
+            connector,
+            limits,
+            origins,
+        } = &*self.0;
+        let mut origins = origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = origins.get(origin) {
+            return Arc::clone(service);
+        }
+        if origins.len() >= KEPT_ORIGINS {
+            origins
+                .retain(|_, service| Arc::strong_count(service) > 1 || !service.pool.is_unused());
+        }
+        let sizes = Sizes {
+            http2: limits.http2_connections,
+            http1: limits.http1_connections,
+        };
+        let service = Arc::new(Service {
+            pool: Pool::new(origin.clone(), connector.clone(), sizes),
+            places: Semaphore::new(limits.per_origin),
+        });
+        origins.insert(origin.clone(), Arc::clone(&service));
+        service
+    }
+}
+
+/// How one try failed.
+enum Failed {
+    /// The request never left, or the service said that it did nothing with it: it may be sent again.
+    NotSent(Box<Request<Full<Bytes>>>, hyper::Error),
+    /// The service may have acted on it.
+    Answered(ExchangeError),
+}
+
+/// Whether the service says that it has not looked at the request (RFC 9113, section 8.7).
+fn was_refused(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(h2) = error.downcast_ref::<h2::Error>() {
+            // After GOAWAY, h2 fails only the streams that the service will not process.
+            let going_away =
+                h2.is_go_away() && h2.is_remote() && h2.reason() == Some(h2::Reason::NO_ERROR);
+            return going_away
+                || (h2.is_reset() && h2.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// HTTP/1.1 names the host in a header, and only the path in the first line.
+fn to_http1(request: &mut Request<Full<Bytes>>) {
+    let uri = request.uri().clone();
+    if let Some(authority) = uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers_mut().insert(HOST, host);
+    }
+    if let Some(path) = uri.path_and_query() {
+        *request.uri_mut() = http::Uri::from(path.clone());
+    }
+}
+
+fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
+    let read = |source| TlsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let text = std::fs::read(path).map_err(read)?;
+    let blocks = pem::parse_many(text).unwrap_or_default();
+    let certificates = blocks
+        .into_iter()
+        .filter(|block| block.tag() == "CERTIFICATE");
+    let (added, _) = roots
+        .add_parsable_certificates(certificates.map(|c| CertificateDer::from(c.into_contents())));
+    if added == 0 {
+        return Err(TlsError::NoCertificate {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! One push: encrypt, sign, build the request, post it, read the answer.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the order of the steps, and which key to sign with |
+//! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
+//! | `pool` | connections: how many, to whom, and who waits for one |
+//! | `connection` | opening one, HTTP/2 or HTTP/1.1 |
+
+pub mod client;
+mod connection;
+mod pool;
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+pub use client::{Client, Limits};
+
+use crate::clock::Clock;
+use crate::webpush::{
+    Answer, KeyId, Keyring, Message, Outcome, Subscription, Vapid, build_request,
+};
+
+/// What became of one push.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What it means.
+    pub outcome: Outcome,
+    /// The service's answer, if there was one.
+    pub answer: Option<Answer>,
+    /// Why there was none.
+    pub failure: Option<String>,
+    /// The key under which it was accepted.
+    pub accepted_with: Option<KeyId>,
+}
+
+impl Report {
+    /// A push that was not made.
+    pub fn not_sent(outcome: Outcome, why: impl ToString) -> Self {
+        Self {
+            outcome,
+            answer: None,
+            failure: Some(why.to_string()),
+            accepted_with: None,
+        }
+    }
+
+    /// HTTP status of the answer.
+    pub fn status(&self) -> Option<u16> {
+        self.answer.as_ref().map(|answer| answer.status)
+    }
+
+    /// The service's words, or why there are none.
+    pub fn detail(&self) -> Option<String> {
+        self.failure
+            .clone()
+            .or_else(|| self.answer.as_ref().and_then(Answer::detail))
+    }
+}
+
+/// Pushes messages to subscriptions. Keeps connections and tokens: make one, and keep it.
+#[derive(Debug, Clone)]
+pub struct Pusher {
+    client: Client,
+    keyring: Arc<Keyring>,
+    clock: Clock,
+}
+
+impl Pusher {
+    /// Signs with the keys of `keyring` and posts through `client`.
+    pub fn new(client: Client, keyring: Arc<Keyring>, clock: Clock) -> Self {
+        Self {
+            client,
+            keyring,
+            clock,
+        }
+    }
+
+    /// Pushes one message to one subscription, signed with the current key.
+    pub async fn push(&self, subscription: &Subscription, message: &Message) -> Report {
+        self.push_made_with(None, subscription, message).await
+    }
+
+    /// Pushes to a subscription that was made with a known key; when the service says that it was made with another
+    /// one, tries the others.
+    pub async fn push_made_with(
+        &self,
+        made_with: Option<&KeyId>,
+        subscription: &Subscription,
+        message: &Message,
+    ) -> Report {
+        let mut last = None;
+        for vapid in self.keyring.in_order(made_with) {
+            let report = self.push_signed(vapid, subscription, message).await;
+            if report.outcome != Outcome::Mismatched {
+                return report;
+            }
+            last = Some(report);
+        }
+        last.expect("a keyring has a key")
+    }
+
+    async fn push_signed(
+        &self,
+        vapid: &Vapid,
+        subscription: &Subscription,
+        message: &Message,
+    ) -> Report {
+        let request = match build_request(subscription, message, vapid, self.clock.now()) {
+            Ok(request) => request,
+            Err(error) => return Report::not_sent(error.outcome(), error),
+        };
+        let endpoint = &subscription.endpoint;
+        match self.client.exchange(endpoint.origin(), request).await {
+            Ok(raw) => {
+                let (status, now) = (raw.status.as_u16(), self.clock.now());
+                let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
+                let accepted = answer.outcome == Outcome::Accepted;
+                Report {
+                    outcome: answer.outcome.clone(),
+                    answer: Some(answer),
+                    failure: None,
+                    accepted_with: accepted.then(|| vapid.id().clone()),
+                }
+            }
+            Err(error) => {
+                let why = match error.source() {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                };
+                tracing::debug!(%endpoint, why, "no answer");
+                Report::not_sent(Outcome::Unreachable, why)
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Who is subscribed: one row for each endpoint. Every write that adds or takes away a row changes the count in the
+//! same transaction, and every write says which row it expects to find.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
+use jiff::Timestamp;
+
+use super::row::{Cursor, Page, Row, string};
+use super::schema::BY_USER;
+use super::transaction::{Transacted, is_busy};
+use super::upsert::Upsert;
+use super::{Store, StoreError};
+use crate::registration::Registration;
+use crate::webpush::KeyId;
+
+/// How often a write is decided anew because the row changed meanwhile.
+const DECISIONS: u32 = 50;
+
+const EXISTS: &str = "attribute_exists(endpoint)";
+const IS_NEW: &str = "attribute_not_exists(endpoint)";
+
+/// What became of a prune.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pruned {
+    /// The row is gone, and counted no more.
+    Removed,
+    /// It was not the row that was read: its browser subscribed again, or it was gone already.
+    Kept,
+}
+
+/// Whether a registration added a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subscribed {
+    /// One more.
+    New,
+    /// It was there, and has new keys and fields.
+    Refreshed,
+}
+
+impl Store {
+    /// Stores a subscription, or refreshes the one with the same endpoint: keys and `expirationTime` are replaced, tags,
+    /// user and time zone where the registration says so.
+    ///
+    /// # Errors
+    /// When DynamoDB fails; nothing is written then, or all is.
+    pub async fn subscribe(
+        &self,
+        registration: &Registration,
+        now: Timestamp,
+    ) -> Result<Subscribed, StoreError> {
+        let upsert = Upsert::new(registration, now);
+        let endpoint = registration.subscription.endpoint.as_str();
+        for attempt in 0..DECISIONS {
+            if self.refresh(&upsert).await? {
+                return Ok(Subscribed::Refreshed);
+            }
+            let items = vec![
+                upsert.item(&self.tables.subscriptions, IS_NEW),
+                self.count_change(endpoint, 1),
+            ];
+            match self.transact("subscribe", items).await? {
+                Transacted::Done => return Ok(Subscribed::New),
+                Transacted::Unmet(_) => self.wait(attempt).await,
+            }
+        }
+        Err(StoreError::Contended {
+            operation: "subscribe",
+            attempts: DECISIONS,
+        })
+    }
+
+    /// Stores a subscription in the place of `old`, an endpoint that the browser had before: what the registration
+    /// leaves out is inherited, and the count stays, all in one transaction.
+    ///
+    /// # Errors
+    /// As [`Store::subscribe`].
+    pub async fn replace(
+        &self,
+        old: &str,
+        registration: &Registration,
+        now: Timestamp,
+    ) -> Result<Subscribed, StoreError> {
+        let endpoint = registration.subscription.endpoint.as_str();
+        if old == endpoint {
+            return self.subscribe(registration, now).await;
+        }
+        for attempt in 0..DECISIONS {
+            let Some(row) = self.get(old).await? else {
+                return self.subscribe(registration, now).await;
+            };
+            let upsert = Upsert::new(&inherit(registration.clone(), &row), now);
+            let delete = self.delete_unchanged(&row);
+            let moved = vec![
+                delete.clone(),
+                upsert.item(&self.tables.subscriptions, IS_NEW),
+            ];
+            match self.transact("replace", moved).await? {
+                Transacted::Done => return Ok(Subscribed::New),
+                // The old row is as it was read, so the new one is there already: two become one.
+                Transacted::Unmet(unmet) if !unmet.contains(&0) => {
+                    let merged = vec![
+                        delete,
+                        upsert.item(&self.tables.subscriptions, EXISTS),
+                        self.count_change(old, -1),
+                    ];
+                    if self.transact("replace", merged).await? == Transacted::Done {
+                        return Ok(Subscribed::Refreshed);
+                    }
+                }
+                Transacted::Unmet(_) => {}
+            }
+            self.wait(attempt).await;
+        }
+        Err(StoreError::Contended {
+            operation: "replace",
+            attempts: DECISIONS,
+        })
+    }
+
+    /// Removes a subscription. One that is not there is no error.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn unsubscribe(&self, endpoint: &str) -> Result<(), StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.tables.subscriptions)
+            .key("endpoint", string(endpoint))
+            .condition_expression(EXISTS)
+            .build()
+            .expect("table and key are given");
+        let delete = TransactWriteItem::builder().delete(delete).build();
+        self.transact("unsubscribe", vec![delete, self.count_change(endpoint, -1)])
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a row whose endpoint is gone, unless its browser wrote it again after it was read.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn prune(&self, row: &Row) -> Result<Pruned, StoreError> {
+        let items = vec![
+            self.delete_unchanged(row),
+            self.count_change(&row.endpoint, -1),
+        ];
+        Ok(match self.transact("prune", items).await? {
+            Transacted::Done => Pruned::Removed,
+            Transacted::Unmet(_) => Pruned::Kept,
+        })
+    }
+
+    /// Remembers that `row` was made with another key than it says; not if it has been written again since.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn remember_key(&self, row: &Row, key: &KeyId) -> Result<(), StoreError> {
+        let update = Update::builder()
+            .table_name(&self.tables.subscriptions)
+            .key("endpoint", string(&row.endpoint))
+            .update_expression("SET vapid = :vapid")
+            .condition_expression(Row::UNCHANGED)
+            .expression_attribute_names("#auth", "auth")
+            .set_expression_attribute_values(Some(row.unchanged()))
+            .expression_attribute_values(":vapid", string(key.as_str()))
+            .build()
+            .expect("table, key and expression are given");
+        let update = TransactWriteItem::builder().update(update).build();
+        self.transact("remember key", vec![update]).await?;
+        Ok(())
+    }
+
+    /// The subscription with this endpoint.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn get(&self, endpoint: &str) -> Result<Option<Row>, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.tables.subscriptions);
+        let request = request
+            .key("endpoint", string(endpoint))
+            .consistent_read(true);
+        let found = request
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk("GetItem", error))?;
+        Ok(found.item().map(Row::read))
+    }
+
+    /// One user's subscriptions, `limit` at a time. The index may be a moment behind.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn of_user(
+        &self,
+        user: &str,
+        from: Option<Cursor>,
+        limit: i32,
+    ) -> Result<Page, StoreError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.tables.subscriptions)
+            .index_name(BY_USER)
+            .key_condition_expression("#user = :user")
+            .expression_attribute_names("#user", "user")
+            .expression_attribute_values(":user", string(user))
+            .set_exclusive_start_key(from.map(|cursor| cursor.0))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk("Query", error))?;
+        Ok(Page {
+            rows: found.items().iter().map(Row::read).collect(),
+            next: found.last_evaluated_key.map(Cursor),
+        })
+    }
+
+    /// All subscriptions, `limit` at a time, in no order.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn all(&self, from: Option<Cursor>, limit: i32) -> Result<Page, StoreError> {
+        let found = self
+            .client
+            .scan()
+            .table_name(&self.tables.subscriptions)
+            .set_exclusive_start_key(from.map(|cursor| cursor.0))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk("Scan", error))?;
+        Ok(Page {
+            rows: found.items().iter().map(Row::read).collect(),
+            next: found.last_evaluated_key.map(Cursor),
+        })
+    }
+
+    /// Writes a row that must be there. False when it is not.
+    async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
+        for attempt in 0..DECISIONS {
+            let request = self
+                .client
+                .update_item()
+                .table_name(&self.tables.subscriptions)
+                .key("endpoint", string(&upsert.endpoint))
+                .condition_expression(EXISTS)
+                .update_expression(&upsert.expression)
+                .set_expression_attribute_names(Some(upsert.names.clone()))
+                .set_expression_attribute_values(Some(upsert.values.clone()));
+            let Err(error) = request.send().await else {
+                return Ok(true);
+            };
+            let code = error
+                .as_service_error()
+                .and_then(|error| error.meta().code());
+            match code {
+                Some("ConditionalCheckFailedException") => return Ok(false),
+                // A transaction is writing the row.
+                Some(code) if is_busy(code) => self.wait(attempt).await,
+                _ => return Err(StoreError::sdk("UpdateItem", error)),
+            }
+        }
+        Err(StoreError::Contended {
+            operation: "refresh",
+            attempts: DECISIONS,
+        })
+    }
+
+    fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.tables.subscriptions)
+            .key("endpoint", string(&row.endpoint))
+            .condition_expression(Row::UNCHANGED)
+            .expression_attribute_names("#auth", "auth")
+            .set_expression_attribute_values(Some(row.unchanged()))
+            .build()
+            .expect("table and key are given");
+        TransactWriteItem::builder().delete(delete).build()
+    }
+}
+
+/// What a registration leaves out is the old row's.
+fn inherit(registration: Registration, row: &Row) -> Registration {
+    let tags = (!row.tags.is_empty()).then(|| row.tags.clone());
+    Registration {
+        tags: registration.tags.or(tags),
+        user: registration.user.or(row.user.clone()),
+        timezone: registration.timezone.or(row.timezone.clone()),
+        created_at: registration.created_at.or(row.created_at),
+        ..registration
+    }
+}

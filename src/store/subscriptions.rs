@@ -1,7 +1,7 @@
 //! Who is subscribed: one row for each endpoint. Every write that adds or takes away a row changes the count in the
 //! same transaction, and every write says which row it expects to find.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use jiff::Timestamp;
 
 use super::row::{Cursor, Page, Row, string};

@@ -1,0 +1,155 @@
+//! The folder of `pushcast serve`: database, VAPID key, API token, user secret. Only its owner may read it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use pushcast::clock::Chance;
+use pushcast::config::Config;
+use pushcast::store::{Store, embedded};
+use pushcast::webpush::{VapidKey, base64url};
+
+use crate::output::private;
+
+/// Where the data is, unless told otherwise.
+pub(crate) const DEFAULT: &str = "pushcast-data";
+
+#[derive(Debug)]
+pub(crate) struct DataFolder(PathBuf);
+
+/// Held while a server works on the folder.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl DataFolder {
+    /// The folder, made if it is not there.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(path)
+            .with_context(|| format!("the data folder {} cannot be made", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The folder, which must hold a database.
+    pub(crate) fn existing(path: &Path) -> Result<Self> {
+        let folder = Self(path.to_owned());
+        if !folder.database().is_file() {
+            bail!(
+                "there is no database in {}: run `pushcast serve` first, name its folder with --data, \
+                 or set PUSHCAST_SUBSCRIPTIONS_TABLE and PUSHCAST_LEDGER_TABLE for DynamoDB",
+                path.display()
+            );
+        }
+        Ok(folder)
+    }
+
+    /// Keeps a second server off. The lock goes with the process, however that ends.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        let path = self.0.join("lock");
+        let file = private(OpenOptions::new().write(true).create(true).truncate(false))
+            .open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        if file.try_lock().is_err() {
+            bail!(
+                "another `pushcast serve` works on {}: stop it, or give --data another folder",
+                self.0.display()
+            );
+        }
+        Ok(Lock { _file: file })
+    }
+
+    /// Opens the database.
+    pub(crate) async fn store(&self) -> Result<Store> {
+        let path = self.database();
+        // SQLite gives its other files the rights of this one.
+        private(OpenOptions::new().write(true).create(true).truncate(false))
+            .open(&path)
+            .with_context(|| format!("the database {} cannot be made", path.display()))?;
+        Ok(embedded::open(Some(&path), Chance::system()).await?)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join("pushcast.db")
+    }
+
+    /// Where the VAPID key is.
+    pub(crate) fn vapid_file(&self) -> PathBuf {
+        self.0.join("vapid.pem")
+    }
+
+    /// Where the API token is.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.0.join("token")
+    }
+
+    fn user_secret_file(&self) -> PathBuf {
+        self.0.join("user-secret")
+    }
+
+    /// The VAPID key, made at the first start.
+    pub(crate) fn vapid_key(&self) -> Result<VapidKey> {
+        let path = self.vapid_file();
+        let pem = read_or_make(&path, || Ok(VapidKey::generate()?.to_pkcs8_pem()))?;
+        VapidKey::parse(pem.as_bytes()).with_context(|| path.display().to_string())
+    }
+
+    /// The API token, made at the first start.
+    pub(crate) fn token(&self) -> Result<String> {
+        read_or_make(&self.token_file(), random_text)
+    }
+
+    /// The user secret, made at the first start.
+    pub(crate) fn user_secret(&self) -> Result<String> {
+        read_or_make(&self.user_secret_file(), random_text)
+    }
+}
+
+/// The store that the environment names, else the folder's.
+pub(crate) async fn open_store(config: &Config, data: &Path) -> Result<Store> {
+    match &config.tables {
+        Some(tables) => Ok(Store::connect(tables.clone(), Chance::system()).await),
+        None => DataFolder::existing(data)?.store().await,
+    }
+}
+
+/// 256 bits.
+fn random_text() -> Result<String> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).context("the operating system gives no randomness")?;
+    Ok(base64url::encode(bytes))
+}
+
+/// Reads a secret, or makes it: written whole under another name first, so that a crash leaves none or all of it.
+fn read_or_make(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
+    let name = || path.display().to_string();
+    if path.exists() {
+        let text = fs::read_to_string(path)
+            .with_context(name)?
+            .trim()
+            .to_owned();
+        if text.is_empty() {
+            bail!(
+                "{} is empty: put the secret there, or remove the file to have a new one made",
+                name()
+            );
+        }
+        return Ok(text);
+    }
+    let text = make()?;
+    let unfinished = path.with_extension("new");
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true))
+        .open(&unfinished)
+        .with_context(name)?;
+    file.write_all(format!("{}\n", text.trim_end()).as_bytes())
+        .with_context(name)?;
+    file.sync_all().with_context(name)?;
+    fs::rename(&unfinished, path).with_context(name)?;
+    Ok(text)
+}

@@ -1,0 +1,32 @@
+//! What the program writes: results to the standard output, remarks to the standard error, secrets to files of mode 0600.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// A line of result.
+pub(crate) fn say(line: impl fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}
+
+/// A remark. Nobody may be there to read it, and that is no error.
+pub(crate) fn complain(line: impl fmt::Display) {
+    drop(writeln!(io::stderr().lock(), "{line}"));
+}
+
+/// A new file that only its owner may read. One that is there stays as it is.
+pub(crate) fn create_private(path: &Path) -> Result<File> {
+    private(OpenOptions::new().write(true).create_new(true))
+        .open(path)
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Options for a file that only its owner may read.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}

@@ -1,0 +1,221 @@
+//! `pushcast serve`: the four handlers over the embedded database, and a page to try them with.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use clap::Args;
+use http::header::CONTENT_TYPE;
+use pushcast::auth::{ApiToken, UserSecret};
+use pushcast::clock::Clock;
+use pushcast::config::{self, Config};
+use pushcast::edge::{self, CorsOrigins};
+use pushcast::push::{Client, Limits, Pusher};
+use pushcast::send::{self, Send};
+use pushcast::subscribe::{self, Subscribe};
+use pushcast::webpush::Keyring;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::data_folder::{self, DataFolder};
+use crate::output::{complain, say};
+
+/// How long requests under way may take once the server is told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// The user that the demo page subscribes as, so that one line of curl reaches it.
+const DEMO_USER: &str = "demo";
+
+/// Run everything on this machine: API, demo page, embedded database.
+///
+/// The first start makes a data folder with a database, a VAPID key, an API token and a user secret, readable
+/// by you alone. Later starts find them there. Ctrl-C finishes what is under way; a crash loses nothing that
+/// was answered.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Folder of the database, the keys and the token.
+    #[arg(long, default_value = data_folder::DEFAULT, value_name = "DIR")]
+    data: PathBuf,
+    /// A page that may subscribe from another origin, such as https://www.example.org; may be given again.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<()> {
+        let mut config = Config::from_env()?;
+        let pages = CorsOrigins::parse(self.allow_origin.iter().map(String::as_str));
+        let pages = pages.context("--allow-origin")?;
+        if config.tables.is_some() {
+            complain(format_args!(
+                "note: {} is set; serve works on its own database in {} all the same",
+                config::SUBSCRIPTIONS_TABLE,
+                self.data.display()
+            ));
+        }
+        let folder = DataFolder::create(&self.data)?;
+        let _lock = folder.lock()?;
+        let listener = TcpListener::bind(self.listen).await;
+        let listener = listener.with_context(|| {
+            format!(
+                "cannot listen on {}: choose another with --listen, such as 127.0.0.1:0",
+                self.listen
+            )
+        })?;
+        let url = format!("http://{}", listener.local_addr()?);
+
+        if config.vapid_keys.is_empty() {
+            config.vapid_keys.push(folder.vapid_key()?);
+        }
+        let token_from_env = config.token.is_some();
+        let cors = std::mem::take(&mut config.cors).and(pages);
+        let without_subject = config.vapid_subject.is_none();
+        let app = edge::finish(app(config, &folder).await?, &cors);
+
+        let token = if token_from_env {
+            format!("${}", config::TOKEN)
+        } else {
+            format!("$(cat '{}')", folder.token_file().display())
+        };
+        say(welcome(&url, &token, &self.data.display().to_string()))?;
+        if without_subject {
+            complain(format_args!(
+                "warning: {} is not set: Safari's push service (Apple) will refuse messages. \
+                 Set it to mailto:you@your.domain",
+                config::VAPID_SUBJECT
+            ));
+        }
+        serve(listener, app).await
+    }
+}
+
+/// Subscribe and send over the embedded database, and the demo page.
+async fn app(mut config: Config, folder: &DataFolder) -> Result<Router> {
+    let store = folder.store().await?;
+    let keyring: Arc<Keyring> = config.take_keyring()?.into();
+    let token = match config.token {
+        Some(token) => token,
+        None => ApiToken::new(folder.token()?),
+    };
+    let user_secret = match config.user_secret {
+        Some(secret) => secret,
+        None => UserSecret::new(&folder.user_secret()?),
+    };
+    let client = Client::new(Limits::default(), config.ca_file.as_deref())?;
+    let demo = demo(&user_secret);
+    let subscribe = Subscribe {
+        store: store.clone(),
+        keyring: Arc::clone(&keyring),
+        allowed: config.allowed.clone(),
+        user_secret,
+        clock: Clock::system(),
+    };
+    let send = Send {
+        store,
+        pusher: Pusher::new(client, keyring, Clock::system()),
+        allowed: config.allowed,
+        token,
+        clock: Clock::system(),
+    };
+    Ok(subscribe::router(subscribe)
+        .merge(send::router(send))
+        .merge(demo))
+}
+
+/// The page at `/`, and who its visitors are.
+fn demo(secret: &UserSecret) -> Router {
+    let file = |kind: &'static str, text: &'static str| {
+        get(move || async move { ([(CONTENT_TYPE, kind)], text).into_response() })
+    };
+    let visitor = json!({"user": DEMO_USER, "userSignature": secret.sign(DEMO_USER)});
+    let javascript = "text/javascript; charset=utf-8";
+    Router::new()
+        .route(
+            "/",
+            file(
+                "text/html; charset=utf-8",
+                include_str!("../../../client/index.html"),
+            ),
+        )
+        .route(
+            "/demo.js",
+            file(javascript, include_str!("../../../client/demo.js")),
+        )
+        .route(
+            "/service-worker.js",
+            file(
+                javascript,
+                include_str!("../../../client/service-worker.js"),
+            ),
+        )
+        .route("/demo-visitor", get(async move || Json(visitor.clone())))
+}
+
+fn welcome(url: &str, token: &str, data: &str) -> String {
+    let message = json!({
+        "to": {"user": DEMO_USER},
+        "notification": {"title": "It works", "body": "Sent with one line of curl.", "navigate": format!("{url}/")},
+    });
+    format!(
+        "pushcast is ready.
+
+  Open     {url}/   and press Subscribe
+  Send     from another terminal:
+
+curl '{url}/push/send' -H \"Authorization: Bearer {token}\" -d '{message}'
+
+  Data     {data}   database, VAPID key, API token, user secret: keep them to yourself
+  Stop     Ctrl-C
+"
+    )
+}
+
+async fn serve(listener: TcpListener, app: Router) -> Result<()> {
+    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        told_to_stop().await;
+        complain("stopping: finishing what is under way (Ctrl-C again to stop at once)");
+        stopping.send_replace(true);
+    });
+    let too_long = async {
+        // An error means that the sender is gone, and with it the server: nothing to wait for.
+        drop(stopped.wait_for(|stopping| *stopping).await);
+        tokio::select! {
+            () = tokio::time::sleep(DRAIN) => {}
+            () = told_to_stop() => {}
+        }
+    };
+    tokio::select! {
+        served = server.into_future() => served.context("the server failed"),
+        () = too_long => bail!("stopped with requests still under way"),
+    }
+}
+
+/// Ctrl-C, or SIGTERM.
+fn told_to_stop() -> impl Future<Output = ()> {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminated => {}
+        }
+    }
+}

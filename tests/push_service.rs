@@ -2,17 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Version};
+use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
@@ -20,119 +21,19 @@ use pushcast::webpush::{
     AllowList, ContentEncoding, Message, Origin, Padding, Subscription, Topic, Urgency, Vapid,
     VapidKey, build_request,
 };
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
-use tokio_rustls::TlsConnector;
 
 use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
-use crate::support::push_service::{Builder, PushService};
+use crate::support::checks::wall_clock;
+use crate::support::client::{Answer, BOTH, Client};
+use crate::support::push_service::{Builder, Delivery, PushService};
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// One connection to a push service.
-struct Client {
-    origin: String,
-    sender: Sender,
-}
-
-enum Sender {
-    Http1(Mutex<http1::SendRequest<Full<Bytes>>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
-}
-
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Incoming,
-}
-
-impl Answer {
-    async fn read(self) -> Bytes {
-        let body = self.body.collect().await;
-        body.expect("the answer is whole").to_bytes()
-    }
-
-    async fn json(self) -> Value {
-        serde_json::from_slice(&self.read().await).expect("the answer is JSON")
-    }
-}
-
-impl Client {
-    async fn connect(service: &PushService, alpn: &[&[u8]]) -> Result<Self, Failure> {
-        let origin = service.origin();
-        let (scheme, authority) = origin.split_once("://").ok_or("no scheme")?;
-        let (host, _) = authority.split_once(':').ok_or("no port")?;
-        let stream = TcpStream::connect(authority).await?;
-        let sender = if scheme == "http" {
-            Self::speak(stream, false).await?
-        } else {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_file(service.ca_file())?)?;
-            let provider = Arc::new(aws_lc_rs::default_provider());
-            let mut tls = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            tls.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-            let name = ServerName::try_from(host.to_owned())?;
-            let connector = TlsConnector::from(Arc::new(tls));
-            let stream = connector.connect(name, stream).await?;
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            Self::speak(stream, http2).await?
-        };
-        Ok(Self { origin, sender })
-    }
-
-    async fn speak(
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        http2: bool,
-    ) -> Result<Sender, hyper::Error> {
-        let io = TokioIo::new(stream);
-        Ok(if http2 {
-            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-            tokio::spawn(connection);
-            Sender::Http2(sender)
-        } else {
-            let (sender, connection) = http1::handshake(io).await?;
-            tokio::spawn(connection);
-            Sender::Http1(Mutex::new(sender))
-        })
-    }
-
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Answer, hyper::Error> {
-        if matches!(self.sender, Sender::Http1(_)) {
-            let host = self.origin.split_once("://").expect("a scheme").1;
-            let host = HeaderValue::from_str(host).expect("a host");
-            request.headers_mut().insert("host", host);
-            let path = request.uri().path().parse().expect("a path is a URI");
-            *request.uri_mut() = path;
-        }
-        let request = request.map(Full::new);
-        let response = match &self.sender {
-            Sender::Http1(sender) => sender.lock().await.send_request(request).await?,
-            Sender::Http2(sender) => sender.clone().send_request(request).await?,
-        };
-        let (head, body) = response.into_parts();
-        Ok(Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        })
-    }
-}
 
 /// A push service whose clock stands still, a subscriber, and an application server whose key it knows.
 struct Scene {
@@ -162,17 +63,16 @@ impl Scene {
 
     /// What pushcast sends.
     fn request_to(&self, browser: &Browser, message: &Message) -> Request<Bytes> {
+        self.request_at(NOW, browser, message)
+    }
+
+    fn request_at(&self, now: i64, browser: &Browser, message: &Message) -> Request<Bytes> {
         let origin = Origin::parse(&self.service.origin()).expect("it is an origin");
         let json = browser.to_json().to_string();
         let subscription = Subscription::from_json(&json, &AllowList::new([origin]));
-        let now = Timestamp::from_second(NOW).expect("a time");
-        build_request(
-            &subscription.expect("it is good"),
-            message,
-            &self.vapid,
-            now,
-        )
-        .expect("it can be built")
+        let subscription = subscription.expect("it is good");
+        let now = Timestamp::from_second(now).expect("a time");
+        build_request(&subscription, message, &self.vapid, now).expect("it can be built")
     }
 
     fn request(&self) -> Request<Bytes> {
@@ -508,21 +408,56 @@ async fn a_body_that_no_browser_could_read_is_refused() {
         .await;
 }
 
+/// Encrypts a record as it stands, delimiter and padding included (RFC 8291, section 3.4).
+fn seal(browser: &Browser, record: &[u8]) -> Bytes {
+    let decode = |text: String| URL_SAFE_NO_PAD.decode(text).expect("base64url");
+    let (ua_public, auth) = (decode(browser.p256dh()), decode(browser.auth()));
+    let hmac = |key: &[u8], parts: &[&[u8]]| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        hmac::sign(&key, &parts.concat()).as_ref().to_vec()
+    };
+    let as_private = PrivateKey::generate(&ECDH_P256).expect("there is randomness");
+    let as_public = as_private.compute_public_key().expect("it has one");
+    let as_public = as_public.as_ref();
+    let peer = UnparsedPublicKey::new(&ECDH_P256, &ua_public);
+    let prk_key = agree(&as_private, peer, (), |secret| Ok(hmac(&auth, &[secret])));
+    let prk_key = prk_key.expect("both are points");
+    let info = [b"WebPush: info\0", &ua_public[..], as_public, &[1]];
+    let salt = [7; 16];
+    let prk = hmac(&salt, &[&hmac(&prk_key, &info)]);
+    let cek = hmac(&prk, &[b"Content-Encoding: aes128gcm\0\x01"]);
+    let nonce = hmac(&prk, &[b"Content-Encoding: nonce\0\x01"]);
+
+    let key = UnboundKey::new(&AES_128_GCM, &cek[..16]).expect("16 octets");
+    let nonce = Nonce::try_assume_unique_for_key(&nonce[..12]).expect("12 octets");
+    let mut sealed = record.to_vec();
+    LessSafeKey::new(key)
+        .seal_in_place_append_tag(nonce, Aad::empty(), &mut sealed)
+        .expect("it is short");
+    let rs = 4096_u32.to_be_bytes();
+    [&salt, &rs[..], &[65], as_public, &sealed].concat().into()
+}
+
 #[tokio::test]
 async fn an_encrypted_empty_message_is_refused() {
     let scene = Scene::new().await;
-    let message = Message {
-        padding: Padding::None,
-        ..Message::text("x")
+    let with = |record| {
+        let mut request = scene.request();
+        *request.body_mut() = seal(&scene.browser, record);
+        request
     };
-    let mut request = scene.request_to(&scene.browser, &message);
-    let decode = |text: String| URL_SAFE_NO_PAD.decode(text).expect("base64url");
-    let (p256dh, auth) = (decode(scene.browser.p256dh()), decode(scene.browser.auth()));
-    let empty = ece::encrypt(&p256dh, &auth, b"").expect("ece encrypts even that");
-    *request.body_mut() = Bytes::from(empty);
+    scene.assert_accepted("one octet", with(b"x\x02")).await;
+    scene.assert_accepted("padded", with(b"x\x02\0\0")).await;
+    let empty = (400, 110, "an empty message");
+    scene.assert_refused("empty", with(b"\x02"), empty).await;
     scene
-        .assert_refused("empty", request, (400, 110, "an empty message"))
+        .assert_refused("padded", with(b"\x02\0\0"), empty)
         .await;
+    let decrypted = (400, 110, "cannot be decrypted");
+    for record in [&b"x\x01"[..], b"x", b"\0\0"] {
+        let what = format!("the record {record:?}");
+        scene.assert_refused(&what, with(record), decrypted).await;
+    }
 }
 
 /// Signs claims that pushcast would not.
@@ -704,10 +639,10 @@ async fn a_signature_that_is_wrong_is_refused() {
 
 #[tokio::test]
 async fn a_token_that_was_good_is_not_good_for_ever_or_for_all() {
-    let clock = Arc::new(std::sync::atomic::AtomicI64::new(NOW));
+    let clock = Arc::new(AtomicI64::new(NOW));
     let hands = Arc::clone(&clock);
     let service = PushService::builder()
-        .clock(move || hands.load(std::sync::atomic::Ordering::SeqCst))
+        .clock(move || hands.load(Ordering::SeqCst))
         .start()
         .await;
     let scene = Scene {
@@ -724,7 +659,7 @@ async fn a_token_that_was_good_is_not_good_for_ever_or_for_all() {
     let mismatch = (401, 109, "VAPID public key mismatch");
     scene.assert_refused("another's", second, mismatch).await;
 
-    clock.store(NOW + DAY, std::sync::atomic::Ordering::SeqCst);
+    clock.store(NOW + DAY, Ordering::SeqCst);
     let third = scene.request_to(&ours, &message);
     scene
         .assert_refused("the next day", third, (401, 109, "past"))
@@ -748,7 +683,7 @@ async fn the_protocol_is_what_was_asked_for() {
         scene.assert_accepted("a message", scene.request()).await;
         scene.assert_accepted("a second one", scene.request()).await;
         let deliveries = scene.service.deliveries_to(&scene.browser);
-        let how = |d: &crate::support::push_service::Delivery| (d.http_version, d.connection);
+        let how = |d: &Delivery| (d.http_version, d.connection);
         assert_eq!(
             deliveries.iter().map(how).collect::<Vec<_>>(),
             [(version, 1); 2]
@@ -792,9 +727,14 @@ async fn the_wall_clock_is_the_default() {
         ..Scene::new().await
     };
     let browser = scene.service.subscribe(None);
-    let request = scene.request_to(&browser, &Message::text("from the future"));
-    let answer = scene.send(request).await;
-    assert_eq!(answer.json().await["errno"], 109);
+    let now = wall_clock()();
+    let message = Message::text("hello");
+    let tomorrow = scene.request_at(now + DAY, &browser, &message);
+    scene
+        .assert_refused("tomorrow's", tomorrow, (401, 109, "24 hours"))
+        .await;
+    let today = scene.request_at(now, &browser, &message);
+    scene.assert_accepted("today's", today).await;
 }
 
 #[tokio::test]
@@ -957,9 +897,9 @@ async fn going_away_loses_nothing_and_makes_clients_reconnect() {
 #[tokio::test]
 async fn slow_requests_are_served_together_up_to_the_limit() {
     let scene = Scene::with(PushService::builder().max_streams(3)).await;
-    let delay = Duration::from_millis(50);
+    let delay = Duration::from_millis(100);
     scene.service.slow(Whom::Everyone, delay);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     // The limit is known to the client once it has had an answer.
     assert_eq!(scene.send(scene.request()).await.status, 201);
     let answers = join_all((0..9).map(|_| scene.send(scene.request()))).await;

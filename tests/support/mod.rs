@@ -4,5 +4,6 @@
 pub(crate) mod behaviour;
 pub(crate) mod browser;
 pub(crate) mod checks;
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod push_service;

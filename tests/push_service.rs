@@ -1,5 +1,6 @@
 //! Good requests, each with one thing broken: the push service must find that one thing.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -28,7 +29,8 @@ use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
 use crate::support::checks::wall_clock;
 use crate::support::client::{Answer, BOTH, Client};
-use crate::support::push_service::{Builder, Delivery, PushService};
+use crate::support::door::Builder;
+use crate::support::push_service::{Delivery, PushService};
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
@@ -963,4 +965,29 @@ async fn dropping_the_service_ends_it() {
     assert!(client.send(request.expect("a request")).await.is_err());
     let authority = origin.strip_prefix("https://").expect("https");
     assert!(TcpStream::connect(authority).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_requests_at_once_are_counted_right() {
+    let mut scene = Scene::new().await;
+    let browsers = [(); 20].map(|()| scene.service.subscribe(None));
+    for connection in 1..=4 {
+        let sends = (0..100).map(|n| {
+            let message = Message::text(format!("{connection}/{n}"));
+            scene.send(scene.request_to(&browsers[n % 20], &message))
+        });
+        let answers: Vec<Answer> = join_all(sends).await;
+        assert!(answers.iter().all(|answer| answer.status == 201));
+        let client = Client::connect(&scene.service, BOTH).await;
+        scene.client = client.expect("it listens");
+    }
+    let texts = scene.service.deliveries().into_iter().map(|d| d.text);
+    let different: HashSet<_> = texts.collect();
+    assert_eq!(different.len(), 400);
+    assert_eq!(scene.service.requests(), 400);
+    assert_eq!(scene.service.connections(), 5);
+    for browser in &browsers {
+        assert_eq!(scene.service.deliveries_to(browser).len(), 20);
+    }
+    scene.service.wait_until_idle(PATIENCE).await;
 }

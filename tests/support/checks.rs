@@ -105,6 +105,11 @@ impl Judge {
         }
     }
 
+    /// Scheme, host and port of the service.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Checks everything about one request; the first fault found is the refusal.
     pub(crate) fn judge(
         &self,

@@ -6,4 +6,5 @@ pub(crate) mod browser;
 pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod connection;
+pub(crate) mod door;
 pub(crate) mod push_service;

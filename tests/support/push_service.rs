@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Write as _;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -12,23 +10,16 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
 use super::behaviour::{self, Behaviour, Body, Canned, Whom};
 use super::browser::Browser;
-use super::checks::{Accepted, Clock, Judge, MAX_BODY, Refusal, Registered, wall_clock};
+use super::checks::{Accepted, Judge, MAX_BODY, Refusal, Registered};
 use super::connection::{self, Line};
+use super::door::{Builder, Door};
 
 const PATH: &str = "/wpush/v2/";
 
@@ -77,7 +68,6 @@ pub(crate) struct PushService {
 }
 
 struct Inner {
-    origin: String,
     judge: Judge,
     state: Mutex<State>,
     changed: Notify,
@@ -105,128 +95,11 @@ struct Standing {
     left: usize,
 }
 
-/// How the service is to be reached.
-pub(crate) struct Builder {
-    tls: bool,
-    http1: bool,
-    http2: bool,
-    max_streams: Option<u32>,
-    clock: Clock,
-}
-
-impl Builder {
-    /// HTTP/1.1 alone.
-    pub(crate) fn http1_only(mut self) -> Self {
-        (self.http1, self.http2) = (true, false);
-        self
-    }
-
-    /// HTTP/2 alone.
-    pub(crate) fn http2_only(mut self) -> Self {
-        (self.http1, self.http2) = (false, true);
-        self
-    }
-
-    /// `SETTINGS_MAX_CONCURRENT_STREAMS` of each HTTP/2 connection.
-    pub(crate) fn max_streams(mut self, streams: u32) -> Self {
-        self.max_streams = Some(streams);
-        self
-    }
-
-    /// HTTP/1.1 without TLS.
-    pub(crate) fn plain(mut self) -> Self {
-        self.tls = false;
-        self.http1_only()
-    }
-
-    /// The clock that `exp` is held against, in Unix seconds.
-    pub(crate) fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Listens on a free port, on the caller's runtime.
-    pub(crate) async fn start(self) -> PushService {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let scheme = if self.tls { "https" } else { "http" };
-        let origin = format!("{scheme}://localhost:{port}");
-
-        let (tls, ca_file) = self.certify();
-        let tls = self.tls.then(|| TlsAcceptor::from(Arc::new(tls)));
-        let inner = Arc::new(Inner {
-            judge: Judge::new(origin.clone(), Arc::clone(&self.clock)),
-            origin,
-            state: Mutex::default(),
-            changed: Notify::new(),
-        });
-        let accepting = tokio::spawn(accept(Arc::clone(&inner), listener, tls, self.http()));
-        PushService {
-            inner,
-            ca_file,
-            accepting,
-        }
-    }
-
-    fn http(&self) -> auto::Builder<TokioExecutor> {
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        if let Some(streams) = self.max_streams {
-            http.http2().max_concurrent_streams(streams);
-        }
-        match (self.http1, self.http2) {
-            (true, false) => http.http1_only(),
-            (false, true) => http.http2_only(),
-            _ => http,
-        }
-    }
-
-    /// A certificate authority of this service's own, and a certificate by it.
-    fn certify(&self) -> (ServerConfig, NamedTempFile) {
-        let key = || KeyPair::generate().expect("there is randomness");
-        let mut ca = CertificateParams::default();
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(ca, key()).expect("it signs itself");
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let server_key = key();
-        let certificate = CertificateParams::new(names)
-            .and_then(|params| params.signed_by(&server_key, &ca))
-            .expect("the authority signs");
-
-        let mut ca_file = NamedTempFile::with_suffix(".pem").expect("there is a place for it");
-        ca_file.write_all(ca.pem().as_bytes()).expect("and room");
-
-        let private = PrivatePkcs8KeyDer::from(server_key.serialize_der());
-        let mut tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has both versions of TLS")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::from(private),
-            )
-            .expect("the key is the certificate's");
-        if self.http2 {
-            tls.alpn_protocols.push(b"h2".to_vec());
-        }
-        if self.http1 {
-            tls.alpn_protocols.push(b"http/1.1".to_vec());
-        }
-        (tls, ca_file)
-    }
-}
-
 /// Connections end with the task that runs this.
-async fn accept(
-    inner: Arc<Inner>,
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    http: auto::Builder<TokioExecutor>,
-) {
+async fn accept(inner: Arc<Inner>, door: Door) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, _)) = door.listener.accept().await else {
             continue;
         };
         // A failure costs speed alone.
@@ -237,7 +110,7 @@ async fn accept(
             state.lines.insert(line.number, Arc::clone(&line));
             line
         });
-        let (inner, tls, http) = (Arc::clone(&inner), tls.clone(), http.clone());
+        let (inner, tls, http) = (Arc::clone(&inner), door.tls.clone(), door.http.clone());
         connections.spawn(async move {
             let answer = |request| answer(Arc::clone(&inner), Arc::clone(&line), request);
             connection::serve(stream, Arc::clone(&line), tls, http, answer).await;
@@ -333,7 +206,7 @@ impl Inner {
             state.deliveries.len()
         });
         Canned::status(201)
-            .header("location", &format!("{}/m/{number}", self.origin))
+            .header("location", &format!("{}/m/{number}", self.judge.origin()))
             .header("ttl", &ttl)
             .response()
     }
@@ -417,18 +290,27 @@ impl PushService {
 
     /// What [`start`](Self::start) has, to be changed.
     pub(crate) fn builder() -> Builder {
-        Builder {
-            tls: true,
-            http1: true,
-            http2: true,
-            max_streams: None,
-            clock: wall_clock(),
+        Builder::default()
+    }
+
+    /// Opens `door`.
+    pub(super) fn open(judge: Judge, door: Door, ca_file: NamedTempFile) -> Self {
+        let inner = Arc::new(Inner {
+            judge,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let accepting = tokio::spawn(accept(Arc::clone(&inner), door));
+        Self {
+            inner,
+            ca_file,
+            accepting,
         }
     }
 
     /// `https://localhost:<port>`.
     pub(crate) fn origin(&self) -> String {
-        self.inner.origin.clone()
+        self.inner.judge.origin().to_owned()
     }
 
     /// The certificate authority, PEM: what `PUSHCAST_CA_FILE` names.
@@ -440,7 +322,7 @@ impl PushService {
     pub(crate) fn subscribe(&self, application_server_key: Option<&[u8]>) -> Browser {
         self.inner.change(|state| {
             let id = format!("gAAAAAB-subscription-{}", state.subscriptions.len());
-            let endpoint = format!("{}{PATH}{id}", self.inner.origin);
+            let endpoint = format!("{}{PATH}{id}", self.inner.judge.origin());
             let browser = Browser::new(id.clone(), endpoint);
             let registered = Registered {
                 browser: browser.clone(),

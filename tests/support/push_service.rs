@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -128,26 +128,23 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
     // One octet too many is enough to know.
     let body = match Limited::new(body, MAX_BODY + 1).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(_) => vec![0; MAX_BODY + 1].into(),
+        Err(error) if error.is::<LengthLimitError>() => vec![0; MAX_BODY + 1].into(),
+        // The client went away in the middle: that is no fault of the request.
+        Err(_) => return Canned::status(400).response(),
     };
     let subscription = inner.state().subscriptions.get(id).cloned();
     let accepted = match inner.judge.judge(&request, &body, subscription.as_ref()) {
         Ok(accepted) => accepted,
         Err(why) => return inner.refuse(request.uri.path(), why),
     };
-    let serve = |Accepted {
-                     text,
-                     ttl,
-                     urgency,
-                     topic,
-                 }| {
+    let serve = |accepted: Accepted| {
         let authorization = request.headers["authorization"].to_str();
         inner.deliver(Delivery {
             id: id.to_owned(),
-            text,
-            ttl,
-            urgency,
-            topic,
+            text: accepted.text,
+            ttl: accepted.ttl,
+            urgency: accepted.urgency,
+            topic: accepted.topic,
             authorization: authorization.expect("it was judged").to_owned(),
             headers: request.headers.clone(),
             http_version: request.version,

@@ -1,0 +1,88 @@
+//! A subscriber: the keys that a browser makes when a page subscribes, and what it does with a message.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ece::legacy::AesGcmEncryptedBlock;
+use serde_json::{Value, json};
+
+/// One subscription and its private key. Clones are the same subscriber.
+#[derive(Clone)]
+pub(crate) struct Browser(Arc<Subscriber>);
+
+struct Subscriber {
+    id: String,
+    endpoint: String,
+    keys: ece::EcKeyComponents,
+    auth: [u8; 16],
+}
+
+impl Browser {
+    /// A new subscriber whom `endpoint` reaches; its last path segment is `id`.
+    pub(crate) fn new(id: String, endpoint: String) -> Self {
+        let (pair, auth) = ece::generate_keypair_and_auth_secret().expect("OpenSSL makes keys");
+        let keys = pair.raw_components().expect("a new key has its parts");
+        Self(Arc::new(Subscriber {
+            id,
+            endpoint,
+            keys,
+            auth,
+        }))
+    }
+
+    /// How the push service names the subscription.
+    pub(crate) fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Where to send.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The public key, unpadded base64url.
+    pub(crate) fn p256dh(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0.keys.public_key())
+    }
+
+    /// The authentication secret, unpadded base64url.
+    pub(crate) fn auth(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0.auth)
+    }
+
+    /// `PushSubscription.toJSON()`.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "endpoint": self.endpoint(),
+            "expirationTime": null,
+            "keys": {"p256dh": self.p256dh(), "auth": self.auth()},
+        })
+    }
+
+    /// `PushSubscription.toJSON()` and the members of `more`, as a page adds its own.
+    pub(crate) fn to_json_with(&self, more: Value) -> Value {
+        let (Value::Object(mut all), Value::Object(more)) = (self.to_json(), more) else {
+            panic!("the additional members must be an object");
+        };
+        all.extend(more);
+        Value::Object(all)
+    }
+
+    /// Reads a message in the form of RFC 8291.
+    pub(crate) fn decrypt_aes128gcm(&self, body: &[u8]) -> ece::Result<Vec<u8>> {
+        ece::decrypt(&self.0.keys, &self.0.auth, body)
+    }
+
+    /// Reads a message in the form of draft-ietf-webpush-encryption-04.
+    pub(crate) fn decrypt_aesgcm(
+        &self,
+        dh: &[u8],
+        salt: &[u8],
+        rs: u32,
+        body: &[u8],
+    ) -> ece::Result<Vec<u8>> {
+        let block = AesGcmEncryptedBlock::new(dh, salt, rs, body.to_vec())?;
+        ece::legacy::decrypt_aesgcm(&self.0.keys, &self.0.auth, &block)
+    }
+}

@@ -1,0 +1,370 @@
+//! What a push service asks of a request, with the codes of Mozilla's autopush. Written against the RFCs with
+//! crates that pushcast itself does not use, so that both would have to be wrong in the same way.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{Signature, VerifyingKey};
+use serde_json::Value;
+
+use super::browser::Browser;
+
+/// The most octets of body that a push service must take (RFC 8030, section 7.2).
+pub(crate) const MAX_BODY: usize = 4096;
+const DAY: i64 = 24 * 60 * 60;
+/// Salt, record size, length of the key id, and a public key as key id (RFC 8188, section 2.1).
+const AES128GCM_HEADER: usize = 16 + 4 + 1 + 65;
+const TAG: usize = 16;
+/// Firefox refuses `rs` from 2^31 on; nobody has a reason to exceed what one message can hold by much.
+const MAX_RECORD_SIZE: u32 = 1 << 16;
+
+/// Why a request was refused, in autopush's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The answer's status.
+    pub(crate) status: u16,
+    /// autopush's own number.
+    pub(crate) errno: u16,
+    /// For people.
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    fn new(status: u16, errno: u16, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            errno,
+            message: message.into(),
+        }
+    }
+}
+
+fn bad_header(message: impl Into<String>) -> Refusal {
+    Refusal::new(400, 110, message)
+}
+
+fn bad_token(message: impl Into<String>) -> Refusal {
+    Refusal::new(401, 109, message)
+}
+
+/// A subscription as the push service knows it.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    /// Whose it is. A real service has no private key; ours reads the messages in the browser's stead.
+    pub(crate) browser: Browser,
+    /// The only key that may sign messages to it; `None` takes any.
+    pub(crate) application_server_key: Option<Vec<u8>>,
+    /// Answered with 410 from then on.
+    pub(crate) unsubscribed: bool,
+}
+
+/// What a request that passed asks for.
+pub(crate) struct Accepted {
+    pub(crate) text: Vec<u8>,
+    pub(crate) ttl: u64,
+    pub(crate) urgency: Option<String>,
+    pub(crate) topic: Option<String>,
+}
+
+/// Unix seconds, now.
+pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The clock on the wall.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a push service is another machine: it goes by its own clock"
+)]
+pub(crate) fn wall_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        i64::try_from(since.expect("it is after 1970").as_secs()).expect("and before the sun ends")
+    })
+}
+
+/// Checks requests to one push service.
+pub(crate) struct Judge {
+    origin: String,
+    clock: Clock,
+    /// Signatures that were good once: they stay good, and checking one is the costly part.
+    proven: Mutex<HashSet<String>>,
+}
+
+impl Judge {
+    /// Of the service at `origin`.
+    pub(crate) fn new(origin: String, clock: Clock) -> Self {
+        Self {
+            origin,
+            clock,
+            proven: Mutex::default(),
+        }
+    }
+
+    /// Scheme, host and port of the service.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Checks everything about one request; the first fault found is the refusal.
+    pub(crate) fn judge(
+        &self,
+        request: &Parts,
+        body: &[u8],
+        subscription: Option<&Registered>,
+    ) -> Result<Accepted, Refusal> {
+        if request.method != Method::POST {
+            return Err(Refusal::new(405, 0, "Method not allowed"));
+        }
+        let subscription = match subscription {
+            None => return Err(Refusal::new(404, 102, "Request did not validate")),
+            Some(gone) if gone.unsubscribed => {
+                return Err(Refusal::new(410, 106, "Subscription has been unsubscribed"));
+            }
+            Some(subscription) => subscription,
+        };
+        let headers = &request.headers;
+        if let Some(name) = headers
+            .keys()
+            .find(|name| name.as_str().starts_with("x-wns-"))
+        {
+            return Err(bad_header(format!("{name} is for WNS")));
+        }
+        let ttl = ttl(headers)?;
+        let topic = topic(headers)?;
+        let urgency = urgency(headers)?;
+        self.check_authorization(headers, subscription.application_server_key.as_deref())?;
+        Ok(Accepted {
+            text: read_message(headers, body, &subscription.browser)?,
+            ttl,
+            urgency,
+            topic,
+        })
+    }
+
+    /// RFC 8292.
+    fn check_authorization(
+        &self,
+        headers: &HeaderMap,
+        registered: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
+        let value = single(headers, "authorization")
+            .map_err(bad_token)?
+            .ok_or_else(|| bad_token("Missing VAPID authorization"))?;
+        let parameters = value
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("vapid"))
+            .map(|(_, parameters)| parameters)
+            .ok_or_else(|| bad_token("Authorization is not of the scheme vapid"))?;
+        let find = |name| {
+            parameter(parameters, ",", name)
+                .ok_or_else(|| bad_token(format!("Authorization lacks {name}=")))
+        };
+        let (token, key) = (find("t")?, find("k")?);
+        let key = URL_SAFE_NO_PAD
+            .decode(key)
+            .map_err(|_| bad_token("k is not unpadded base64url"))?;
+
+        self.check_signature(token, &key)?;
+        self.check_claims(token)?;
+        match registered {
+            Some(registered) if registered != key => Err(bad_token("VAPID public key mismatch")),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_signature(&self, token: &str, key: &[u8]) -> Result<(), Refusal> {
+        let proof = format!("{token} {}", URL_SAFE_NO_PAD.encode(key));
+        if self.proven.lock().expect("no panic").contains(&proof) {
+            return Ok(());
+        }
+        if key.len() != 65 {
+            return Err(bad_token("k is not an uncompressed P-256 point"));
+        }
+        let verifier = VerifyingKey::from_sec1_bytes(key)
+            .map_err(|_| bad_token("k is not a point of P-256"))?;
+        let (input, signature) = token
+            .rsplit_once('.')
+            .ok_or_else(|| bad_token("t is not a JWT"))?;
+        let signature = URL_SAFE_NO_PAD
+            .decode(signature)
+            .ok()
+            .and_then(|raw| Signature::from_slice(&raw).ok())
+            .ok_or_else(|| bad_token("the signature is not r and s, 32 octets each"))?;
+        verifier
+            .verify(input.as_bytes(), &signature)
+            .map_err(|_| bad_token("the signature is not by k"))?;
+        self.proven.lock().expect("no panic").insert(proof);
+        Ok(())
+    }
+
+    fn check_claims(&self, token: &str) -> Result<(), Refusal> {
+        let mut parts = token.split('.').map(|part| {
+            let json = URL_SAFE_NO_PAD.decode(part).ok()?;
+            serde_json::from_slice::<Value>(&json).ok()
+        });
+        let (Some(Some(header)), Some(Some(claims))) = (parts.next(), parts.next()) else {
+            return Err(bad_token("t is not a JWT"));
+        };
+        if header["alg"] != "ES256" {
+            return Err(bad_token("alg is not ES256"));
+        }
+        if claims["aud"] != self.origin.as_str() {
+            return Err(bad_token(format!(
+                "aud is {}, and this is {}",
+                claims["aud"], self.origin
+            )));
+        }
+        let expires = claims["exp"]
+            .as_i64()
+            .ok_or_else(|| bad_token("exp is not an integer"))?;
+        let left = expires.saturating_sub((self.clock)());
+        if left <= 0 {
+            return Err(bad_token("exp is past"));
+        }
+        if left > DAY {
+            return Err(bad_token("exp is more than 24 hours ahead"));
+        }
+        match &claims["sub"] {
+            Value::Null => Ok(()),
+            Value::String(sub) if sub.starts_with("mailto:") || sub.starts_with("https://") => {
+                Ok(())
+            }
+            _ => Err(bad_token("sub is neither mailto: nor https:")),
+        }
+    }
+}
+
+/// The value of a header that may stand once.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(format!("{name} stands more than once"));
+    }
+    value
+        .map(|value| value.to_str().map_err(|_| format!("{name} is not ASCII")))
+        .transpose()
+}
+
+/// The value of `name=value` in a list.
+fn parameter<'a>(list: &'a str, separators: &str, name: &str) -> Option<&'a str> {
+    list.split(|c| separators.contains(c))
+        .filter_map(|part| part.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+fn ttl(headers: &HeaderMap) -> Result<u64, Refusal> {
+    let bad = |message: String| Refusal::new(400, 111, message);
+    let value = single(headers, "ttl")
+        .map_err(bad)?
+        .ok_or_else(|| bad("Missing TTL header".to_owned()))?;
+    // `parse` would take a plus sign (RFC 8030, section 5.2: 1*DIGIT).
+    Some(value)
+        .filter(|value| value.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|value| value.parse().ok())
+        .ok_or_else(|| bad("TTL is not a number of seconds".to_owned()))
+}
+
+fn topic(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let bad = |message: String| Refusal::new(400, 113, message);
+    let Some(topic) = single(headers, "topic").map_err(bad)? else {
+        return Ok(None);
+    };
+    let alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !(1..=32).contains(&topic.len()) || !topic.bytes().all(alphabet) {
+        return Err(bad(
+            "Topic is not 1 to 32 characters of base64url".to_owned()
+        ));
+    }
+    Ok(Some(topic.to_owned()))
+}
+
+fn urgency(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    match single(headers, "urgency").map_err(bad_header)? {
+        None => Ok(None),
+        Some(known @ ("very-low" | "low" | "normal" | "high")) => Ok(Some(known.to_owned())),
+        Some(other) => Err(bad_header(format!("Urgency {other} is unknown"))),
+    }
+}
+
+fn read_message(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Vec<u8>, Refusal> {
+    if headers.contains_key("transfer-encoding") {
+        return Err(bad_header("WNS wants a Content-Length"));
+    }
+    if body.len() > MAX_BODY {
+        return Err(Refusal::new(413, 104, "Data payload is too large"));
+    }
+    let encoding = single(headers, "content-encoding").map_err(bad_header)?;
+    let text = match (encoding, body) {
+        (None, []) => return Ok(Vec::new()),
+        (Some(_), []) => Err("Content-Encoding of nothing".to_owned()),
+        (Some("aes128gcm"), body) => read_aes128gcm(headers, body, browser),
+        (Some("aesgcm"), body) => read_aesgcm(headers, body, browser),
+        (None | Some(_), _) => Err("Unknown Content-Encoding".to_owned()),
+    }
+    .map_err(bad_header)?;
+    if text.is_empty() {
+        return Err(bad_header("an empty message was encrypted"));
+    }
+    Ok(text)
+}
+
+/// RFC 8291 and 8188.
+fn read_aes128gcm(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Vec<u8>, String> {
+    for name in ["encryption", "crypto-key"] {
+        if headers.contains_key(name) {
+            return Err(format!("aes128gcm has no {name} header"));
+        }
+    }
+    // Firefox and Chromium both want at least the delimiter and the tag.
+    if body.len() <= AES128GCM_HEADER + TAG {
+        return Err("the body is too short for aes128gcm".to_owned());
+    }
+    if body[20] != 65 {
+        return Err("the key id is not a public key".to_owned());
+    }
+    let rs = u32::from_be_bytes([body[16], body[17], body[18], body[19]]);
+    if !(18..=MAX_RECORD_SIZE).contains(&rs) {
+        return Err(format!("rs {rs} is out of reason"));
+    }
+    if body.len() - AES128GCM_HEADER > rs as usize {
+        return Err("there is more than one record".to_owned());
+    }
+    browser
+        .decrypt_aes128gcm(body)
+        .map_err(|error| format!("the message cannot be decrypted: {error}"))
+}
+
+/// draft-ietf-webpush-encryption-04 and draft-ietf-httpbis-encryption-encoding-03.
+fn read_aesgcm(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Vec<u8>, String> {
+    let find = |header, name| {
+        let value = single(headers, header)?.ok_or_else(|| format!("aesgcm lacks {header}"))?;
+        let value =
+            parameter(value, ";,", name).ok_or_else(|| format!("{header} lacks {name}="))?;
+        URL_SAFE_NO_PAD
+            .decode(value)
+            .map_err(|_| format!("{name} is not base64url"))
+    };
+    let (salt, dh) = (find("encryption", "salt")?, find("crypto-key", "dh")?);
+    if (salt.len(), dh.len()) != (16, 65) {
+        return Err("salt is not 16 octets, or dh not 65".to_owned());
+    }
+    let rs = single(headers, "encryption")?.and_then(|value| parameter(value, ";,", "rs"));
+    let rs: u32 = rs
+        .map_or(Ok(4096), str::parse)
+        .ok()
+        .filter(|rs| (3..=MAX_RECORD_SIZE).contains(rs))
+        .ok_or("rs is out of reason")?;
+    // The last record of this coding is shorter than the others, or it is not the last.
+    if body.len() < 2 + TAG || body.len() >= rs as usize + TAG {
+        return Err("there is not exactly one record".to_owned());
+    }
+    browser
+        .decrypt_aesgcm(&dh, &salt, rs, body)
+        .map_err(|error| format!("the message cannot be decrypted: {error}"))
+}

@@ -1,0 +1,10 @@
+//! The two parties that pushcast stands between: a push service that really checks, and a browser that
+//! really decrypts. Neither uses a line of pushcast's own code for it.
+
+pub(crate) mod behaviour;
+pub(crate) mod browser;
+pub(crate) mod checks;
+pub(crate) mod client;
+pub(crate) mod connection;
+pub(crate) mod door;
+pub(crate) mod push_service;

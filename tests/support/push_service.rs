@@ -1,0 +1,513 @@
+//! A push service of our own, over real TLS and real HTTP, on a port of this machine. It checks what real ones
+//! check ([`checks`](super::checks)), reads every message as the browser would, and misbehaves on request.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::Value;
+use tempfile::NamedTempFile;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::behaviour::{self, Behaviour, Body, Canned, Whom};
+use super::browser::Browser;
+use super::checks::{Accepted, Judge, MAX_BODY, Refusal, Registered};
+use super::connection::{self, Line};
+use super::door::{Builder, Door};
+
+const PATH: &str = "/wpush/v2/";
+
+/// A message that reached its browser and could be read there.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    /// The subscription: [`Browser::id`].
+    pub(crate) id: String,
+    /// The payload, decrypted; empty for a push without one.
+    pub(crate) text: Vec<u8>,
+    pub(crate) ttl: u64,
+    pub(crate) urgency: Option<String>,
+    pub(crate) topic: Option<String>,
+    /// All of the request's headers.
+    pub(crate) headers: HeaderMap,
+    pub(crate) http_version: Version,
+    /// `vapid t=.., k=..`.
+    pub(crate) authorization: String,
+    /// Which TCP connection, counted from 0.
+    pub(crate) connection: usize,
+    /// When it had been read.
+    pub(crate) at: Instant,
+}
+
+impl Delivery {
+    /// The payload as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.text).expect("the payload is JSON")
+    }
+}
+
+/// A request that did not pass the checks.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused {
+    /// The request's path.
+    pub(crate) path: String,
+    /// What was answered.
+    pub(crate) why: Refusal,
+}
+
+/// Running until dropped.
+pub(crate) struct PushService {
+    inner: Arc<Inner>,
+    ca_file: NamedTempFile,
+    accepting: JoinHandle<()>,
+}
+
+struct Inner {
+    judge: Judge,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    subscriptions: HashMap<String, Registered>,
+    behaviours: Vec<Standing>,
+    asked: usize,
+    deliveries: Vec<Delivery>,
+    refused: Vec<Refused>,
+    lines: HashMap<usize, Arc<Line>>,
+    connections: usize,
+    requests: usize,
+    in_flight: usize,
+    peak_in_flight: usize,
+}
+
+/// A behaviour in force.
+struct Standing {
+    serial: usize,
+    whom: Whom,
+    behaviour: Behaviour,
+    left: usize,
+}
+
+/// Connections end with the task that runs this.
+async fn accept(inner: Arc<Inner>, door: Door) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = door.listener.accept().await else {
+            continue;
+        };
+        // A failure costs speed alone.
+        stream.set_nodelay(true).ok();
+        let line = inner.change(|state| {
+            let line = Arc::new(Line::new(state.connections));
+            state.connections += 1;
+            state.lines.insert(line.number, Arc::clone(&line));
+            line
+        });
+        let (inner, tls, http) = (Arc::clone(&inner), door.tls.clone(), door.http.clone());
+        connections.spawn(async move {
+            let answer = |request| answer(Arc::clone(&inner), Arc::clone(&line), request);
+            connection::serve(stream, Arc::clone(&line), tls, http, answer).await;
+            inner.change(|state| state.lines.remove(&line.number));
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Judges one request, then serves it or does to it what was asked for.
+async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) -> Response<Body> {
+    let _in_flight = InFlight::enter(&inner);
+    let (request, body) = request.into_parts();
+    let id = request.uri.path().strip_prefix(PATH).unwrap_or_default();
+    // One octet too many is enough to know.
+    let body = match Limited::new(body, MAX_BODY + 1).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => vec![0; MAX_BODY + 1].into(),
+        // The client went away in the middle: that is no fault of the request.
+        Err(_) => return Canned::status(400).response(),
+    };
+    let subscription = inner.state().subscriptions.get(id).cloned();
+    let accepted = match inner.judge.judge(&request, &body, subscription.as_ref()) {
+        Ok(accepted) => accepted,
+        Err(why) => return inner.refuse(request.uri.path(), why),
+    };
+    let serve = |accepted: Accepted| {
+        let authorization = request.headers["authorization"].to_str();
+        inner.deliver(Delivery {
+            id: id.to_owned(),
+            text: accepted.text,
+            ttl: accepted.ttl,
+            urgency: accepted.urgency,
+            topic: accepted.topic,
+            authorization: authorization.expect("it was judged").to_owned(),
+            headers: request.headers.clone(),
+            http_version: request.version,
+            connection: line.number,
+            at: Instant::now(),
+        })
+    };
+    let behaviour = inner.change(|state| state.behaviour_towards(id));
+    match behaviour {
+        None => serve(accepted),
+        Some(Behaviour::Answer(canned)) => canned.response(),
+        Some(Behaviour::Hang) => std::future::pending().await,
+        Some(Behaviour::Reset) => {
+            line.reset();
+            std::future::pending().await
+        }
+        Some(Behaviour::LoseAnswer) => {
+            serve(accepted);
+            line.reset();
+            std::future::pending().await
+        }
+        Some(Behaviour::Slow(delay)) => {
+            tokio::time::sleep(delay).await;
+            serve(accepted)
+        }
+        Some(Behaviour::Drip(status)) => {
+            if status.is_success() {
+                serve(accepted);
+            }
+            behaviour::drip(status)
+        }
+        Some(Behaviour::Huge(status)) => {
+            if status.is_success() {
+                serve(accepted);
+            }
+            behaviour::huge(status)
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while it is held")
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.changed.notify_waiters();
+        result
+    }
+
+    fn deliver(&self, delivery: Delivery) -> Response<Body> {
+        let ttl = delivery.ttl.to_string();
+        let number = self.change(|state| {
+            state.deliveries.push(delivery);
+            state.deliveries.len()
+        });
+        Canned::status(201)
+            .header("location", &format!("{}/m/{number}", self.judge.origin()))
+            .header("ttl", &ttl)
+            .response()
+    }
+
+    fn refuse(&self, path: &str, why: Refusal) -> Response<Body> {
+        let answer = Canned::autopush(why.status, why.errno, &why.message).response();
+        let path = path.to_owned();
+        self.change(|state| state.refused.push(Refused { path, why }));
+        answer
+    }
+
+    /// Waits until `ready` of the state.
+    async fn until(&self, ready: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if ready(&self.state()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl State {
+    /// The first behaviour in force for this subscription, else for everyone; used up by one.
+    fn behaviour_towards(&mut self, id: &str) -> Option<Behaviour> {
+        let of = |whom: &Whom| self.behaviours.iter().position(|it| it.whom == *whom);
+        let own = of(&Whom::Subscription(id.to_owned()));
+        let at = own.or_else(|| of(&Whom::Everyone))?;
+        self.behaviours[at].left -= 1;
+        let behaviour = self.behaviours[at].behaviour.clone();
+        self.behaviours.retain(|it| it.left > 0);
+        Some(behaviour)
+    }
+}
+
+/// Counts a request as in flight until its answer begins, or its client or connection is gone.
+struct InFlight(Arc<Inner>);
+
+impl InFlight {
+    fn enter(inner: &Arc<Inner>) -> Self {
+        inner.change(|state| {
+            state.requests += 1;
+            state.in_flight += 1;
+            state.peak_in_flight = state.peak_in_flight.max(state.in_flight);
+        });
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.change(|state| state.in_flight -= 1);
+    }
+}
+
+/// A behaviour just asked for: without limit, unless [`times`](Self::times) says otherwise.
+pub(crate) struct Asked<'a> {
+    inner: &'a Inner,
+    serial: usize,
+}
+
+impl Asked<'_> {
+    /// Only for the next `n` requests that it meets; then the next behaviour, or normal service.
+    pub(crate) fn times(self, n: usize) {
+        self.inner.change(|state| {
+            let mut standing = state.behaviours.iter_mut();
+            if let Some(mine) = standing.find(|it| it.serial == self.serial) {
+                mine.left = n;
+            }
+            state.behaviours.retain(|it| it.left > 0);
+        });
+    }
+}
+
+impl PushService {
+    /// HTTP/2 and HTTP/1.1 over TLS.
+    pub(crate) async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// What [`start`](Self::start) has, to be changed.
+    pub(crate) fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Opens `door`.
+    pub(super) fn open(judge: Judge, door: Door, ca_file: NamedTempFile) -> Self {
+        let inner = Arc::new(Inner {
+            judge,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let accepting = tokio::spawn(accept(Arc::clone(&inner), door));
+        Self {
+            inner,
+            ca_file,
+            accepting,
+        }
+    }
+
+    /// `https://localhost:<port>`.
+    pub(crate) fn origin(&self) -> String {
+        self.inner.judge.origin().to_owned()
+    }
+
+    /// The certificate authority, PEM: what `PUSHCAST_CA_FILE` names.
+    pub(crate) fn ca_file(&self) -> &Path {
+        self.ca_file.path()
+    }
+
+    /// A new subscriber. With a key, only messages signed by it are taken.
+    pub(crate) fn subscribe(&self, application_server_key: Option<&[u8]>) -> Browser {
+        self.inner.change(|state| {
+            let id = format!("gAAAAAB-subscription-{}", state.subscriptions.len());
+            let endpoint = format!("{}{PATH}{id}", self.inner.judge.origin());
+            let browser = Browser::new(id.clone(), endpoint);
+            let registered = Registered {
+                browser: browser.clone(),
+                application_server_key: application_server_key.map(<[u8]>::to_vec),
+                unsubscribed: false,
+            };
+            state.subscriptions.insert(id, registered);
+            browser
+        })
+    }
+
+    /// The subscriber unsubscribes: 410 from now on.
+    pub(crate) fn forget(&self, browser: &Browser) {
+        self.inner.change(|state| {
+            let known = state.subscriptions.get_mut(browser.id());
+            known.expect("it subscribed here").unsubscribed = true;
+        });
+    }
+
+    /// What was delivered, in order.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        self.inner.state().deliveries.clone()
+    }
+
+    /// What was delivered to one subscriber, in order.
+    pub(crate) fn deliveries_to(&self, browser: &Browser) -> Vec<Delivery> {
+        let mut deliveries = self.deliveries();
+        deliveries.retain(|delivery| delivery.id == browser.id());
+        deliveries
+    }
+
+    /// Waits for the `n`th delivery, and gives all so far.
+    ///
+    /// # Panics
+    /// When `limit` passes before.
+    pub(crate) async fn wait_for(&self, n: usize, limit: Duration) -> Vec<Delivery> {
+        let wanted = format!("{n} deliveries");
+        self.wait_until(&wanted, limit, |state| state.deliveries.len() >= n)
+            .await;
+        self.deliveries()
+    }
+
+    /// Waits until `n` requests have come in, whatever became of them.
+    ///
+    /// # Panics
+    /// When `limit` passes before.
+    pub(crate) async fn wait_for_requests(&self, n: usize, limit: Duration) {
+        let wanted = format!("{n} requests");
+        self.wait_until(&wanted, limit, |state| state.requests >= n)
+            .await;
+    }
+
+    /// Waits until no request is in flight.
+    ///
+    /// # Panics
+    /// When `limit` passes before.
+    pub(crate) async fn wait_until_idle(&self, limit: Duration) {
+        self.wait_until("no request in flight", limit, |state| state.in_flight == 0)
+            .await;
+    }
+
+    async fn wait_until(&self, wanted: &str, limit: Duration, ready: impl Fn(&State) -> bool) {
+        let in_time = tokio::time::timeout(limit, self.inner.until(ready)).await;
+        assert!(in_time.is_ok(), "waited {limit:?} for {wanted}: {self:?}");
+    }
+
+    /// TCP connections accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.inner.state().connections
+    }
+
+    /// TCP connections open now.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.inner.state().lines.len()
+    }
+
+    /// Requests received so far, whatever became of them.
+    pub(crate) fn requests(&self) -> usize {
+        self.inner.state().requests
+    }
+
+    /// The most requests that were ever in flight together.
+    pub(crate) fn peak_in_flight(&self) -> usize {
+        self.inner.state().peak_in_flight
+    }
+
+    /// The requests that did not pass the checks, and why.
+    pub(crate) fn refused(&self) -> Vec<Refused> {
+        self.inner.state().refused.clone()
+    }
+
+    /// From now on, `behaviour` meets the good requests to `whom`; after the behaviours that stand already.
+    pub(crate) fn behave(&self, whom: impl Into<Whom>, behaviour: Behaviour) -> Asked<'_> {
+        let serial = self.inner.change(|state| {
+            state.asked += 1;
+            state.behaviours.push(Standing {
+                serial: state.asked,
+                whom: whom.into(),
+                behaviour,
+                left: usize::MAX,
+            });
+            state.asked
+        });
+        Asked {
+            inner: &self.inner,
+            serial,
+        }
+    }
+
+    /// Normal service for everyone again.
+    pub(crate) fn behave_normally(&self) {
+        self.inner.change(|state| state.behaviours.clear());
+    }
+
+    /// Answers so, and delivers nothing.
+    pub(crate) fn answer(&self, whom: impl Into<Whom>, canned: Canned) -> Asked<'_> {
+        self.behave(whom, Behaviour::Answer(canned))
+    }
+
+    /// Never answers.
+    pub(crate) fn hang(&self, whom: impl Into<Whom>) -> Asked<'_> {
+        self.behave(whom, Behaviour::Hang)
+    }
+
+    /// Resets the TCP connection, and delivers nothing. In HTTP/2 this ends every request on it.
+    pub(crate) fn reset(&self, whom: impl Into<Whom>) -> Asked<'_> {
+        self.behave(whom, Behaviour::Reset)
+    }
+
+    /// Delivers, then resets the TCP connection: the sender cannot know.
+    pub(crate) fn lose_answer(&self, whom: impl Into<Whom>) -> Asked<'_> {
+        self.behave(whom, Behaviour::LoseAnswer)
+    }
+
+    /// Serves after `delay`.
+    pub(crate) fn slow(&self, whom: impl Into<Whom>, delay: Duration) -> Asked<'_> {
+        self.behave(whom, Behaviour::Slow(delay))
+    }
+
+    /// Answers the headers, then one octet of body a second without end. Delivers if `status` is a success.
+    pub(crate) fn drip(&self, whom: impl Into<Whom>, status: StatusCode) -> Asked<'_> {
+        self.behave(whom, Behaviour::Drip(status))
+    }
+
+    /// Answers with a body of 10 MB. Delivers if `status` is a success.
+    pub(crate) fn huge(&self, whom: impl Into<Whom>, status: StatusCode) -> Asked<'_> {
+        self.behave(whom, Behaviour::Huge(status))
+    }
+
+    /// Answers 307 to `location`, which a sender must not follow.
+    pub(crate) fn redirect(&self, whom: impl Into<Whom>, location: &str) -> Asked<'_> {
+        self.answer(whom, Canned::status(307).header("location", location))
+    }
+
+    /// Asks the clients of all open connections to go (GOAWAY in HTTP/2), and returns when they have: after
+    /// the requests in flight were answered.
+    pub(crate) async fn go_away(&self) {
+        let lines: Vec<_> = self.inner.state().lines.values().cloned().collect();
+        for line in &lines {
+            line.go_away();
+        }
+        let gone = |state: &State| lines.iter().all(|it| !state.lines.contains_key(&it.number));
+        self.inner.until(gone).await;
+    }
+
+    /// Resets all open connections, whatever is in flight on them.
+    pub(crate) fn reset_connections(&self) {
+        for line in self.inner.state().lines.values() {
+            line.reset();
+        }
+    }
+}
+
+impl Drop for PushService {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl fmt::Debug for PushService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.inner.state();
+        f.debug_struct("PushService")
+            .field("connections", &state.connections)
+            .field("requests", &state.requests)
+            .field("in_flight", &state.in_flight)
+            .field("deliveries", &state.deliveries.len())
+            .field("refused", &state.refused)
+            .finish()
+    }
+}

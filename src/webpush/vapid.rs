@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde::Serialize;
 use url::{Host, Url};
 
 use super::base64url;
@@ -99,15 +99,24 @@ pub struct Claims<'a> {
 }
 
 impl Claims<'_> {
-    /// What is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1).
+    /// What is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1), the members in the
+    /// order of RFC 8292's example.
     pub fn signing_input(&self) -> String {
-        let header = json!({"typ": "JWT", "alg": "ES256"});
-        let mut claims = json!({"aud": self.audience, "exp": self.expires.as_second()});
-        if let Some(subject) = self.subject {
-            claims["sub"] = subject.into();
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            aud: &'a str,
+            exp: i64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            sub: Option<&'a str>,
         }
-        let encode = |part: serde_json::Value| base64url::encode(part.to_string());
-        format!("{}.{}", encode(header), encode(claims))
+        let claims = serde_json::to_string(&Wire {
+            aud: self.audience,
+            exp: self.expires.as_second(),
+            sub: self.subject,
+        })
+        .expect("strings and an integer are JSON");
+        let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
+        format!("{header}.{}", base64url::encode(claims))
     }
 }
 

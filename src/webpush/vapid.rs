@@ -21,6 +21,8 @@ use super::vapid_key::{VapidKey, VapidKeyError};
 pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(12);
 /// A token with less than this left is not used again.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(1);
+/// Workers read the clock before they ask: one may hold a time a moment older than the token.
+const CROSSING: SignedDuration = SignedDuration::from_mins(1);
 /// Tokens kept. Origins are few, but a host under a service's domain is the subscriber's to choose.
 const MAX_TOKENS: usize = 1024;
 
@@ -157,10 +159,10 @@ impl Vapid {
         now: Timestamp,
     ) -> Result<HeaderValue, VapidKeyError> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        // A token from the future means that the clock was set back: its `exp` could be too far ahead.
+        // A token from farther in the future means that the clock was set back: its `exp` could be too far ahead.
         let usable = |token: &Token| {
             let left = token.expires.duration_since(now);
-            left > RENEW_BEFORE && left <= TOKEN_LIFE
+            left > RENEW_BEFORE && left <= TOKEN_LIFE + CROSSING
         };
         if let Some(token) = tokens.get(origin).filter(|token| usable(token)) {
             return Ok(token.authorization.clone());

@@ -2,5 +2,26 @@
 
 mod support;
 
+/// Where a message may be sent, and for whom it may be encrypted.
+mod endpoints;
+
+/// What is encrypted is read by others and by nobody else, and the other way round.
+mod encryption;
+
+/// Keys are read and written in every form; tokens are what push services want, and are made once.
+mod vapid;
+
+/// What is posted to a push service, header by header.
+mod requests;
+
+/// What a push service's answer means, row by row.
+mod answers;
+
+/// What a declarative notification must hold.
+mod notifications;
+
 /// The push service that the other tests trust refuses what real ones refuse.
 mod push_service;
+
+/// The built program: started, subscribed to, sent with, killed, started again.
+mod program;

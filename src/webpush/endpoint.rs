@@ -123,7 +123,8 @@ impl AllowList {
     /// Whose service `url` is, if it is on the list.
     fn admit(&self, url: &Url, origin: &Origin) -> Result<PushService, EndpointError> {
         if self.added.contains(origin) {
-            return Ok(PushService::Other);
+            // An operator may spell out a browser's service: its answers are read in its own words all the same.
+            return Ok(url.domain().and_then(known).unwrap_or(PushService::Other));
         }
         if url.scheme() != "https" {
             return Err(EndpointError::NotHttps);
@@ -134,20 +135,26 @@ impl AllowList {
         if host == PERMANENTLY_REMOVED {
             return Err(EndpointError::PermanentlyRemoved);
         }
-        let known = KNOWN_HOSTS
-            .iter()
-            .find(|(known, _)| match known.strip_prefix('.') {
-                Some(parent) => host
-                    .strip_suffix(parent)
-                    .is_some_and(|labels| labels.ends_with('.') && labels.len() > 1),
-                None => host == *known,
-            });
-        match known {
+        match known(host) {
             Some(_) if url.port().is_some() => Err(EndpointError::Port),
-            Some((_, service)) => Ok(*service),
+            Some(service) => Ok(service),
             None => Err(EndpointError::NotAllowed),
         }
     }
+}
+
+/// Whose service a host is, by whole labels: `a.push.apple.com`, and neither `apush.apple.com` nor `..push.apple.com`.
+fn known(host: &str) -> Option<PushService> {
+    let is = |known: &str| match known.strip_prefix('.') {
+        Some(_) => host
+            .strip_suffix(known)
+            .is_some_and(|labels| labels.split('.').all(|label| !label.is_empty())),
+        None => host == known,
+    };
+    KNOWN_HOSTS
+        .iter()
+        .find(|(known, _)| is(known))
+        .map(|(_, service)| *service)
 }
 
 /// Why an address is not one to post to. Never holds the address: whoever has it can send.

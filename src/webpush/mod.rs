@@ -38,6 +38,8 @@ pub mod message;
 pub mod notification;
 pub mod outcome;
 pub mod request;
+#[cfg(test)]
+mod rfc_examples;
 pub mod subscription;
 pub mod vapid;
 pub mod vapid_key;

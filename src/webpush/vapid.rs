@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde::Serialize;
 use url::{Host, Url};
 
 use super::base64url;
@@ -21,6 +21,8 @@ use super::vapid_key::{KeyId, VapidKey, VapidKeyError};
 pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(12);
 /// A token with less than this left is not used again.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(1);
+/// Workers read the clock before they ask: one may hold a time a moment older than the token.
+const CROSSING: SignedDuration = SignedDuration::from_mins(1);
 /// Tokens kept. Origins are few, but a host under a service's domain is the subscriber's to choose.
 const MAX_TOKENS: usize = 1024;
 
@@ -99,15 +101,24 @@ pub struct Claims<'a> {
 }
 
 impl Claims<'_> {
-    /// What is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1).
+    /// What is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1), the members in the
+    /// order of RFC 8292's example.
     pub fn signing_input(&self) -> String {
-        let header = json!({"typ": "JWT", "alg": "ES256"});
-        let mut claims = json!({"aud": self.audience, "exp": self.expires.as_second()});
-        if let Some(subject) = self.subject {
-            claims["sub"] = subject.into();
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            aud: &'a str,
+            exp: i64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            sub: Option<&'a str>,
         }
-        let encode = |part: serde_json::Value| base64url::encode(part.to_string());
-        format!("{}.{}", encode(header), encode(claims))
+        let claims = serde_json::to_string(&Wire {
+            aud: self.audience,
+            exp: self.expires.as_second(),
+            sub: self.subject,
+        })
+        .expect("strings and an integer are JSON");
+        let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
+        format!("{header}.{}", base64url::encode(claims))
     }
 }
 
@@ -156,10 +167,10 @@ impl Vapid {
         now: Timestamp,
     ) -> Result<HeaderValue, VapidKeyError> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        // A token from the future means that the clock was set back: its `exp` could be too far ahead.
+        // A token from farther in the future means that the clock was set back: its `exp` could be too far ahead.
         let usable = |token: &Token| {
             let left = token.expires.duration_since(now);
-            left > RENEW_BEFORE && left <= TOKEN_LIFE
+            left > RENEW_BEFORE && left <= TOKEN_LIFE + CROSSING
         };
         if let Some(token) = tokens.get(origin).filter(|token| usable(token)) {
             return Ok(token.authorization.clone());

@@ -112,8 +112,11 @@ impl VapidKey {
         match found.map(|block| (block.tag(), block.contents())) {
             Some(("PRIVATE KEY" | "EC PRIVATE KEY", der)) => Self::from_der(der),
             Some(("PUBLIC KEY", _)) => Err(VapidKeyError::Public),
-            Some((tag, _)) => Err(VapidKeyError::PemTag(tag.to_owned())),
-            None => Err(VapidKeyError::Form),
+            // A label of RFC 7468 and not, by some accident, a piece of a key.
+            Some((tag, _)) if tag.bytes().all(|b| b.is_ascii_uppercase() || b == b' ') => {
+                Err(VapidKeyError::PemTag(tag.to_owned()))
+            }
+            Some(_) | None => Err(VapidKeyError::Form),
         }
     }
 

@@ -7,4 +7,5 @@ pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod door;
+pub(crate) mod program;
 pub(crate) mod push_service;

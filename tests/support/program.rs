@@ -1,0 +1,273 @@
+//! The built program, run as a user runs it, and a backend that talks to it over HTTP.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::push_service::PushService;
+
+/// Long enough for a debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Path of the built program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pushcast");
+
+/// The program in an environment of its own: nothing of the tester's configuration reaches it.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("PUSHCAST_VAPID_SUBJECT", "mailto:tests@pushcast.dev")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// `pushcast serve` on a free port, with a data folder that outlives it.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    /// What it printed before it was ready.
+    pub(crate) welcome: String,
+    folder: TempDir,
+    environment: Vec<(&'static str, String)>,
+    child: Child,
+    /// Read to the end only when asked: the pipe must stay open.
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts it with `push_service` on its allow-list.
+    pub(crate) async fn start(push_service: &PushService) -> Self {
+        let mut environment = vec![("PUSHCAST_PUSH_ORIGINS", push_service.origin())];
+        if push_service.origin().starts_with("https") {
+            let file = push_service.ca_file().display().to_string();
+            environment.push(("PUSHCAST_CA_FILE", file));
+        }
+        Self::start_with(environment).await
+    }
+
+    /// Starts it with these variables.
+    pub(crate) async fn start_with(environment: Vec<(&'static str, String)>) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let (child, stdout, welcome, url) = launch(&folder, &environment).await;
+        Self {
+            url,
+            welcome,
+            folder,
+            environment,
+            child,
+            stdout,
+        }
+    }
+
+    /// SIGKILL: no chance to say goodbye.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.expect("it was running");
+    }
+
+    /// Ctrl-C; waits for its end. True if it ended well.
+    pub(crate) async fn interrupt(&mut self) -> bool {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+        assert!(sent.expect("kill runs").success());
+        let ended = timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends in time");
+        ended.expect("an exit status").success()
+    }
+
+    /// Starts it again on the same data.
+    pub(crate) async fn restart(&mut self) {
+        let (child, stdout, welcome, url) = launch(&self.folder, &self.environment).await;
+        (self.child, self.stdout, self.welcome, self.url) = (child, stdout, welcome, url);
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        data(&self.folder)
+    }
+
+    /// The API token that it made.
+    pub(crate) fn token(&self) -> String {
+        read_secret(&self.data().join("token"))
+    }
+
+    /// The user secret that it made.
+    pub(crate) fn user_secret(&self) -> String {
+        read_secret(&self.data().join("user-secret"))
+    }
+
+    /// Hex HMAC-SHA256 under the user secret, as any backend would make it.
+    pub(crate) fn sign(&self, user: &str) -> String {
+        use openssl::hash::MessageDigest;
+        use openssl::pkey::PKey;
+        use openssl::sign::Signer;
+        let key = PKey::hmac(self.user_secret().as_bytes()).expect("a key");
+        let mut signer = Signer::new(MessageDigest::sha256(), &key).expect("a signer");
+        let tag = signer.sign_oneshot_to_vec(user.as_bytes()).expect("a tag");
+        tag.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The key that pages subscribe with, 65 bytes.
+    pub(crate) async fn public_key(&self) -> Vec<u8> {
+        let answer = self.get("/push/key").await;
+        let key = answer.json["publicKey"].as_str().expect("a key");
+        pushcast::webpush::base64url::decode(key).expect("base64url")
+    }
+
+    /// Everything that it has printed and logged since it was ready, once it has ended.
+    pub(crate) async fn output_and_log(&mut self) -> String {
+        let mut output = String::new();
+        let read = self.stdout.read_to_string(&mut output).await;
+        read.expect("text");
+        output + &std::fs::read_to_string(log(&self.folder)).expect("a log")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// Posts JSON as a page does.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.request(Method::POST, path, &[], body.to_string())
+            .await
+    }
+
+    /// Posts JSON as a backend does, with the API token.
+    pub(crate) async fn post_with_token(&self, path: &str, body: &Value) -> Answer {
+        let bearer = format!("Bearer {}", self.token());
+        let headers = [("authorization", &bearer[..])];
+        self.request(Method::POST, path, &headers, body.to_string())
+            .await
+    }
+
+    /// Any request.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        request(&self.url, method, path, headers, body.into()).await
+    }
+}
+
+async fn request(
+    url: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Answer {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", url));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body)).expect("a request");
+    let client: HttpClient<HttpConnector, Full<Bytes>> =
+        HttpClient::builder(TokioExecutor::new()).build_http();
+    let answer = timeout(PATIENCE, client.request(request))
+        .await
+        .expect("an answer in time");
+    let (head, body) = answer.expect("an answer").into_parts();
+    let body = body.collect().await.expect("a whole answer").to_bytes();
+    let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        json,
+        body,
+    }
+}
+
+/// A backend: it knows the address and the token, and nothing of the server's process.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    pub(crate) url: String,
+    pub(crate) token: String,
+}
+
+impl Backend {
+    /// `POST /push/send`.
+    pub(crate) async fn send(&self, message: &Value) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", &bearer[..])];
+        request(
+            &self.url,
+            Method::POST,
+            "/push/send",
+            &headers,
+            message.to_string().into(),
+        )
+        .await
+    }
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// `Null` when it is no JSON.
+    pub(crate) json: Value,
+    pub(crate) body: Bytes,
+}
+
+async fn launch(
+    folder: &TempDir,
+    environment: &[(&'static str, String)],
+) -> (Child, BufReader<ChildStdout>, String, String) {
+    let data = data(folder).display().to_string();
+    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    let log = File::options().append(true).create(true).open(log(folder));
+    command.stdout(Stdio::piped()).stderr(log.expect("a log"));
+    let mut child = command.spawn().expect("the program starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut welcome = String::new();
+    let ready = async {
+        while !welcome.contains("Stop ") {
+            let read = stdout.read_line(&mut welcome).await.expect("text");
+            assert_ne!(read, 0, "it ended before it was ready, saying: {welcome}");
+        }
+    };
+    timeout(PATIENCE, ready).await.expect("it is ready in time");
+    let url = welcome
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"));
+    let url = url.expect("an address").trim_end_matches('/').to_owned();
+    (child, stdout, welcome, url)
+}
+
+fn log(folder: &TempDir) -> PathBuf {
+    folder.path().join("log")
+}
+
+fn data(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+fn read_secret(path: &Path) -> String {
+    std::fs::read_to_string(path)
+        .expect("a secret")
+        .trim()
+        .to_owned()
+}

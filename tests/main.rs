@@ -25,3 +25,6 @@ mod push_service;
 
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
+
+/// pywebpush's foundations and node's web-push read what we write, and we read what they write.
+mod peers;

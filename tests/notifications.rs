@@ -102,6 +102,15 @@ fn every_bad_one_names_the_member_that_is_wrong() {
             "notification.requireInteraction",
         ),
         (json!({"renotify": null}), "notification.renotify"),
+        (json!({"renotify": true}), "notification.renotify"),
+        (
+            json!({"renotify": true, "tag": ""}),
+            "notification.renotify",
+        ),
+        (
+            json!({"silent": true, "vibrate": [200]}),
+            "notification.vibrate",
+        ),
         (json!({"timestamp": "now"}), "notification.timestamp"),
         (json!({"timestamp": -1}), "notification.timestamp"),
         (json!({"timestamp": 1.5}), "notification.timestamp"),

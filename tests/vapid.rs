@@ -55,7 +55,7 @@ mod a_key {
         let unpadded = base64url::encode(&scalar);
         let padded = format!("{unpadded}=");
         let standard = openssl::base64::encode_block(&scalar);
-        let forms: [(&str, Vec<u8>); 14] = [
+        let forms: [(&str, Vec<u8>); 17] = [
             ("SEC1 PEM", sec1_pem.clone().into()),
             (
                 "SEC1 PEM after EC PARAMETERS",
@@ -70,6 +70,20 @@ mod a_key {
             (
                 "PKCS#8 PEM after words",
                 format!("my key:\n\n{pkcs8_pem}\n\n").into(),
+            ),
+            (
+                "PKCS#8 PEM on one line",
+                pkcs8_pem.trim().replace('\n', " ").into(),
+            ),
+            (
+                "PKCS#8 PEM with \\n for line ends",
+                pkcs8_pem.replace('\n', "\\n").into(),
+            ),
+            (
+                "both PEM blocks on one line",
+                format!("{EC_PARAMETERS}{sec1_pem}")
+                    .replace('\n', " ")
+                    .into(),
             ),
             ("PKCS#8 DER", pkcs8_der.clone()),
             ("base64url", unpadded.clone().into()),
@@ -249,10 +263,10 @@ mod what_is_no_key {
             key.to_raw_base64url(),
         ] {
             for end in 0..text.trim_end().len() {
-                // The last `-` of a PEM's end adds nothing to the key.
+                // The last dashes of a PEM's end add nothing to the key.
                 if let Ok(public) = read(&text[..end]) {
                     assert_eq!(public, key.public(), "{end} of {text}");
-                    assert!(text[..end].ends_with("KEY----"));
+                    assert!(text[..end].trim_end_matches('-').ends_with("KEY"));
                 }
             }
         }
@@ -488,16 +502,20 @@ mod a_token {
     }
 
     #[test]
-    fn is_forgotten_when_subscribers_make_up_hosts_without_end() {
+    fn is_kept_however_many_hosts_subscribers_make_up() {
         let vapid = vapid();
         let host = |i| origin(&format!("https://x{i}.push.apple.com"));
         let first = authorization(&vapid, &host(0), now());
-        for i in 1..1024 {
+        for i in 1..1100 {
             authorization(&vapid, &host(i), now());
         }
         assert_eq!(authorization(&vapid, &host(0), now()), first);
-        authorization(&vapid, &host(1024), now());
-        assert_ne!(authorization(&vapid, &host(0), now()), first);
+        // Past the limit one is made each time, until those kept have run out.
+        let last = authorization(&vapid, &host(1100), now());
+        assert_ne!(authorization(&vapid, &host(1100), now()), last);
+        let later = now() + SignedDuration::from_hours(13);
+        let last = authorization(&vapid, &host(1100), later);
+        assert_eq!(authorization(&vapid, &host(1100), later), last);
     }
 
     #[test]

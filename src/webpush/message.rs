@@ -12,7 +12,7 @@ use super::encrypt::{ContentEncoding, Padding};
 pub const DEFAULT_TTL: u32 = 4 * 7 * 24 * 60 * 60;
 
 /// One message, to any number of subscriptions.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Message {
     /// Plaintext; empty means a push without a body.
     pub payload: Vec<u8>,
@@ -38,6 +38,19 @@ impl Message {
             ttl: DEFAULT_TTL,
             ..Self::default()
         }
+    }
+}
+
+impl fmt::Debug for Message {
+    /// Without the payload: it may end in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .field("ttl", &self.ttl)
+            .field("urgency", &self.urgency)
+            .field("topic", &self.topic)
+            .field("encoding", &self.encoding)
+            .finish_non_exhaustive()
     }
 }
 

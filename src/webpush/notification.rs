@@ -1,11 +1,13 @@
 //! The declarative notification: one payload that Safari shows by itself and that every other
 //! browser hands to its service worker (Declarative Web Push, "Declarative push message").
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 use url::Url;
 
 /// A notification that was checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Notification(Map<String, Value>);
 
 /// Which member is wrong, and why.
@@ -91,6 +93,17 @@ impl Notification {
         if let Some(actions) = members.get("actions") {
             check_actions(actions)?;
         }
+        // Browsers throw on these two, and then show nothing (Notifications API, section 2.6).
+        let is_true = |name: &str| members.get(name) == Some(&Value::Bool(true));
+        if is_true("renotify") && !members.get("tag").is_some_and(|tag| tag != "") {
+            return fail(
+                "renotify",
+                "needs a tag: it is about replacing a notification",
+            );
+        }
+        if is_true("silent") && members.contains_key("vibrate") {
+            return fail("vibrate", "cannot stand beside silent");
+        }
         Ok(Self(members.clone()))
     }
 
@@ -151,4 +164,10 @@ fn check_actions(actions: &Value) -> Result<(), NotificationError> {
         }
     }
     Ok(())
+}
+
+impl fmt::Debug for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notification(..)")
+    }
 }

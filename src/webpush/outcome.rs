@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{LOCATION, RETRY_AFTER};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 
 use super::endpoint::PushService;
@@ -90,15 +90,6 @@ pub struct Answer {
     pub location: Option<String>,
 }
 
-/// The members that Mozilla and Apple write. Unknown ones, and bodies that are no JSON, are no error.
-#[derive(Deserialize, Default)]
-struct Body {
-    errno: Option<u32>,
-    error: Option<String>,
-    message: Option<String>,
-    reason: Option<String>,
-}
-
 impl Answer {
     /// Reads an answer. `body` may have been cut off; `now` is for a `Retry-After` that is a date.
     pub fn read(
@@ -109,33 +100,30 @@ impl Answer {
         now: Timestamp,
     ) -> Self {
         let text = String::from_utf8_lossy(body);
-        let parsed: Option<Body> = serde_json::from_str(&text).ok();
-        let is_json = parsed.is_some();
-        let Body {
-            errno,
-            error,
-            message,
-            reason,
-        } = parsed.unwrap_or_default();
+        // Member by member: one of an unexpected type must not hide the others.
+        let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
+        let member = |name: &str| json.as_ref().and_then(|json| json.get(name));
+        let string = |name: &str| member(name).and_then(Value::as_str);
+        let errno = member("errno").and_then(Value::as_u64);
+        let errno = errno.and_then(|errno| u32::try_from(errno).ok());
+        let reason = string("reason");
         let words = Words {
             service,
             errno,
-            reason: reason.as_deref().unwrap_or_default(),
+            reason: reason.unwrap_or_default(),
             text: &text,
             headers,
             now,
         };
         let outcome = words.outcome(status);
-        let description = header(headers, "x-wns-error-description").map(str::to_owned);
+        let description = header(headers, "x-wns-error-description");
+        let message = string("message").or(json.is_none().then_some(&*text));
         Self {
             status,
             outcome,
             errno,
-            reason: reason.or(error).or(description).as_deref().and_then(tidy),
-            message: message
-                .as_deref()
-                .or((!is_json).then_some(&*text))
-                .and_then(tidy),
+            reason: reason.or(string("error")).or(description).and_then(tidy),
+            message: message.and_then(tidy),
             location: header(headers, LOCATION.as_str()).map(str::to_owned),
         }
     }

@@ -178,9 +178,12 @@ impl Vapid {
         let token = self.sign(origin, now)?;
         let authorization = token.authorization.clone();
         if tokens.len() >= MAX_TOKENS {
-            tokens.clear();
+            tokens.retain(|_, token| usable(token));
         }
-        tokens.insert(origin.clone(), token);
+        // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
+        if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
+            tokens.insert(origin.clone(), token);
+        }
         Ok(authorization)
     }
 

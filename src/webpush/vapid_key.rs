@@ -106,7 +106,7 @@ impl VapidKey {
     }
 
     fn from_pem(text: &str) -> Result<Self, VapidKeyError> {
-        let blocks = pem::parse_many(text).map_err(|_| VapidKeyError::Form)?;
+        let blocks = pem::parse_many(own_lines(text)).map_err(|_| VapidKeyError::Form)?;
         // OpenSSL writes a block of EC PARAMETERS before the key.
         let found = blocks.iter().find(|block| block.tag() != "EC PARAMETERS");
         match found.map(|block| (block.tag(), block.contents())) {
@@ -206,6 +206,21 @@ impl VapidKey {
             self.private.as_der().expect("a P-256 key has a SEC1 form");
         to_pem("EC PRIVATE KEY", der.as_ref().to_vec())
     }
+}
+
+/// Gives each boundary a line of its own: environment variables often hold PEM with spaces, or `\n`, for line ends.
+fn own_lines(text: &str) -> String {
+    let parts: Vec<String> = text
+        .replace("\\n", "\n")
+        .split("-----")
+        .map(|part| match part.trim() {
+            label if label.starts_with("BEGIN ") || label.starts_with("END ") => {
+                format!("-----{label}-----")
+            }
+            body => body.split_ascii_whitespace().collect(),
+        })
+        .collect();
+    parts.join("\n")
 }
 
 fn to_pem(tag: &str, der: Vec<u8>) -> String {

@@ -28,3 +28,9 @@ mod program;
 
 /// pywebpush's foundations and node's web-push read what we write, and we read what they write.
 mod peers;
+
+/// The README's examples work as they stand.
+mod readme;
+
+/// The same handlers, as Lambda functions.
+mod functions;

@@ -25,3 +25,6 @@ mod push_service;
 
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
+
+/// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
+mod subscribe;

@@ -28,3 +28,6 @@ mod program;
 
 /// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
 mod subscribe;
+
+/// What is wrong is refused, by name, and changes nothing.
+mod bad_input;

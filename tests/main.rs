@@ -31,3 +31,6 @@ mod subscribe;
 
 /// What is wrong is refused, by name, and changes nothing.
 mod bad_input;
+
+/// What openapi.yaml says is what the server does, and the other way round.
+mod openapi;

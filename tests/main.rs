@@ -34,3 +34,6 @@ mod bad_input;
 
 /// What openapi.yaml says is what the server does, and the other way round.
 mod openapi;
+
+/// The program's other commands: keys, subscriptions in and out, the doctor.
+mod command_line;

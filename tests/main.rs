@@ -34,3 +34,15 @@ mod readme;
 
 /// The same handlers, as Lambda functions.
 mod functions;
+
+/// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
+mod subscribe;
+
+/// What is wrong is refused, by name, and changes nothing.
+mod bad_input;
+
+/// What openapi.yaml says is what the server does, and the other way round.
+mod openapi;
+
+/// The program's other commands: keys, subscriptions in and out, the doctor.
+mod command_line;

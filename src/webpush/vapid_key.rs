@@ -10,6 +10,8 @@ use aws_lc_rs::encoding::{
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
+use serde::Deserialize;
+
 use super::base64url;
 
 /// Octets of the private scalar.
@@ -18,9 +20,9 @@ const SCALAR_LEN: usize = 32;
 /// Why a key is refused. Never holds any of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VapidKeyError {
-    /// Neither PEM, nor DER, nor base64.
+    /// Neither PEM, nor DER, nor base64, nor JSON.
     #[error(
-        "is neither PEM, nor DER, nor base64url: give the file or the text that `pushcast vapid generate` writes"
+        "is neither PEM, nor DER, nor base64url, nor JSON: give the file or the text that `pushcast vapid generate` writes"
     )]
     Form,
     /// PEM, but of something else.
@@ -32,6 +34,9 @@ pub enum VapidKeyError {
     /// A private key, but not of P-256.
     #[error("is not a private key on the curve P-256")]
     Curve,
+    /// JSON of a public key and another one's private key.
+    #[error("holds a public key that does not belong to its private key")]
+    Pair,
     /// The library refused, or there was no randomness.
     #[error("the cryptographic library failed")]
     Crypto,
@@ -83,7 +88,8 @@ impl VapidKey {
         Self::new(PrivateKey::generate(&ECDH_P256).map_err(|_| VapidKeyError::Crypto)?)
     }
 
-    /// Reads a private key: PEM (PKCS#8 or SEC1), DER (either), or base64 of a raw scalar or of DER.
+    /// Reads a private key: PEM (PKCS#8 or SEC1), DER (either), base64 of a raw scalar or of DER, or the JSON of node
+    /// `web-push`, `{"publicKey", "privateKey"}`.
     ///
     /// # Errors
     /// [`VapidKeyError`] says what was found instead.
@@ -94,14 +100,35 @@ impl VapidKey {
         if text.contains("-----BEGIN") {
             return Self::from_pem(text);
         }
+        if text.starts_with('{') {
+            return Self::from_json(text);
+        }
         // DER begins with a SEQUENCE (0x30), which base64 text may as well ("0"): the text is tried first.
         let joined: String = text.split_ascii_whitespace().collect();
         match base64url::decode(&joined) {
             Ok(bytes) if bytes.len() == SCALAR_LEN => Self::from_raw(&bytes),
             Ok(bytes) if bytes.len() == 65 && bytes[0] == 4 => Err(VapidKeyError::Public),
-            Ok(bytes) if !bytes.is_empty() => Self::from_der(&bytes),
+            // Many a word is base64 by accident: only what begins as DER is taken for a key.
+            Ok(bytes) if bytes.first() == Some(&0x30) => Self::from_der(&bytes),
             Ok(_) => Err(VapidKeyError::Form),
             Err(_) => Self::from_der(input).map_err(|_| VapidKeyError::Form),
+        }
+    }
+
+    fn from_json(text: &str) -> Result<Self, VapidKeyError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Pair {
+            public_key: Option<String>,
+            private_key: String,
+        }
+        let pair: Pair = serde_json::from_str(text).map_err(|_| VapidKeyError::Form)?;
+        let scalar = base64url::decode(&pair.private_key).map_err(|_| VapidKeyError::Form)?;
+        let key = Self::from_raw(&scalar)?;
+        let public = pair.public_key.map(|text| base64url::decode(&text));
+        match public {
+            Some(public) if public.as_deref() != Ok(key.public()) => Err(VapidKeyError::Pair),
+            Some(_) | None => Ok(key),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The built program, run as a user runs it, and a backend that talks to it over HTTP.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -38,6 +39,16 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     command
 }
 
+/// The variables that put `push_service` on the allow-list.
+pub(crate) fn environment_of(push_service: &PushService) -> Vec<(&'static str, String)> {
+    let mut environment = vec![("PUSHCAST_PUSH_ORIGINS", push_service.origin())];
+    if push_service.origin().starts_with("https") {
+        let file = push_service.ca_file().display().to_string();
+        environment.push(("PUSHCAST_CA_FILE", file));
+    }
+    environment
+}
+
 /// `pushcast serve` on a free port, with a data folder that outlives it.
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -45,6 +56,8 @@ pub(crate) struct Server {
     pub(crate) welcome: String,
     folder: TempDir,
     environment: Vec<(&'static str, String)>,
+    /// Of the command line, after `serve`.
+    arguments: Vec<String>,
     child: Child,
     /// Read to the end only when asked: the pipe must stay open.
     stdout: BufReader<ChildStdout>,
@@ -53,23 +66,28 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it with `push_service` on its allow-list.
     pub(crate) async fn start(push_service: &PushService) -> Self {
-        let mut environment = vec![("PUSHCAST_PUSH_ORIGINS", push_service.origin())];
-        if push_service.origin().starts_with("https") {
-            let file = push_service.ca_file().display().to_string();
-            environment.push(("PUSHCAST_CA_FILE", file));
-        }
-        Self::start_with(environment).await
+        Self::start_with(environment_of(push_service)).await
     }
 
     /// Starts it with these variables.
     pub(crate) async fn start_with(environment: Vec<(&'static str, String)>) -> Self {
+        Self::start_as(environment, &[]).await
+    }
+
+    /// Starts it with these variables and arguments.
+    pub(crate) async fn start_as(
+        environment: Vec<(&'static str, String)>,
+        arguments: &[&str],
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let (child, stdout, welcome, url) = launch(&folder, &environment).await;
+        let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+        let (child, stdout, welcome, url) = launch(&folder, &environment, &arguments).await;
         Self {
             url,
             welcome,
             folder,
             environment,
+            arguments,
             child,
             stdout,
         }
@@ -93,13 +111,40 @@ impl Server {
 
     /// Starts it again on the same data.
     pub(crate) async fn restart(&mut self) {
-        let (child, stdout, welcome, url) = launch(&self.folder, &self.environment).await;
+        let (child, stdout, welcome, url) =
+            launch(&self.folder, &self.environment, &self.arguments).await;
         (self.child, self.stdout, self.welcome, self.url) = (child, stdout, welcome, url);
     }
 
     /// Its data folder.
     pub(crate) fn data(&self) -> PathBuf {
         data(&self.folder)
+    }
+
+    /// Another command of the program, on this server's data and in its environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let data = self.data().display().to_string();
+        let mut command = program(&[arguments, &["--data", &data]].concat());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// What `pushcast subscriptions export` writes beside the running server, by endpoint.
+    pub(crate) async fn exported(&self) -> BTreeMap<String, Value> {
+        let output = self.command(&["subscriptions", "export"]).output().await;
+        let output = output.expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let row = |line: &str| {
+            let row: Value = serde_json::from_str(line).expect("a line is JSON");
+            (
+                row["endpoint"].as_str().expect("an endpoint").to_owned(),
+                row,
+            )
+        };
+        let rows: BTreeMap<_, _> = text.lines().map(row).collect();
+        assert_eq!(rows.len(), text.lines().count(), "one line for each");
+        rows
     }
 
     /// The API token that it made.
@@ -177,7 +222,7 @@ async fn request(
 ) -> Answer {
     let mut request = Request::builder()
         .method(method)
-        .uri(format!("{}{path}", url));
+        .uri(format!("{url}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -234,9 +279,11 @@ pub(crate) struct Answer {
 async fn launch(
     folder: &TempDir,
     environment: &[(&'static str, String)],
+    arguments: &[String],
 ) -> (Child, BufReader<ChildStdout>, String, String) {
     let data = data(folder).display().to_string();
     let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+    command.args(arguments);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let log = File::options().append(true).create(true).open(log(folder));
     command.stdout(Stdio::piped()).stderr(log.expect("a log"));

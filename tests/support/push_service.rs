@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http::header::DATE;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -85,6 +86,7 @@ struct State {
     requests: usize,
     in_flight: usize,
     peak_in_flight: usize,
+    date: Option<HeaderValue>,
 }
 
 /// A behaviour in force.
@@ -112,12 +114,20 @@ async fn accept(inner: Arc<Inner>, door: Door) {
         });
         let (inner, tls, http) = (Arc::clone(&inner), door.tls.clone(), door.http.clone());
         connections.spawn(async move {
-            let answer = |request| answer(Arc::clone(&inner), Arc::clone(&line), request);
+            let answer = |request| dated(Arc::clone(&inner), Arc::clone(&line), request);
             connection::serve(stream, Arc::clone(&line), tls, http, answer).await;
             inner.change(|state| state.lines.remove(&line.number));
         });
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// An answer with the `Date` that was asked for, else with the hour, which HTTP adds by itself.
+async fn dated(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) -> Response<Body> {
+    let mut response = answer(Arc::clone(&inner), line, request).await;
+    let date = inner.state().date.clone();
+    response.headers_mut().extend(date.map(|date| (DATE, date)));
+    response
 }
 
 /// Judges one request, then serves it or does to it what was asked for.
@@ -329,6 +339,22 @@ impl PushService {
             state.subscriptions.insert(id, registered);
             browser
         })
+    }
+
+    /// The browser subscribes again: the endpoint is the same, the keys are new ones, and so the old ones are no more.
+    pub(crate) fn rekey(&self, browser: &Browser) -> Browser {
+        let again = Browser::new(browser.id().to_owned(), browser.endpoint().to_owned());
+        self.inner.change(|state| {
+            let known = state.subscriptions.get_mut(browser.id());
+            known.expect("it subscribed here").browser = again.clone();
+        });
+        again
+    }
+
+    /// Every answer from now on bears this `Date`, instead of the hour.
+    pub(crate) fn set_date(&self, date: &str) {
+        let date = HeaderValue::from_str(date).expect("a header's value");
+        self.inner.change(|state| state.date = Some(date));
     }
 
     /// The subscriber unsubscribes: 410 from now on.

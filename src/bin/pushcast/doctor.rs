@@ -190,8 +190,15 @@ fn compare(origin: &Origin, theirs: Timestamp, ours: Timestamp) -> Finding {
             ),
         );
     }
-    let detail =
-        format!("is {skew:#} off {origin}'s: push services will refuse our tokens; set it (NTP)");
+    let relation = if skew.is_negative() {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    let detail = format!(
+        "is {:#} {relation} {origin}'s: push services will refuse our tokens; set it (NTP)",
+        skew.abs()
+    );
     finding("clock", Health::Wrong, detail)
 }
 

@@ -33,16 +33,13 @@ struct Arguments {
     command: Command,
 }
 
+// What each does is said where it is written: a comment here would take the place of all of that in --help.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything on this machine: API, demo page, embedded database.
     Serve(serve::Serve),
-    /// Make, show and convert VAPID keys.
     #[command(subcommand)]
     Vapid(vapid::Vapid),
-    /// Count, export and import subscriptions.
     Subscriptions(subscriptions::Subscriptions),
-    /// Check subject, keys, clock, allow-list and tables, and say what to do.
     Doctor(doctor::Doctor),
 }
 

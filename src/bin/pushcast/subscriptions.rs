@@ -280,7 +280,7 @@ impl Iterator for Lines {
             match self
                 .input
                 .by_ref()
-                .take(MAX_LINE)
+                .take(MAX_LINE + 1)
                 .read_until(b'\n', &mut line)
             {
                 Ok(0) => return None,
@@ -289,20 +289,28 @@ impl Iterator for Lines {
             }
             self.number += 1;
             self.bar.inc(line.len() as u64);
-            if line.len() as u64 == MAX_LINE && !line.ends_with(b"\n") {
-                // The rest belongs to the same line, which `parse` will refuse: it is cut off.
-                if let Err(error) = self.input.skip_until(b'\n') {
-                    return Some(Err(error));
-                }
+            // The rest belongs to the same line, which `parse` will refuse: it is cut off.
+            if is_cut_off(&line)
+                && let Err(error) = self.input.skip_until(b'\n')
+            {
+                return Some(Err(error));
             }
-            if !line.trim_ascii().is_empty() {
+            if is_cut_off(&line) || !line.trim_ascii().is_empty() {
                 return Some(Ok((self.number, line)));
             }
         }
     }
 }
 
+/// Whether a line is longer than what was read of it.
+fn is_cut_off(line: &[u8]) -> bool {
+    line.len() as u64 > MAX_LINE && !line.ends_with(b"\n")
+}
+
 fn parse(line: &[u8], allowed: &AllowList) -> Result<Registration, String> {
+    if is_cut_off(line) {
+        return Err(format!("longer than {MAX_LINE} bytes"));
+    }
     let value: Value =
         serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
     let members = Members::of(&value).map_err(|error| error.to_string())?;

@@ -38,8 +38,10 @@ pub(crate) enum Vapid {
 
 #[derive(Debug, Args)]
 pub(crate) struct Given {
-    /// A file with the private key, the key itself, or - for the standard input. PEM (PKCS#8 or SEC1), DER, or raw
-    /// base64url, as pywebpush, node web-push, OpenSSL and pushcast write them.
+    /// A file with the private key, the key itself, or - for the standard input. PEM (PKCS#8 or SEC1), DER, raw
+    /// base64url, or JSON, as pywebpush, node web-push, OpenSSL and pushcast write them.
+    // PEM begins with a hyphen, as base64url may: taken for options, they would be repeated on the standard error.
+    #[arg(allow_hyphen_values = true)]
     key: String,
 }
 
@@ -129,7 +131,12 @@ impl Written {
             Some(path) => create_private(path)?
                 .write_all(&bytes)
                 .context("the key cannot be written")?,
-            None => std::io::stdout().write_all(&bytes)?,
+            None => {
+                let mut out = std::io::stdout().lock();
+                out.write_all(&bytes)?;
+                // Without an end of line, the bytes would wait for the program's end, where nobody hears of an error.
+                out.flush()?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,665 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use jsonschema::{Draft, Validator};
+use pushcast::edge::MAX_BODY;
+use pushcast::registration::{MAX_TAG_LEN, MAX_TAGS, MAX_USER_LEN};
+use pushcast::webpush::endpoint::MAX_ENDPOINT_LEN;
+use pushcast::webpush::message::DEFAULT_TTL;
+use pushcast::webpush::{MAX_PLAINTEXT, Outcome};
+use serde_json::{Value, json};
+
+use crate::support::behaviour::Canned;
+use crate::support::browser::Browser;
+use crate::support::program::{Answer, Server};
+use crate::support::push_service::PushService;
+
+/// Documented, and not brought about here: the database of a server that runs cannot be made to fail from outside.
+const EXCEPTED: [&str; 2] = ["500", "503"];
+
+/// `POST /push/send`, `400`.
+type Exercised = BTreeSet<(String, String)>;
+
+/// `openapi.yaml`.
+struct Document(Value);
+
+impl Document {
+    fn read() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
+        let text = std::fs::read_to_string(path).expect("it is there");
+        Self(serde_norway::from_str(&text).expect("it is YAML"))
+    }
+
+    fn at(&self, pointer: &str) -> &Value {
+        let found = self.0.pointer(pointer);
+        found.unwrap_or_else(|| panic!("{pointer} is not in the document"))
+    }
+
+    fn schema(&self, name: &str) -> &Value {
+        self.at(&format!("/components/schemas/{name}"))
+    }
+
+    /// What a `$ref` points to.
+    fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(to) => self.at(to.strip_prefix('#').expect("all is in one file")),
+            None => value,
+        }
+    }
+
+    /// `POST /push/send` and what stands there.
+    fn operations<'a>(&'a self) -> Vec<(String, &'a Value)> {
+        let paths = self.0["paths"].as_object().expect("paths");
+        let of_path = |(path, item): (&String, &'a Value)| {
+            let methods = item.as_object().expect("methods").iter();
+            let named = methods.map(|(method, operation)| {
+                let name = format!("{} {path}", method.to_uppercase());
+                (name, operation)
+            });
+            named.collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of_path).collect()
+    }
+
+    fn operation(&self, name: &str) -> &Value {
+        let all = self.operations();
+        let found = all.iter().find(|(known, _)| known == name);
+        found
+            .unwrap_or_else(|| panic!("{name} is not documented"))
+            .1
+    }
+
+    fn response(&self, operation: &str, status: &str) -> &Value {
+        let responses = &self.operation(operation)["responses"];
+        let found = responses.get(status);
+        self.resolve(found.unwrap_or_else(|| panic!("{operation} does not document {status}")))
+    }
+
+    /// A schema of the document, by itself: what it refers to is in the same document.
+    fn validator(&self, schema: &Value) -> Validator {
+        self.build(schema, self.0["components"].clone())
+    }
+
+    /// The same, which also refuses every member that is not listed.
+    fn strict_validator(&self, schema: &Value) -> Validator {
+        let (mut schema, mut components) = (schema.clone(), self.0["components"].clone());
+        close(&mut schema);
+        close(&mut components["schemas"]);
+        self.build(&schema, components)
+    }
+
+    fn build(&self, schema: &Value, components: Value) -> Validator {
+        let alone = json!({"allOf": [schema], "components": components});
+        let options = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true);
+        options.build(&alone).expect("it is a schema")
+    }
+}
+
+/// Forbids what is not listed, in every object that lists something.
+fn close(schema: &mut Value) {
+    if let Some(members) = schema.as_object_mut() {
+        if members.get("properties").is_some_and(Value::is_object) {
+            members.insert("additionalProperties".to_owned(), json!(false));
+        }
+        members.values_mut().for_each(close);
+    }
+    if let Some(list) = schema.as_array_mut() {
+        list.iter_mut().for_each(close);
+    }
+}
+
+#[track_caller]
+fn assert_valid(validator: &Validator, value: &Value, what: &str) {
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{what}: {value}: {}", errors.join("; "));
+}
+
+/// A running server and the document that it is held against.
+struct Bench {
+    document: Document,
+    service: PushService,
+    server: Server,
+    exercised: Exercised,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let service = PushService::start().await;
+        Self {
+            document: Document::read(),
+            server: Server::start(&service).await,
+            service,
+            exercised: Exercised::new(),
+        }
+    }
+
+    /// Asks for `operation` (`POST /push/send`), which must be answered with `status`, as documented.
+    async fn ask(&mut self, operation: &str, body: &Value, status: u16) -> Answer {
+        let (method, _) = operation.split_once(' ').expect("two words");
+        let method = method.parse().expect("a method");
+        let token = self.server.token();
+        let answer = self
+            .ask_as(operation, method, &token, body.to_string(), status)
+            .await;
+        if answer.status.is_success() && !body.is_null() {
+            let request = &self.document.operation(operation)["requestBody"];
+            let schema = &request["content"]["application/json"]["schema"];
+            let validator = self.document.validator(schema);
+            assert_valid(&validator, body, "what the server accepts");
+        }
+        answer
+    }
+
+    /// The same by any method, with any token and body.
+    async fn ask_as(
+        &mut self,
+        operation: &str,
+        method: Method,
+        token: &str,
+        body: String,
+        status: u16,
+    ) -> Answer {
+        let (_, path) = operation.split_once(' ').expect("two words");
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        let asked = self.server.request(method, path, &headers, body);
+        let answer = asked.await;
+        assert_eq!(answer.status.as_u16(), status, "{operation}: {answer:?}");
+        self.is_documented(operation, &answer);
+        self.exercised
+            .insert((operation.to_owned(), status.to_string()));
+        answer
+    }
+
+    fn is_documented(&self, operation: &str, answer: &Answer) {
+        let status = answer.status.as_u16().to_string();
+        let response = self.document.response(operation, &status);
+        let header = |name: &str| answer.headers.get(name).and_then(|it| it.to_str().ok());
+        let content_type = header("content-type").expect("a content type");
+        let media = response["content"].get(content_type);
+        let media = media
+            .unwrap_or_else(|| panic!("{operation} {status}: {content_type} is not documented"));
+        let validator = self.document.strict_validator(&media["schema"]);
+        assert_valid(&validator, &answer.json, operation);
+
+        for (name, documented) in response["headers"].as_object().into_iter().flatten() {
+            let value = header(name).unwrap_or_else(|| panic!("{operation} {status}: no {name}"));
+            let validator = self.document.validator(&documented["schema"]);
+            assert_valid(&validator, &json!(value), name);
+        }
+    }
+
+    /// A browser that is subscribed.
+    async fn subscribed(&mut self) -> Browser {
+        let browser = self.service.subscribe(None);
+        self.ask("POST /push/subscribe", &browser.to_json(), 200)
+            .await;
+        browser
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
+    let mut bench = Bench::start().await;
+    let (subscribe, unsubscribe, send) = (
+        "POST /push/subscribe",
+        "POST /push/unsubscribe",
+        "POST /push/send",
+    );
+    bench.ask("GET /push/key", &Value::Null, 200).await;
+
+    let browser = bench.subscribed().await;
+    let signature = bench.server.sign("ada");
+    let key = bench.server.get("/push/key").await.json["publicKey"].clone();
+    let full = browser.to_json_with(json!({
+        "expirationTime": 4_102_444_800_000_u64, "tags": ["a"], "timezone": "UTC", "replaces": "x",
+        "user": "ada", "userSignature": signature, "applicationServerKey": key, "unknown": [1],
+    }));
+    bench.ask(subscribe, &full, 200).await;
+    let cleared = json!({
+        "tags": null, "timezone": null, "user": null, "userSignature": null, "replaces": null,
+        "applicationServerKey": null,
+    });
+    bench
+        .ask(subscribe, &browser.to_json_with(cleared), 200)
+        .await;
+    bench.ask(subscribe, &full, 200).await;
+    bench.ask(subscribe, &json!({}), 400).await;
+    bench.ask(subscribe, &Value::Null, 400).await;
+    let unproven = browser.to_json_with(json!({"user": "ada"}));
+    bench.ask(subscribe, &unproven, 403).await;
+
+    let to = json!({"endpoint": browser.endpoint()});
+    for message in [
+        json!({"to": to, "data": "text"}),
+        json!({"to": to, "data": 0}),
+        json!({"to": to, "data": [null]}),
+        json!({"to": to, "data": false, "ttl": null, "urgency": null, "topic": null}),
+        json!({"to": {"user": "ada"}, "data": {}, "ttl": 0, "urgency": "very-low", "topic": "t"}),
+        json!({"to": {"user": "nobody"}, "data": "x", "ttl": 2_147_483_647}),
+        json!({"to": to, "app_badge": 3, "mutable": true, "notification": {
+            "title": "t", "navigate": "https://a.example/", "body": "b", "tag": "t", "lang": "en", "dir": "rtl",
+            "icon": "/i.png", "image": "/i.png", "badge": "/b.png", "silent": false, "requireInteraction": true,
+            "renotify": false, "timestamp": 1, "vibrate": [1, 2], "data": null, "of_tomorrow": 1,
+            "actions": [{"action": "a", "title": "t", "navigate": "http://a.example/", "icon": "/i.png"}],
+        }}),
+    ] {
+        bench.ask(send, &message, 200).await;
+    }
+    let message = json!({"to": to, "data": "x"});
+    bench.ask(send, &json!({"to": to}), 400).await;
+    bench
+        .ask(send, &json!({"to": {"endpoint": "x"}, "data": "x"}), 404)
+        .await;
+    bench
+        .ask_as(send, Method::POST, "wrong", message.to_string(), 401)
+        .await;
+
+    let gone = json!({"endpoint": browser.endpoint()});
+    bench.ask(unsubscribe, &gone, 200).await;
+    bench.ask(unsubscribe, &gone, 200).await;
+    bench.ask(unsubscribe, &json!({}), 400).await;
+
+    let token = bench.server.token();
+    for operation in [subscribe, unsubscribe, send] {
+        let large = " ".repeat(MAX_BODY + 1);
+        bench
+            .ask_as(operation, Method::POST, &token, large, 413)
+            .await;
+    }
+    for (operation, _) in Document::read().operations() {
+        bench
+            .ask_as(&operation, Method::DELETE, &token, String::new(), 405)
+            .await;
+    }
+
+    let mut documented = Exercised::new();
+    for (name, operation) in bench.document.operations() {
+        let responses = operation["responses"].as_object().expect("responses");
+        let statuses = responses
+            .keys()
+            .filter(|it| !EXCEPTED.contains(&it.as_str()));
+        documented.extend(statuses.map(|status| (name.clone(), status.clone())));
+    }
+    assert_eq!(bench.exercised, documented);
+}
+
+#[tokio::test]
+async fn every_outcome_of_a_push_is_documented_and_so_is_its_result() {
+    let mut bench = Bench::start().await;
+    let canned = [
+        ("accepted", 201, Canned::status(201)),
+        (
+            "mismatched",
+            401,
+            Canned::autopush(401, 109, "VAPID public key mismatch"),
+        ),
+        ("too_large", 413, Canned::status(413)),
+        (
+            "throttled",
+            429,
+            Canned::status(429).header("retry-after", "7"),
+        ),
+        ("throttled", 429, Canned::status(429)),
+        (
+            "unavailable",
+            503,
+            Canned::status(503).header("retry-after", "0"),
+        ),
+        (
+            "our_fault",
+            401,
+            Canned::autopush(401, 109, "Invalid signature"),
+        ),
+        (
+            "refused",
+            307,
+            Canned::status(307).header("location", "https://a.example/"),
+        ),
+        ("gone", 404, Canned::status(404)),
+    ];
+    let mut seen = BTreeSet::new();
+    for (outcome, status, canned) in canned {
+        let browser = bench.subscribed().await;
+        bench.service.answer(&browser, canned);
+        let message = json!({"to": {"endpoint": browser.endpoint()}, "data": "x"});
+        let answer = bench.ask("POST /push/send", &message, 200).await;
+        let result = &answer.json["results"][0];
+        assert_eq!(result["outcome"], outcome, "{answer:?}");
+        assert_eq!(result["status"], status);
+        seen.insert(outcome);
+    }
+    let browser = bench.subscribed().await;
+    bench.service.reset(&browser);
+    let message = json!({"to": {"endpoint": browser.endpoint()}, "data": "x"});
+    let answer = bench.ask("POST /push/send", &message, 200).await;
+    assert_eq!(answer.json["results"][0]["outcome"], "unreachable");
+    assert_eq!(answer.json["results"][0]["status"], Value::Null);
+    seen.insert("unreachable");
+
+    let documented = bench.document.schema("Outcome")["enum"].as_array();
+    let documented: BTreeSet<&str> = documented
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(seen, documented);
+    assert_eq!(documented, OUTCOMES.map(|it| it.label()).into());
+}
+
+const AFTER: Option<Duration> = None;
+/// Every outcome that there is.
+const OUTCOMES: [Outcome; 9] = [
+    Outcome::Accepted,
+    Outcome::Gone,
+    Outcome::Mismatched,
+    Outcome::TooLarge,
+    Outcome::Throttled(AFTER),
+    Outcome::Unavailable(AFTER),
+    Outcome::Unreachable,
+    Outcome::OurFault,
+    Outcome::Refused,
+];
+
+/// Puts the push service's own subscriptions in the place of an example's.
+fn localise(example: &mut Value, browser: &Browser) {
+    for at in ["/endpoint", "/to/endpoint"] {
+        if let Some(endpoint) = example.pointer_mut(at) {
+            *endpoint = json!(browser.endpoint());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_example_is_valid_and_those_of_requests_are_accepted() {
+    let mut bench = Bench::start().await;
+    let browser = bench.subscribed().await;
+    let document = Document::read();
+    let mut requests = 0;
+    for (name, operation) in document.operations() {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            for (media, content) in contents(document.resolve(response)) {
+                let validator = document.strict_validator(&content["schema"]);
+                for (example, value) in examples(content) {
+                    let what = format!("{name} {status} {media} {example}");
+                    assert_valid(&validator, value, &what);
+                    if media == "application/problem+json" {
+                        assert_eq!(value["status"].to_string(), *status, "{what}");
+                    }
+                }
+            }
+        }
+        for (_, content) in contents(&operation["requestBody"]) {
+            let validator = document.strict_validator(&content["schema"]);
+            for (example, value) in examples(content) {
+                assert_valid(&validator, value, &format!("{name} {example}"));
+                let mut value = value.clone();
+                localise(&mut value, &browser);
+                bench.ask(&name, &value, 200).await;
+                requests += 1;
+                // What one example takes away, the next one needs.
+                bench
+                    .ask("POST /push/subscribe", &browser.to_json(), 200)
+                    .await;
+            }
+        }
+    }
+    assert!(requests >= 8, "{requests} examples of requests");
+    assert_eq!(bench.service.deliveries().len(), 1, "one is to an endpoint");
+}
+
+/// The media types of a request or response, of which there is at least one where there is any.
+fn contents(of: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    of["content"].as_object().into_iter().flatten()
+}
+
+/// The examples of a media type: at least one.
+fn examples(content: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let examples = content["examples"].as_object().expect("examples").iter();
+    assert_ne!(examples.len(), 0);
+    examples.map(|(name, example)| (name, &example["value"]))
+}
+
+/// The paths under /push that routers are given anywhere in the source.
+fn routes() -> BTreeSet<String> {
+    let mut routes = BTreeSet::new();
+    for source in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let dense: String = source.split_whitespace().collect();
+        for route in dense.split(".route(\"/push").skip(1) {
+            let (rest, _) = route.split_once('"').expect("a closing quote");
+            routes.insert(format!("/push{rest}"));
+        }
+    }
+    routes
+}
+
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut sources = Vec::new();
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources.extend(self::sources(&path));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            sources.push(std::fs::read_to_string(&path).expect("text"));
+        }
+    }
+    sources
+}
+
+#[tokio::test]
+async fn every_route_and_method_that_the_server_has_is_documented_and_no_other() {
+    let bench = Bench::start().await;
+    let token = format!("Bearer {}", bench.server.token());
+    let headers = [("authorization", token.as_str())];
+    let documented = bench.document.operations().into_iter();
+    let documented: BTreeSet<String> = documented.map(|(name, _)| name).collect();
+    let paths = documented.iter().filter_map(|name| name.split_once(' '));
+    let paths: BTreeSet<String> = paths.map(|(_, path)| path.to_owned()).collect();
+    assert_eq!(routes(), paths);
+
+    let mut served = BTreeSet::new();
+    for path in &paths {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let asked = method.parse().expect("a method");
+            let answer = bench.server.request(asked, path, &headers, "").await;
+            let kind = answer.json["type"].as_str().unwrap_or_default();
+            assert_ne!(kind, "urn:pushcast:no-such-path", "{path}");
+            if kind != "urn:pushcast:method-not-allowed" {
+                served.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    assert_eq!(served, documented);
+}
+
+#[tokio::test]
+async fn those_operations_ask_for_a_token_that_say_so() {
+    let bench = Bench::start().await;
+    for (name, operation) in bench.document.operations() {
+        let (method, path) = name.split_once(' ').expect("two words");
+        let method = method.parse().expect("a method");
+        let answer = bench.server.request(method, path, &[], "{}").await;
+        let asks = answer.status == StatusCode::UNAUTHORIZED;
+        let says = operation["security"].as_array().expect("it says so or not");
+        assert_eq!(asks, !says.is_empty(), "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn every_type_of_problem_is_documented_and_no_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut kinds = BTreeSet::new();
+    for source in sources(&folder) {
+        for kind in source.split("\"urn:pushcast:").skip(1) {
+            let (rest, _) = kind.split_once('"').expect("a closing quote");
+            kinds.insert(format!("urn:pushcast:{rest}"));
+        }
+    }
+    let document = Document::read();
+    let documented = &document.schema("Problem")["properties"]["type"]["enum"];
+    let documented = documented.as_array().expect("a list").iter();
+    let documented: BTreeSet<String> = documented
+        .map(|kind| kind.as_str().expect("text").to_owned())
+        .collect();
+    assert_eq!(documented, kinds);
+}
+
+#[test]
+fn the_numbers_are_those_of_the_code() {
+    let document = Document::read();
+    for (at, number) in [
+        ("Registration/properties/tags/maxItems", MAX_TAGS),
+        ("Registration/properties/tags/items/maxLength", MAX_TAG_LEN),
+        (
+            "Registration/properties/replaces/maxLength",
+            MAX_ENDPOINT_LEN,
+        ),
+        ("Endpoint/maxLength", MAX_ENDPOINT_LEN),
+        ("KnownEndpoint/maxLength", MAX_ENDPOINT_LEN),
+        ("User/maxLength", MAX_USER_LEN),
+        ("Message/properties/data/maxLength", MAX_PLAINTEXT),
+        ("Message/properties/ttl/default", DEFAULT_TTL as usize),
+    ] {
+        let found = document.at(&format!("/components/schemas/{at}"));
+        assert_eq!(found, &json!(number), "{at}");
+    }
+    let tag = document.at("/components/schemas/Registration/properties/tags/items/pattern");
+    let tag = tag.as_str().expect("a pattern");
+    assert!(tag.ends_with(&format!("{{1,{MAX_TAG_LEN}}}$")), "{tag}");
+    for (at, number) in [
+        ("/info/description", MAX_BODY),
+        ("/components/responses/BodyTooLarge/description", MAX_BODY),
+        ("/components/schemas/Message/description", MAX_PLAINTEXT),
+        ("/components/schemas/Endpoint/description", MAX_ENDPOINT_LEN),
+        (
+            "/components/schemas/KnownEndpoint/description",
+            MAX_ENDPOINT_LEN,
+        ),
+        ("/components/schemas/User/description", MAX_USER_LEN),
+    ] {
+        let text = document.at(at).as_str().expect("text");
+        let said = text.contains(&format!("{number} bytes"));
+        assert!(said, "{at} does not say {number} bytes: {text}");
+    }
+    assert_eq!(document.at("/info/version"), env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn what_the_schemas_refuse_the_server_refuses_too() {
+    let Bench {
+        document, server, ..
+    } = Bench::start().await;
+    let browser = json!({
+        "endpoint": "https://fcm.googleapis.com/fcm/send/x",
+        "keys": {
+            "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        },
+    });
+    let message = json!({"to": {"user": "ada"}, "data": "x"});
+    let declarative = json!({"to": {"user": "ada"}, "notification": {"title": "t", "navigate": "https://a.example/"}});
+    let rows = [
+        (
+            "Registration",
+            &browser,
+            "/endpoint",
+            json!("ftp://a.example/x"),
+        ),
+        (
+            "Registration",
+            &browser,
+            "/endpoint",
+            json!("https://a.example/x#y"),
+        ),
+        (
+            "Registration",
+            &browser,
+            "/endpoint",
+            json!("https://a@b.example/x"),
+        ),
+        (
+            "Registration",
+            &browser,
+            "/endpoint",
+            json!("https://a.example/"),
+        ),
+        (
+            "Registration",
+            &browser,
+            "/keys/auth",
+            json!("BTBZMqHH6r4Tts7J_aSIg"),
+        ),
+        ("Registration", &browser, "/keys/p256dh", json!("CCVx")),
+        ("Registration", &browser, "/tags", json!(vec!["a"; 51])),
+        ("Registration", &browser, "/tags", json!(["a b"])),
+        ("Registration", &browser, "/user", json!("")),
+        ("Message", &message, "/to", json!({})),
+        (
+            "Message",
+            &message,
+            "/to",
+            json!({"user": "a", "endpoint": "b"}),
+        ),
+        ("Message", &message, "/data", json!("")),
+        ("Message", &message, "/ttl", json!(-1)),
+        ("Message", &message, "/ttl", json!(1_u64 << 31)),
+        ("Message", &message, "/urgency", json!("urgent")),
+        ("Message", &message, "/topic", json!("a b")),
+        (
+            "Message",
+            &message,
+            "/notification",
+            json!({"title": "t", "navigate": "https://a.example/"}),
+        ),
+        ("Message", &declarative, "/notification/title", json!("")),
+        (
+            "Message",
+            &declarative,
+            "/notification/navigate",
+            json!("/x"),
+        ),
+        (
+            "Message",
+            &declarative,
+            "/notification/url",
+            json!("https://a.example/"),
+        ),
+        ("Message", &declarative, "/notification/dir", json!("up")),
+        (
+            "Message",
+            &declarative,
+            "/notification/actions",
+            json!([{"title": "t"}]),
+        ),
+        ("Message", &declarative, "/app_badge", json!(-1)),
+        (
+            "Unsubscription",
+            &json!({"endpoint": "x"}),
+            "/endpoint",
+            json!(""),
+        ),
+    ];
+    for (schema, good, at, wrong) in rows {
+        let validator = document.validator(document.schema(schema));
+        assert_valid(&validator, good, schema);
+        let mut bad = good.clone();
+        let (parent, member) = at.rsplit_once('/').expect("a pointer");
+        bad.pointer_mut(parent).expect("its parent")[member] = wrong;
+        assert!(!validator.is_valid(&bad), "{schema} takes {bad}");
+        let path = match schema {
+            "Registration" => "/push/subscribe",
+            "Unsubscription" => "/push/unsubscribe",
+            _ => "/push/send",
+        };
+        let answer = server.post_with_token(path, &bad).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}

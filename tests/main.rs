@@ -1,5 +1,10 @@
 //! What pushcast promises, one file per part.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails, and says where"
+)]
+
 mod support;
 
 /// Where a message may be sent, and for whom it may be encrypted.

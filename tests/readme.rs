@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::program::Server;
-use crate::support::push_service::PushService;
+use crate::support::push_service::{Delivery, PushService};
 
 const README: &str = include_str!("../README.md");
 
@@ -83,7 +83,7 @@ async fn every_example_of_the_readme_works_as_it_stands() {
     let texts: Vec<Value> = service
         .deliveries_to(&browser)
         .iter()
-        .map(|d| d.json())
+        .map(Delivery::json)
         .collect();
     assert_eq!(texts.len(), 2, "{texts:?}");
     assert_eq!(texts[0]["notification"]["title"], "Train 9:42");

@@ -1,5 +1,6 @@
 //! `pushcast subscriptions`: every subscription as a line of JSON, out and in.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, Write as _};
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use pushcast::clock::{Chance, Clock};
 use pushcast::config::Config;
@@ -179,9 +181,6 @@ struct Import {
     bar: ProgressBar,
 }
 
-/// A line, or why it is none.
-type Line = (u64, Result<Registration, String>);
-
 impl Import {
     fn new(size: Option<u64>) -> Self {
         let bar = match size {
@@ -211,49 +210,61 @@ impl Import {
             bar: self.bar.clone(),
         };
         let clock = Clock::system();
-        let read = lines.map(|line| line.map(|(number, text)| (number, parse(&text, allowed))));
-        let mut written = stream::iter(read)
-            .map_ok(|(number, line): Line| {
-                let (store, now) = (store, clock.now());
-                async move {
-                    let stored = match line {
-                        Ok(registration) => Ok(store.subscribe(&registration, now).await),
-                        Err(why) => Err(why),
-                    };
-                    Ok::<_, io::Error>((number, stored))
+        let mut writing = FuturesUnordered::new();
+        let mut endpoints = HashSet::new();
+        for line in lines {
+            let (number, text) = line.context("the input cannot be read")?;
+            let registration = match parse(&text, allowed) {
+                Ok(registration) => registration,
+                Err(why) => {
+                    self.refuse(number, &why);
+                    continue;
                 }
-            })
-            .try_buffer_unordered(AT_ONCE);
-        while let Some((number, stored)) = written.try_next().await.context("the input")? {
-            self.count(number, stored)?;
+            };
+            let endpoint = registration.subscription.endpoint.as_str().to_owned();
+            // The last line of one endpoint wins, as it would one by one.
+            while endpoints.len() == AT_ONCE || endpoints.contains(&endpoint) {
+                let Some(written) = writing.next().await else {
+                    break;
+                };
+                endpoints.remove(&self.count(written)?);
+            }
+            endpoints.insert(endpoint.clone());
+            let now = clock.now();
+            writing
+                .push(async move { (number, endpoint, store.subscribe(&registration, now).await) });
+        }
+        while let Some(written) = writing.next().await {
+            self.count(written)?;
         }
         self.bar.finish_and_clear();
         Ok(self)
     }
 
+    fn refuse(&mut self, number: u64, why: &str) {
+        self.bad += 1;
+        self.bar
+            .suspend(|| complain(format_args!("line {number}: {why}")));
+    }
+
+    /// Counts what was written, and gives back its endpoint.
     fn count(
         &mut self,
-        number: u64,
-        stored: Result<Result<Subscribed, StoreError>, String>,
-    ) -> Result<()> {
+        (number, endpoint, stored): (u64, String, Result<Subscribed, StoreError>),
+    ) -> Result<String> {
         match stored {
-            Ok(Ok(Subscribed::New)) => self.new += 1,
-            Ok(Ok(Subscribed::Refreshed)) => self.refreshed += 1,
-            Ok(Err(error)) => {
+            Ok(Subscribed::New) => self.new += 1,
+            Ok(Subscribed::Refreshed) => self.refreshed += 1,
+            Err(error) => {
                 let so_far = format!("at line {number}; so far {self}; import again to go on");
                 return Err(error).context(so_far);
-            }
-            Err(why) => {
-                self.bad += 1;
-                self.bar
-                    .suspend(|| complain(format_args!("line {number}: {why}")));
             }
         }
         self.bar.set_message(format!(
             "{} imported",
             HumanCount(self.new + self.refreshed)
         ));
-        Ok(())
+        Ok(endpoint)
     }
 }
 
@@ -311,8 +322,16 @@ fn parse(line: &[u8], allowed: &AllowList) -> Result<Registration, String> {
     if is_cut_off(line) {
         return Err(format!("longer than {MAX_LINE} bytes"));
     }
-    let value: Value =
-        serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+    // Windows begins a file with a byte order mark.
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let not_json = |error: serde_json::Error| {
+        let error = error.to_string();
+        format!(
+            "not JSON: {}",
+            error.replace(" at line 1 column ", " at column ")
+        )
+    };
+    let value: Value = serde_json::from_slice(line).map_err(not_json)?;
     let members = Members::of(&value).map_err(|error| error.to_string())?;
     Registration::from_operator(members, allowed).map_err(|error| error.to_string())
 }

@@ -169,9 +169,10 @@ async fn http1_over<T>(io: T) -> Result<Opened, ConnectError>
 where
     T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(io)
-        .await
-        .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+    let failed = |error| ConnectError::Http(Arc::new(error));
+    let (mut sender, connection) = http1::handshake(io).await.map_err(failed)?;
     tokio::spawn(connection);
+    // Until its task has run, the connection takes no request, and would be passed over.
+    sender.ready().await.map_err(failed)?;
     Ok(Opened::Http1(sender))
 }

@@ -105,6 +105,8 @@ impl Scene {
             push.abort();
         }
         self.service.wait_until_idle(PATIENCE).await;
+        // One that was given up before it was read has not met what was meant for it.
+        self.service.behave_normally();
         self.assert_accepted("after all").await;
     }
 }
@@ -189,9 +191,6 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
     for (streams, peak, connections) in [(20, 60, 3), (50, 70, 2)] {
         let builder = PushService::builder().max_streams(streams);
         let scene = Scene::new(builder, limits).await;
-        // Its settings come with the first answer, and are looked at with the next request.
-        scene.assert_accepted("first").await;
-        scene.assert_accepted("second").await;
         let slowness = Duration::from_millis(300);
         scene.service.slow(Whom::Everyone, slowness);
         for report in scene.burst(numbered(140)).await {
@@ -199,7 +198,7 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
         }
         assert_eq!(scene.service.peak_in_flight(), peak, "{streams} streams");
         assert_eq!(scene.service.connections(), connections);
-        scene.assert_delivered(numbered(140).chain(["first", "second"].map(str::to_owned)));
+        scene.assert_delivered(numbered(140));
     }
 }
 
@@ -531,8 +530,6 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
     };
     let builder = PushService::builder().http2_only().max_streams(2);
     let scene = Scene::new(builder, limits).await;
-    scene.assert_accepted("first").await;
-    scene.assert_accepted("second").await;
     // One hangs on for a while on each connection, so that none of them can close at once.
     scene
         .service
@@ -544,7 +541,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
             tokio::spawn(async move { pusher.push(&subscription, &message).await })
         })
         .collect();
-    scene.service.wait_for_requests(14, PATIENCE).await;
+    scene.service.wait_for_requests(12, PATIENCE).await;
     assert_eq!(scene.service.connections(), 6);
     // Half of them are given up: each connection has room for one.
     for push in slow.iter().step_by(2) {

@@ -28,6 +28,15 @@ mod notifications;
 /// The push service that the other tests trust refuses what real ones refuse.
 mod push_service;
 
+/// Connections to push services: few, shared, and none of them trusted to last.
+mod push_client;
+
+/// Who is still subscribed after a push, whatever the service answers, or does instead.
+mod settle;
+
+/// Who is subscribed, and how many they are: exact under races, faults and lost answers.
+mod store;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::{ConnectError, Connector};
 use super::pool::{Lease, Pool, Sizes};
@@ -22,7 +23,8 @@ use crate::webpush::Origin;
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("pushcast/", env!("CARGO_PKG_VERSION")));
 
-/// Exchanges on connections that turn out to be closed before the request left.
+/// Exchanges on connections that turn out to be closed before the request left, beside those that stand and may all be
+/// closing.
 const STALE_CONNECTIONS: usize = 3;
 /// Origins whose connections are kept before those without any are forgotten.
 const KEPT_ORIGINS: usize = 256;
@@ -164,13 +166,12 @@ impl Client {
             .expect("the semaphore is never closed");
         let mut request = request.map(Full::new);
         let mut stale = 0;
+        let stale_limit = STALE_CONNECTIONS + self.0.limits.http2_connections;
         loop {
             let lease = service.pool.lease().await?;
-            let exchange = self.over(lease, request);
-            let exchanged = tokio::time::timeout(self.0.limits.total, exchange).await;
-            match exchanged.unwrap_or(Err(Failed::Answered(ExchangeError::TimedOut))) {
+            match self.over(lease, request).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failed::NotSent(unsent, _)) if stale < STALE_CONNECTIONS => {
+                Err(Failed::NotSent(unsent, _)) if stale < stale_limit => {
                     request = *unsent;
                     stale += 1;
                 }
@@ -183,48 +184,44 @@ impl Client {
     async fn over(
         &self,
         mut lease: Lease,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<RawAnswer, Failed> {
-        let answer = match &mut lease {
-            Lease::Http1 { sender, .. } => {
-                to_http1(&mut request);
-                let again = request.clone();
-                let sender = sender.as_mut().expect("a lease holds its connection");
-                let sent = sender.try_send_request(request).await;
-                sent.map_err(|mut error| match error.take_message() {
-                    Some(_) => Failed::NotSent(Box::new(again), error.into_error()),
-                    None => Failed::Answered(ExchangeError::BrokeOff(error.into_error())),
-                })?
-            }
-            Lease::Http2 { connection, .. } => {
-                let again = request.clone();
-                let mut sender = connection.sender.clone();
-                let sent = sender.try_send_request(request).await;
-                sent.map_err(|mut error| {
-                    let unsent = error.take_message().is_some();
-                    let error = error.into_error();
-                    if unsent || was_refused(&error) {
-                        Failed::NotSent(Box::new(again), error)
-                    } else {
-                        Failed::Answered(ExchangeError::BrokeOff(error))
-                    }
-                })?
-            }
-        };
-        let (answer, complete) = self.read(answer).await.map_err(Failed::Answered)?;
+        let deadline = Instant::now() + self.0.limits.total;
+        let timed_out = Failed::Answered(ExchangeError::TimedOut);
+        let answer = timeout_at(deadline, send(&mut lease, request)).await;
+        let answer = answer.unwrap_or(Err(timed_out))?;
+        let read = self.read(answer, deadline).await;
+        let (answer, complete) = read.map_err(Failed::Answered)?;
         if complete {
-            lease.done().await;
+            // The answer is here, whatever becomes of the connection.
+            let _given_back = timeout_at(deadline, lease.done()).await;
         }
         Ok(answer)
     }
 
     /// Reads at most [`Limits::body`] bytes. What a service says beyond is of no use, and may have no end.
-    async fn read(&self, answer: Response<Incoming>) -> Result<(RawAnswer, bool), ExchangeError> {
+    ///
+    /// A success is one as soon as its head is here: if the body breaks off, to push again would be to push twice.
+    async fn read(
+        &self,
+        answer: Response<Incoming>,
+        deadline: Instant,
+    ) -> Result<(RawAnswer, bool), ExchangeError> {
         let (head, mut incoming) = answer.into_parts();
         let mut body = BytesMut::new();
         let mut complete = true;
-        while let Some(frame) = incoming.frame().await {
-            let Ok(data) = frame.map_err(ExchangeError::BrokeOff)?.into_data() else {
+        loop {
+            let frame = match timeout_at(deadline, incoming.frame()).await {
+                Ok(None) => break,
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) | Err(_) if head.status.is_success() => {
+                    complete = false;
+                    break;
+                }
+                Ok(Some(Err(error))) => return Err(ExchangeError::BrokeOff(error)),
+                Err(_) => return Err(ExchangeError::TimedOut),
+            };
+            let Ok(data) = frame.into_data() else {
                 continue;
             };
             let room = self.0.limits.body - body.len();
@@ -278,6 +275,40 @@ enum Failed {
     NotSent(Box<Request<Full<Bytes>>>, hyper::Error),
     /// The service may have acted on it.
     Answered(ExchangeError),
+}
+
+/// Sends one request over a leased connection, and waits for the head of the answer.
+async fn send(
+    lease: &mut Lease,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, Failed> {
+    match lease {
+        Lease::Http1 { sender, .. } => {
+            // As it was: the next connection may speak HTTP/2.
+            let again = request.clone();
+            to_http1(&mut request);
+            let sender = sender.as_mut().expect("a lease holds its connection");
+            let sent = sender.try_send_request(request).await;
+            sent.map_err(|mut error| match error.take_message() {
+                Some(_) => Failed::NotSent(Box::new(again), error.into_error()),
+                None => Failed::Answered(ExchangeError::BrokeOff(error.into_error())),
+            })
+        }
+        Lease::Http2 { connection, .. } => {
+            let again = request.clone();
+            let mut sender = connection.sender.clone();
+            let sent = sender.try_send_request(request).await;
+            sent.map_err(|mut error| {
+                let unsent = error.take_message().is_some();
+                let error = error.into_error();
+                if unsent || was_refused(&error) {
+                    Failed::NotSent(Box::new(again), error)
+                } else {
+                    Failed::Answered(ExchangeError::BrokeOff(error))
+                }
+            })
+        }
+    }
 }
 
 /// Whether the service says that it has not looked at the request (RFC 9113, section 8.7).

@@ -1,7 +1,8 @@
 //! Opening a connection to a push service: TCP, TLS, and the HTTP version that both sides speak.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,9 +11,11 @@ use bytes::Bytes;
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tower_service::Service as _;
 
@@ -30,7 +33,7 @@ pub enum ConnectError {
     Tcp(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The certificate is not trusted, or there is no common version.
     #[error("TLS with the push service failed")]
-    Tls(#[source] Arc<std::io::Error>),
+    Tls(#[source] Arc<io::Error>),
     /// HTTP did not begin.
     #[error("HTTP with the push service failed")]
     Http(#[source] Arc<hyper::Error>),
@@ -143,13 +146,26 @@ async fn http2_over<T>(io: T) -> Result<Opened, ConnectError>
 where
     T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
+    let failed = |error| ConnectError::Http(Arc::new(error));
+    let polled = Arc::new(Notify::new());
+    let (sender, mut connection) = http2::Builder::new(Watched(Arc::clone(&polled)))
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
+        // None until the service has said how many.
+        .initial_max_send_streams(0)
         .handshake(io)
         .await
-        .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+        .map_err(failed)?;
+    while connection.current_max_send_streams() == 0 {
+        tokio::select! {
+            ended = &mut connection => {
+                ended.map_err(failed)?;
+                return Err(unreachable(io::Error::from(io::ErrorKind::UnexpectedEof)));
+            }
+            () = polled.notified() => {}
+        }
+    }
     let limit = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
     let told = Arc::clone(&limit);
     tokio::spawn(poll_fn(move |context| {
@@ -165,13 +181,37 @@ where
     })))
 }
 
+/// Runs a connection's tasks and tells when one has run: the service's settings come in there, unasked.
+#[derive(Clone)]
+struct Watched(Arc<Notify>);
+
+impl<F> Executor<F> for Watched
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        let polled = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let mut task = pin!(task);
+            poll_fn(|context| {
+                let result = task.as_mut().poll(context);
+                polled.notify_one();
+                result
+            })
+            .await
+        });
+    }
+}
+
 async fn http1_over<T>(io: T) -> Result<Opened, ConnectError>
 where
     T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(io)
-        .await
-        .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+    let failed = |error| ConnectError::Http(Arc::new(error));
+    let (mut sender, connection) = http1::handshake(io).await.map_err(failed)?;
     tokio::spawn(connection);
+    // Until its task has run, the connection takes no request, and would be passed over.
+    sender.ready().await.map_err(failed)?;
     Ok(Opened::Http1(sender))
 }

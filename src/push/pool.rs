@@ -4,7 +4,7 @@
 //! is on its way everyone waits for it, since its hundred streams serve a hundred of them, and a connection for each early
 //! request would cost a handshake each. Over HTTP/1.1, where a connection serves one, several are opened at once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -57,6 +57,8 @@ enum Found {
     Lease(Lease),
     Open,
     Wait,
+    /// For a change, or until another connection may be tried.
+    Rest(Duration),
 }
 
 impl Pool {
@@ -82,23 +84,35 @@ impl Pool {
     /// An attempt to connect that fails, fails everyone who waits: each would only repeat it.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectError> {
         let failures_before = self.lock().failures;
+        // Held by the attempt that this call has begun: while there is one, it begins no other.
+        let mut attempt = Weak::new();
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Registered before looking, so that no change between looking and waiting is missed.
             changed.as_mut().enable();
-            match self.find(failures_before)? {
+            match self.find(failures_before, attempt.strong_count() == 0)? {
                 Found::Lease(lease) => return Ok(lease),
                 Found::Open => {
+                    let under_way = Arc::new(());
+                    attempt = Arc::downgrade(&under_way);
                     // On a task of its own: it goes on for the others when this one gives up.
-                    tokio::spawn(Arc::clone(self).open());
+                    tokio::spawn(Arc::clone(self).open(under_way));
                 }
                 Found::Wait => changed.await,
+                Found::Rest(left) => {
+                    // Either way: look again.
+                    let _rested = tokio::time::timeout(left, changed).await;
+                }
             }
         }
     }
 
-    fn find(self: &Arc<Self>, failures_before: u64) -> Result<Found, ConnectError> {
+    fn find(
+        self: &Arc<Self>,
+        failures_before: u64,
+        may_begin: bool,
+    ) -> Result<Found, ConnectError> {
         let mut state = self.lock();
         state.drop_idle();
         if let Some(sender) = state.idle_http1() {
@@ -124,11 +138,13 @@ impl Pool {
         }
         let connected = !state.http2.is_empty() || state.http1_open > 0;
         if let Some((error, at)) = &state.last_failure {
-            if !connected && state.opening == 0 && state.failures > failures_before {
+            // Not only when nobody else is trying: those who come anew always are.
+            if !connected && state.failures > failures_before {
                 return Err(error.clone());
             }
-            if connected && at.elapsed() < REST {
-                return Ok(Found::Wait);
+            let left = REST.saturating_sub(at.elapsed());
+            if connected && !left.is_zero() {
+                return Ok(Found::Rest(left));
             }
         }
         let may_open = if state.speaks_http1 {
@@ -136,14 +152,14 @@ impl Pool {
         } else {
             state.opening == 0 && state.http2.len() < self.sizes.http2
         };
-        if may_open {
+        if may_begin && may_open {
             state.opening += 1;
             return Ok(Found::Open);
         }
         Ok(Found::Wait)
     }
 
-    async fn open(self: Arc<Self>) {
+    async fn open(self: Arc<Self>, under_way: Arc<()>) {
         let opened = self.connector.open(&self.origin).await;
         let mut state = self.lock();
         state.opening -= 1;
@@ -163,6 +179,7 @@ impl Pool {
             }
         }
         drop(state);
+        drop(under_way);
         self.changed.notify_waiters();
     }
 

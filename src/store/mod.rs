@@ -25,6 +25,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::clock::Chance;
 
@@ -109,17 +110,18 @@ impl StoreError {
         }
     }
 
-    fn sdk<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let transient = match &error {
             SdkError::TimeoutError(_)
             | SdkError::DispatchFailure(_)
             | SdkError::ResponseError(_) => true,
+            // Whatever code a 5xx carries, and if it is a proxy's page without any.
             SdkError::ServiceError(service) => {
-                service.err().code().is_some_and(transaction::is_busy)
+                service.raw().status().is_server_error()
+                    || service.err().code().is_some_and(transaction::is_busy)
             }
             // The request could not be built. The SDK may add other kinds.
             SdkError::ConstructionFailure(_) | _ => false,

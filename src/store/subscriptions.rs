@@ -1,12 +1,13 @@
 //! Who is subscribed: one row for each endpoint. Every write that adds or takes away a row changes the count in the
 //! same transaction, and every write says which row it expects to find.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use jiff::Timestamp;
 
 use super::row::{Cursor, Page, Row, string};
 use super::schema::BY_USER;
-use super::transaction::{Transacted, is_busy};
+use super::transaction::{ATTEMPTS, Transacted};
 use super::upsert::Upsert;
 use super::{Store, StoreError};
 use crate::registration::Registration;
@@ -238,7 +239,8 @@ impl Store {
 
     /// Writes a row that must be there. False when it is not.
     async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
-        for attempt in 0..DECISIONS {
+        let mut attempt = 0;
+        loop {
             let request = self
                 .client
                 .update_item()
@@ -251,20 +253,20 @@ impl Store {
             let Err(error) = request.send().await else {
                 return Ok(true);
             };
-            let code = error
+            if error
                 .as_service_error()
-                .and_then(|error| error.meta().code());
-            match code {
-                Some("ConditionalCheckFailedException") => return Ok(false),
-                // A transaction is writing the row.
-                Some(code) if is_busy(code) => self.wait(attempt).await,
-                _ => return Err(StoreError::sdk("UpdateItem", error)),
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+            {
+                return Ok(false);
             }
+            // A transaction is writing the row, or DynamoDB is busy: as often as a transaction is tried.
+            let error = StoreError::sdk("UpdateItem", error);
+            attempt += 1;
+            if !error.is_transient() || attempt == ATTEMPTS {
+                return Err(error);
+            }
+            self.wait(attempt).await;
         }
-        Err(StoreError::Contended {
-            operation: "refresh",
-            attempts: DECISIONS,
-        })
     }
 
     fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {

@@ -99,6 +99,8 @@ pub(crate) enum Behaviour {
     LoseAnswer,
     /// Served, after a while.
     Slow(Duration),
+    /// This answer after a while; nothing is delivered.
+    Late(Duration, Canned),
     /// The headers at once, then one octet of body a second without end; delivered if the status is a success.
     Drip(StatusCode),
     /// A body of 10 MB; delivered if the status is a success.

@@ -7,5 +7,6 @@ pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod door;
+pub(crate) mod faults;
 pub(crate) mod program;
 pub(crate) mod push_service;

@@ -180,6 +180,10 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
             tokio::time::sleep(delay).await;
             serve(accepted)
         }
+        Some(Behaviour::Late(delay, canned)) => {
+            tokio::time::sleep(delay).await;
+            canned.response()
+        }
         Some(Behaviour::Drip(status)) => {
             if status.is_success() {
                 serve(accepted);
@@ -483,6 +487,16 @@ impl PushService {
     /// Serves after `delay`.
     pub(crate) fn slow(&self, whom: impl Into<Whom>, delay: Duration) -> Asked<'_> {
         self.behave(whom, Behaviour::Slow(delay))
+    }
+
+    /// Answers so after `delay`, and delivers nothing.
+    pub(crate) fn answer_late(
+        &self,
+        whom: impl Into<Whom>,
+        delay: Duration,
+        canned: Canned,
+    ) -> Asked<'_> {
+        self.behave(whom, Behaviour::Late(delay, canned))
     }
 
     /// Answers the headers, then one octet of body a second without end. Delivers if `status` is a success.

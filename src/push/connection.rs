@@ -24,6 +24,8 @@ use crate::webpush::Origin;
 /// A ping on a busy HTTP/2 connection, so that one which died in silence is noticed.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// On one connection, also where the service sets no limit: past this, another one serves better.
+const MOST_STREAMS: usize = 250;
 
 /// Why no connection could be opened. Shared by all who waited for it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,7 +59,7 @@ impl Http2 {
         if self.sender.is_closed() {
             return 0;
         }
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.limit.load(Ordering::Relaxed).min(MOST_STREAMS);
         limit.saturating_sub(self.in_flight.load(Ordering::Relaxed))
     }
 

@@ -5,20 +5,21 @@ use std::hint::black_box;
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::agreement::{ECDH_P256, ParsedPublicKey, PrivateKey, UnparsedPublicKey, agree};
 use criterion::{Criterion, criterion_group};
 use jiff::Timestamp;
 use pushcast::webpush::{
-    AllowList, Message, Receiver, Subscription, Vapid, VapidKey, base64url, build_request,
+    AllowList, Endpoint, Keys, Message, Receiver, Subscription, Vapid, VapidKey, base64url,
+    build_request,
 };
-use serde_json::json;
 use web_push::{ContentEncoding, SubscriptionInfo, VapidSignatureBuilder, WebPushMessageBuilder};
 
 const ENDPOINT: &str = "https://updates.push.services.mozilla.com/wpush/v2/bench";
 
 struct Bench {
     receiver: Receiver,
-    subscription: Subscription,
+    peer_key: ParsedPublicKey,
+    endpoint: Endpoint,
     message: Message,
     vapid: Vapid,
     peer: SubscriptionInfo,
@@ -30,13 +31,13 @@ impl Bench {
         let receiver = Receiver::generate().expect("keys");
         let p256dh = base64url::encode(receiver.keys().p256dh());
         let auth = base64url::encode(receiver.keys().auth());
-        let json = json!({"endpoint": ENDPOINT, "keys": {"p256dh": p256dh, "auth": auth}});
         let key = VapidKey::generate().expect("a key");
         let pem = key.to_pkcs8_pem();
+        let peer_key = UnparsedPublicKey::new(&ECDH_P256, receiver.keys().p256dh());
         Self {
+            peer_key: peer_key.try_into().expect("a point of the curve"),
             receiver,
-            subscription: Subscription::from_json(&json.to_string(), &AllowList::default())
-                .expect("a subscription"),
+            endpoint: Endpoint::parse(ENDPOINT, &AllowList::default()).expect("an endpoint"),
             message: Message::text("x".repeat(300)),
             vapid: Vapid::new(
                 key,
@@ -47,18 +48,26 @@ impl Bench {
         }
     }
 
-    /// The floor: a key pair, and the shared secret with the subscriber's key.
+    /// The floor: a key pair, and the shared secret with the subscriber's key, which was parsed before.
     fn floor(&self) {
         let private = PrivateKey::generate(&ECDH_P256).expect("a key");
         black_box(private.compute_public_key().expect("a public key"));
-        let peer = UnparsedPublicKey::new(&ECDH_P256, self.receiver.keys().p256dh());
+        let peer = self.peer_key.clone();
         black_box(agree(&private, peer, (), |secret| Ok(secret.to_vec())).expect("a secret"));
     }
 
-    /// Ours: the whole request, its token from the cache.
+    /// Ours: keys as they come from the store, the whole request, its token from the cache.
     fn ours(&self) {
         let now = Timestamp::UNIX_EPOCH;
-        let request = build_request(&self.subscription, &self.message, &self.vapid, now);
+        let stored = self.receiver.keys();
+        let keys = Keys::new(stored.p256dh(), stored.auth()).expect("keys");
+        let endpoint = self.endpoint.clone();
+        let request = build_request(
+            &Subscription { endpoint, keys },
+            &self.message,
+            &self.vapid,
+            now,
+        );
         black_box(request.expect("a request"));
     }
 

@@ -6,9 +6,20 @@ self.addEventListener("push", (event) => {
 
 async function show(data) {
   const { title, ...options } = read(data);
+  await badge(data);
   await self.registration.showNotification(title, options);
   const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
   for (const page of pages) page.postMessage({ title, ...options });
+}
+
+// The number on the app's icon stands beside the notification. Not every browser has one.
+async function badge(data) {
+  try {
+    const { app_badge } = data.json();
+    if (Number.isInteger(app_badge)) await navigator.setAppBadge?.(app_badge);
+  } catch {
+    // Not JSON, or not allowed: the notification is what matters.
+  }
 }
 
 // Declarative JSON first, then any JSON or text: a push that shows nothing costs the subscription on iOS.
@@ -22,13 +33,15 @@ function read(data) {
   }
   const notification = json?.web_push === 8030 ? json.notification : json;
   if (typeof notification?.title !== "string") return { title: "Notification", body: text };
-  const { navigate, ...rest } = notification;
-  return { ...rest, data: { navigate, data: notification.data } };
+  const { navigate, actions = [], ...rest } = notification;
+  const open = Object.fromEntries(actions.map((action) => [action.action, action.navigate]));
+  return { ...rest, actions, data: { navigate, actions: open, data: notification.data } };
 }
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  event.waitUntil(open(event.notification.data?.navigate));
+  const { navigate, actions } = event.notification.data ?? {};
+  event.waitUntil(open(actions?.[event.action] ?? navigate));
 });
 
 async function open(navigate) {

@@ -21,14 +21,16 @@ impl ApiToken {
     /// Whether the request carries `Authorization: Bearer <token>`. Compared by digest, in constant time, so
     /// that neither its length nor its beginning shows.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
-        let given = headers
+        let hash = |text: &str| digest(&SHA256, text.as_bytes());
+        headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map_or("", |(_, token)| token.trim());
-        let hash = |text: &str| digest(&SHA256, text.as_bytes());
-        verify_slices_are_equal(hash(given).as_ref(), hash(&self.0).as_ref()).is_ok()
+            .is_some_and(|(_, token)| {
+                let (given, ours) = (hash(token.trim()), hash(&self.0));
+                verify_slices_are_equal(given.as_ref(), ours.as_ref()).is_ok()
+            })
     }
 }
 

@@ -118,7 +118,7 @@ impl Config {
         let cors = list(get(CORS_ORIGINS));
         Ok(Self {
             tables,
-            vapid_keys: list(get(VAPID_KEYS))
+            vapid_keys: keys(get(VAPID_KEYS))
                 .iter()
                 .map(|text| configured_key(text))
                 .collect::<Result<_, _>>()?,
@@ -203,6 +203,14 @@ fn list(value: Option<String>) -> Vec<String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// A key that is written as JSON has commas of its own.
+fn keys(value: Option<String>) -> Vec<String> {
+    match value {
+        Some(json) if json.starts_with('{') => vec![json],
+        value => list(value),
+    }
 }
 
 fn configured_key(text: &str) -> Result<VapidKey, ConfigError> {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::auth::UserSecret;
+use crate::webpush::endpoint::MAX_ENDPOINT_LEN;
 use crate::webpush::{AllowList, Endpoint, KeyId, Keyring, Keys, Subscription, base64url};
 use crate::wire::{Change, Invalid, Members};
 
@@ -32,9 +33,20 @@ pub struct Registration {
     /// An IANA time zone.
     pub timezone: Change<String>,
     /// The key it was made with.
-    pub vapid: Option<KeyId>,
+    pub vapid: MadeWith,
     /// When it was first stored; now, unless it comes from elsewhere.
     pub created_at: Option<Timestamp>,
+}
+
+/// What is known of the VAPID key that a subscription was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeWith {
+    /// The page said so.
+    Known(KeyId),
+    /// The page did not say: the current key, unless the row knows better. It may be older than a rotation.
+    Presumed(KeyId),
+    /// Nothing: it comes from elsewhere.
+    Unknown,
 }
 
 /// Why a registration is refused.
@@ -64,7 +76,7 @@ impl Registration {
         if registration.expires_at.is_some_and(|end| end <= now) {
             return Err(members.invalid("expirationTime", "is in the past").into());
         }
-        registration.vapid = Some(application_server_key(members, keyring)?);
+        registration.vapid = application_server_key(members, keyring)?;
         if let Change::Set(user) = &registration.user {
             let signature = members.optional_string("userSignature")?;
             if !signature.is_some_and(|signature| secret.proves(user, signature)) {
@@ -81,9 +93,9 @@ impl Registration {
     /// [`Invalid`] names the first member that is wrong.
     pub fn from_operator(members: Members<'_>, allowed: &AllowList) -> Result<Self, Invalid> {
         let mut registration = Self::read(members, allowed)?;
-        registration.vapid = members
-            .optional_string("vapid")?
-            .map(|id| KeyId::from(id.to_owned()));
+        if let Some(id) = members.optional_string("vapid")? {
+            registration.vapid = MadeWith::Known(KeyId::from(id.to_owned()));
+        }
         registration.created_at = timestamp(members, "createdAt")?;
         Ok(registration)
     }
@@ -109,7 +121,7 @@ impl Registration {
             timezone: members
                 .string_change("timezone")?
                 .check(|zone| check_zone(members, zone))?,
-            vapid: None,
+            vapid: MadeWith::Unknown,
             created_at: None,
         })
     }
@@ -167,16 +179,26 @@ fn check_zone(members: Members<'_>, zone: &str) -> Result<String, Invalid> {
         .map_err(|_| members.invalid("timezone", "must be an IANA time zone such as Europe/Paris"))
 }
 
-/// The key the page subscribed with: one of ours, the current one if it does not say.
-fn application_server_key(members: Members<'_>, keyring: &Keyring) -> Result<KeyId, Invalid> {
+/// The key the page subscribed with: one of ours, presumably the current one if it does not say.
+fn application_server_key(members: Members<'_>, keyring: &Keyring) -> Result<MadeWith, Invalid> {
     let Some(text) = members.optional_string("applicationServerKey")? else {
-        return Ok(keyring.current().id().clone());
+        return Ok(MadeWith::Presumed(keyring.current().id().clone()));
     };
     let wrong = |reason: &str| members.invalid("applicationServerKey", reason);
     let public = base64url::decode(text).map_err(|error| wrong(&error.to_string()))?;
     let ours = "is not a key of this server: subscribe with the one that GET /push/key gives";
-    keyring
-        .find(&public)
-        .map(|vapid| vapid.id().clone())
-        .ok_or_else(|| wrong(ours))
+    let vapid = keyring.find(&public).ok_or_else(|| wrong(ours))?;
+    Ok(MadeWith::Known(vapid.id().clone()))
+}
+
+/// An endpoint to be looked up, not sent to: a row can be older than today's rules.
+///
+/// # Errors
+/// When it is empty or longer than an endpoint may be.
+pub fn endpoint_text<'a>(members: Members<'a>, name: &str) -> Result<Option<&'a str>, Invalid> {
+    let text = members.optional_string(name)?;
+    if text.is_some_and(|text| !(1..=MAX_ENDPOINT_LEN).contains(&text.len())) {
+        return Err(members.invalid(name, format!("must be 1 to {MAX_ENDPOINT_LEN} bytes")));
+    }
+    Ok(text)
 }

@@ -11,11 +11,10 @@ use crate::auth::UserSecret;
 use crate::clock::Clock;
 use crate::edge::Body;
 use crate::problem::Problem;
-use crate::registration::{Refusal, Registration};
+use crate::registration::{Refusal, Registration, endpoint_text};
 use crate::store::Store;
-use crate::webpush::endpoint::MAX_ENDPOINT_LEN;
 use crate::webpush::{AllowList, Keyring};
-use crate::wire::{Invalid, Members};
+use crate::wire::Members;
 
 /// What subscribing needs.
 #[derive(Debug)]
@@ -95,18 +94,6 @@ async fn unsubscribe(
         ok: true,
         count: state.store.count().await?,
     }))
-}
-
-/// An endpoint to be looked up, not sent to: a row can be older than today's rules.
-pub(crate) fn endpoint_text<'a>(
-    members: Members<'a>,
-    name: &str,
-) -> Result<Option<&'a str>, Invalid> {
-    let text = members.optional_string(name)?;
-    if text.is_some_and(|text| !(1..=MAX_ENDPOINT_LEN).contains(&text.len())) {
-        return Err(members.invalid(name, format!("must be 1 to {MAX_ENDPOINT_LEN} bytes")));
-    }
-    Ok(text)
 }
 
 impl From<Refusal> for Problem {

@@ -1,32 +1,61 @@
-//! Logs. `RUST_LOG` chooses what is said; endpoints only ever as origin and hash.
+//! Logs. `RUST_LOG` chooses what is said; endpoints only ever as origin and hash, keys, tokens and payloads never.
 
 use std::io::{IsTerminal as _, stderr};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is said when `RUST_LOG` is silent: ourselves, and what others warn of.
 const DEFAULT: &str = "warn,pushcast=info";
 
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT))
+/// `RUST_LOG` is not a filter.
+#[derive(Debug, thiserror::Error)]
+#[error("RUST_LOG is not a filter such as info or pushcast=debug")]
+pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
+
+/// What `RUST_LOG` lets through. At `debug` and `trace` the SDK and the HTTP client write whole requests, keys and
+/// endpoints included: those levels are for our own lines only, whatever the variable says.
+fn filter() -> Result<impl Filter<Registry>, BadFilter> {
+    let chosen = std::env::var("RUST_LOG").unwrap_or_default();
+    let chosen = if chosen.trim().is_empty() {
+        DEFAULT
+    } else {
+        &chosen
+    };
+    let harmless =
+        |line: &Metadata<'_>| line.target().starts_with("pushcast") || *line.level() <= Level::INFO;
+    Ok(EnvFilter::builder().parse(chosen)?.and(filter_fn(harmless)))
 }
 
 /// Lines of text to the standard error, with colours on a terminal.
-pub fn init_text() {
-    tracing_subscriber::fmt()
-        .with_env_filter(filter())
+///
+/// # Errors
+/// When `RUST_LOG` is wrong.
+pub fn init_text() -> Result<(), BadFilter> {
+    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = layer()
         .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
-        .with_target(false)
+        .with_ansi(colours)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter()?))
         .init();
+    Ok(())
 }
 
 /// One JSON object a line, as CloudWatch reads it. CloudWatch adds the time.
-pub fn init_json() {
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter())
-        .with_ansi(false)
-        .without_time()
+///
+/// # Errors
+/// When `RUST_LOG` is wrong.
+pub fn init_json() -> Result<(), BadFilter> {
+    let lines = layer().json().without_time();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter()?))
         .init();
+    Ok(())
 }

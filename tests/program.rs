@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::support::behaviour::Canned;
-use crate::support::program::{Server, program};
+use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -120,7 +120,10 @@ async fn ctrl_c_lets_requests_finish_and_then_stops() {
 #[tokio::test]
 async fn secrets_are_files_of_mode_0600_and_are_never_printed() {
     let service = PushService::start().await;
-    let mut server = Server::start(&service).await;
+    // The SDK and the HTTP client write whole requests at these levels.
+    let talkative = ("RUST_LOG", "trace".to_owned());
+    let environment = environment_of(&service).into_iter().chain([talkative]);
+    let mut server = Server::start_with(environment.collect()).await;
     let secrets = [server.token(), server.user_secret()];
     let mut files = 0;
     for file in std::fs::read_dir(server.data()).expect("a folder") {
@@ -202,6 +205,24 @@ async fn a_wrong_variable_is_named_at_start_and_no_secret_is_repeated() {
             !folder.path().join("data").exists(),
             "{name}: nothing was made"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_key_may_be_given_itself_in_every_form_of_text() {
+    let key = pushcast::webpush::VapidKey::generate().expect("a key");
+    let raw = key.to_raw_base64url();
+    let json = json!({"publicKey": key.public_base64url(), "privateKey": raw}).to_string();
+    let forms = [
+        raw,
+        json,
+        key.to_pkcs8_pem(),
+        key.to_sec1_pem().replace('\n', " "),
+    ];
+    for form in forms {
+        let server = Server::start_with(vec![("PUSHCAST_VAPID_KEYS", form)]).await;
+        assert_eq!(server.public_key().await, key.public());
+        assert!(!server.data().join("vapid.pem").exists(), "none was made");
     }
 }
 

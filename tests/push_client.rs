@@ -354,8 +354,8 @@ async fn answering(answer: &'static str) -> (String, JoinHandle<()>) {
     let serving = tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut request = vec![0; 8192];
-            // What cannot be read or written, the client notices.
-            socket.read(&mut request).await.ok();
+            // One read holds the small request. What cannot be read or written, the client notices.
+            let _read = socket.read(&mut request).await;
             socket.write_all(answer.as_bytes()).await.ok();
         }
     });
@@ -537,7 +537,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
     let slow: Vec<_> = (0..12)
         .map(|n| {
             let (pusher, subscription) = (scene.pusher.clone(), scene.subscription.clone());
-            let message = Message::text(&format!("message {n}"));
+            let message = Message::text(format!("message {n}"));
             tokio::spawn(async move { pusher.push(&subscription, &message).await })
         })
         .collect();

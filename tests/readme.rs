@@ -30,6 +30,11 @@ fn matches(expected: &str, line: &str) -> bool {
     })
 }
 
+#[test]
+fn nothing_is_left_to_be_filled_in() {
+    assert!(!README.contains("@@") && !README.contains("TODO"));
+}
+
 #[tokio::test]
 #[ignore = "needs curl and openssl: tests/run"]
 async fn every_example_of_the_readme_works_as_it_stands() {

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;
-use crate::support::program::{Backend, Server, program};
+use crate::support::program::{Backend, Server, environment_of, program};
 use crate::support::push_service::PushService;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -385,4 +385,34 @@ async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
     assert_eq!(send(&foreign).await, "mismatched");
     assert_eq!(service.refused().len(), 3, "tried with both");
     assert_eq!(count(&server, &service).await, 4);
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_name_its_key_leaves_what_is_known_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, new_file) = key_file(folder.path(), "new.pem");
+    let (old, old_file) = key_file(folder.path(), "old.pem");
+    let service = PushService::start().await;
+    let mut environment = environment_of(&service);
+    environment.push(("PUSHCAST_VAPID_KEYS", format!("{new_file},{old_file}")));
+    let server = Server::start_with(environment).await;
+
+    let first = service.subscribe(Some(old.public()));
+    let named = json!({"applicationServerKey": base64url::encode(old.public())});
+    let moved = service.subscribe(Some(old.public()));
+    for (browser, body) in [
+        (&first, first.to_json_with(named)),
+        (&first, first.to_json()),
+        (
+            &moved,
+            moved.to_json_with(json!({"replaces": first.endpoint()})),
+        ),
+    ] {
+        let subscribed = server.post("/push/subscribe", &body).await;
+        assert_eq!(subscribed.json, json!({"ok": true, "count": 1}));
+        let message = json!({"to": {"endpoint": browser.endpoint()}, "data": "hello"});
+        let sent = server.post_with_token("/push/send", &message).await;
+        assert_eq!(sent.json["results"][0]["outcome"], "accepted", "{sent:?}");
+    }
+    assert_eq!(service.refused().len(), 0, "never tried with the new key");
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use pushcast::clock::Chance;
-use pushcast::registration::Registration;
+use pushcast::registration::{MadeWith, Registration};
 use pushcast::store::row::Row;
 use pushcast::store::subscriptions::{Pruned, Subscribed};
 use pushcast::store::{Store, embedded};
@@ -43,7 +43,7 @@ fn registration(keys: &Browser, endpoint: &str) -> Registration {
         tags: Change::Keep,
         user: Change::Keep,
         timezone: Change::Keep,
-        vapid: None,
+        vapid: MadeWith::Unknown,
         created_at: None,
     }
 }
@@ -509,7 +509,7 @@ async fn a_remembered_key_neither_saves_a_row_from_its_prune_nor_meets_a_newer_o
     let (keys, target) = (browser(), endpoint(1));
     let key = |name: &str| KeyId::from(name.to_owned());
     let made_with = |name: &str| Registration {
-        vapid: Some(key(name)),
+        vapid: MadeWith::Known(key(name)),
         ..registration(&keys, &target)
     };
     let old = made_with("old");
@@ -753,7 +753,7 @@ fn expressions(body: &Value, found: &mut Vec<String>) {
             }
         }
         Value::Array(values) => values.iter().for_each(|value| expressions(value, found)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -775,7 +775,7 @@ async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
         tags: Change::Set(BTreeSet::from(["news".to_owned()])),
         user: Change::Set("ada".to_owned()),
         timezone: Change::Set("Europe/Paris".to_owned()),
-        vapid: Some(KeyId::from("key".to_owned())),
+        vapid: MadeWith::Known(KeyId::from("key".to_owned())),
         expires_at: Some(now()),
         ..registration(&keys, &endpoint(n))
     };

@@ -7,7 +7,7 @@ use pushcast::{edge, send, store::Store, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init_json();
+    telemetry::init_json()?;
     let mut config = Config::from_env()?;
     config.require_subject()?;
     let client = Client::new(Limits::default(), config.ca_file.as_deref())?;

@@ -8,7 +8,7 @@ use pushcast::{edge, store::Store, subscribe, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init_json();
+    telemetry::init_json()?;
     let mut config = Config::from_env()?;
     let state = subscribe::Subscribe {
         store: Store::connect(config.require_tables()?, Chance::system()).await,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +11,12 @@ use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::{ConnectError, Connector};
 use super::pool::{Lease, Pool, Sizes};
+use super::tls::{self, TlsError};
 use crate::webpush::Origin;
 
 const AGENT: HeaderValue =
@@ -46,6 +45,14 @@ pub struct Limits {
     pub http1_connections: usize,
 }
 
+impl Limits {
+    /// For a place on a connection: one is opened, or one of those under way ends. Only a service that takes no
+    /// requests at all makes anyone wait longer.
+    fn wait(&self) -> Duration {
+        self.connect + self.total * 4
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -57,28 +64,6 @@ impl Default for Limits {
             http1_connections: 64,
         }
     }
-}
-
-/// Why the client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The file of extra roots cannot be read.
-    #[error("the CA file {path} cannot be read")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file of extra roots holds no certificate.
-    #[error("the CA file {path} holds no PEM certificate that can be a root")]
-    NoCertificate {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// The TLS library refused its configuration.
-    #[error("TLS cannot be set up")]
-    Setup(#[from] rustls::Error),
 }
 
 /// Why there is no answer.
@@ -128,16 +113,7 @@ impl Client {
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub fn new(limits: Limits, ca_file: Option<&Path>) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(path) = ca_file {
-            add_roots(&mut roots, path)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let tls = tls::config(ca_file)?;
         let connector = Connector::new(Arc::new(tls), limits.connect);
         Ok(Self(Arc::new(Inner {
             connector,
@@ -168,7 +144,8 @@ impl Client {
         let mut stale = 0;
         let stale_limit = STALE_CONNECTIONS + self.0.limits.http2_connections;
         loop {
-            let lease = service.pool.lease().await?;
+            let lease = timeout(self.0.limits.wait(), service.pool.lease()).await;
+            let lease = lease.unwrap_or(Err(ConnectError::TimedOut))?;
             match self.over(lease, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::NotSent(unsent, _)) if stale < stale_limit => {
@@ -338,26 +315,6 @@ fn to_http1(request: &mut Request<Full<Bytes>>) {
     if let Some(path) = uri.path_and_query() {
         *request.uri_mut() = http::Uri::from(path.clone());
     }
-}
-
-fn add_roots(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
-    let read = |source| TlsError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let text = std::fs::read(path).map_err(read)?;
-    let blocks = pem::parse_many(text).unwrap_or_default();
-    let certificates = blocks
-        .into_iter()
-        .filter(|block| block.tag() == "CERTIFICATE");
-    let (added, _) = roots
-        .add_parsable_certificates(certificates.map(|c| CertificateDer::from(c.into_contents())));
-    if added == 0 {
-        return Err(TlsError::NoCertificate {
-            path: path.to_owned(),
-        });
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Client {

@@ -5,11 +5,13 @@
 //! | this one | the order of the steps, and which key to sign with |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
 //! | `pool` | connections: how many, to whom, and who waits for one |
+//! | [`tls`] | whom to trust |
 //! | `connection` | opening one, HTTP/2 or HTTP/1.1 |
 
 pub mod client;
 mod connection;
 mod pool;
+pub mod tls;
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -130,6 +130,10 @@ impl Pool {
         {
             *used = Instant::now();
             connection.enter();
+            if connection.room() > 0 {
+                // One release wakes one: whoever finds room to spare wakes the next.
+                self.changed.notify_one();
+            }
             let connection = Arc::clone(connection);
             return Ok(Found::Lease(Lease::Http2 {
                 pool: Arc::clone(self),

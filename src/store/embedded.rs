@@ -4,6 +4,7 @@
 //! in its browser, could read every subscriber's keys without a password.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread;
 
@@ -109,7 +110,12 @@ impl Embedded {
             .name("database".to_owned())
             .spawn(move || {
                 while let Some(call) = incoming.blocking_recv() {
-                    let result = answer(&database, &call.operation, &call.body);
+                    // A bug in one operation costs that operation, not every one after it.
+                    let work = AssertUnwindSafe(|| answer(&database, &call.operation, &call.body));
+                    let result = catch_unwind(work).unwrap_or_else(|_| {
+                        let why = "the database panicked".to_owned();
+                        Err(DynoxideError::InternalServerError(why))
+                    });
                     // Whoever asked may have given up; the write stands all the same.
                     drop(call.answer.send(result));
                 }

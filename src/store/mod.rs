@@ -64,12 +64,12 @@ impl Store {
     /// Over DynamoDB in the region and with the credentials of the environment.
     pub async fn connect(tables: Tables, chance: Chance) -> Self {
         let shared = aws_config::defaults(behavior_version())
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(2))
-                    .operation_attempt_timeout(Duration::from_secs(5))
-                    .operation_timeout(Duration::from_secs(15))
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(Duration::from_secs(2))
+                    .operation_timeout(Duration::from_secs(5))
                     .build(),
             )
             .load()

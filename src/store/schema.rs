@@ -111,11 +111,24 @@ fn fault(
             "table {name} has the key {found:?}, it must be {keys:?}"
         ));
     }
-    let indexes = table.global_secondary_indexes();
-    let index = index.filter(|index| {
-        !indexes
-            .iter()
-            .any(|found| found.index_name() == Some(index))
-    })?;
-    Some(format!("table {name} has no index {index}"))
+    let index = index?;
+    let Some(found) = table
+        .global_secondary_indexes()
+        .iter()
+        .find(|found| found.index_name() == Some(index))
+    else {
+        return Some(format!("table {name} has no index {index}"));
+    };
+    let keys: Vec<&str> = found
+        .key_schema()
+        .iter()
+        .map(KeySchemaElement::attribute_name)
+        .collect();
+    let projection = found.projection().and_then(Projection::projection_type);
+    if keys != ["user"] || projection != Some(&ProjectionType::All) {
+        return Some(format!(
+            "index {index} of table {name} must have the key user and hold all attributes"
+        ));
+    }
+    None
 }

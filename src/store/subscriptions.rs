@@ -1,16 +1,18 @@
 //! Who is subscribed: one row for each endpoint. Every write that adds or takes away a row changes the count in the
 //! same transaction, and every write says which row it expects to find.
 
+use std::time::Instant;
+
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use jiff::Timestamp;
 
 use super::row::{Cursor, Page, Row, string};
 use super::schema::BY_USER;
-use super::transaction::{ATTEMPTS, Transacted};
+use super::transaction::{ATTEMPTS, PATIENCE, Transacted};
 use super::upsert::Upsert;
 use super::{Store, StoreError};
-use crate::registration::Registration;
+use crate::registration::{MadeWith, Registration};
 use crate::webpush::KeyId;
 
 /// How often a write is decided anew because the row changed meanwhile.
@@ -239,7 +241,7 @@ impl Store {
 
     /// Writes a row that must be there. False when it is not.
     async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
-        let mut attempt = 0;
+        let (began, mut attempt) = (Instant::now(), 0);
         loop {
             let request = self
                 .client
@@ -262,7 +264,7 @@ impl Store {
             // A transaction is writing the row, or DynamoDB is busy: as often as a transaction is tried.
             let error = StoreError::sdk("UpdateItem", error);
             attempt += 1;
-            if !error.is_transient() || attempt == ATTEMPTS {
+            if !error.is_transient() || attempt == ATTEMPTS || began.elapsed() > PATIENCE {
                 return Err(error);
             }
             self.wait(attempt).await;
@@ -285,7 +287,13 @@ impl Store {
 /// What a registration leaves out is the old row's.
 fn inherit(registration: Registration, row: &Row) -> Registration {
     let tags = (!row.tags.is_empty()).then(|| row.tags.clone());
+    // A browser that is given another endpoint subscribes with the options of the old one.
+    let vapid = match (registration.vapid, &row.vapid) {
+        (MadeWith::Presumed(_) | MadeWith::Unknown, Some(id)) => MadeWith::Known(id.clone()),
+        (given, _) => given,
+    };
     Registration {
+        vapid,
         tags: registration.tags.or(tags),
         user: registration.user.or(row.user.clone()),
         timezone: registration.timezone.or(row.timezone.clone()),

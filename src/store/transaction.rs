@@ -1,7 +1,7 @@
 //! Writing several items as one. A collision with another writer is tried again, after a random wait that grows; a
 //! condition that does not hold is an answer, not an error.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -10,6 +10,8 @@ use super::{Store, StoreError};
 
 /// How often a write that collides is tried: with the waits below, some seconds in all.
 pub(super) const ATTEMPTS: u32 = 12;
+/// After this long nothing is tried again: whoever asked is waiting, and API Gateway gives up at 30 seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,7 @@ impl Store {
         items: Vec<TransactWriteItem>,
     ) -> Result<Transacted, StoreError> {
         let token = format!("{:016x}{:016x}", self.chance.draw(), self.chance.draw());
+        let began = Instant::now();
         for attempt in 0..ATTEMPTS {
             let request = self
                 .client
@@ -77,7 +80,7 @@ impl Store {
                 }
             } else {
                 let error = StoreError::sdk(operation, error);
-                if !error.is_transient() || attempt + 1 == ATTEMPTS {
+                if !error.is_transient() || attempt + 1 == ATTEMPTS || began.elapsed() > PATIENCE {
                     return Err(error);
                 }
             }

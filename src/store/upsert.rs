@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 
 use super::row::{Item, bytes, string};
-use crate::registration::Registration;
+use crate::registration::{MadeWith, Registration};
 use crate::wire::Change;
 
 /// One update expression for both: a new row, and one that is there.
@@ -27,16 +27,15 @@ impl Upsert {
             names: HashMap::new(),
             values: Item::new(),
         };
-        let mut set = vec![upsert.created(created_at)];
+        let mut set = vec![upsert.assign_once("created_at", microseconds(created_at))];
         let mut remove = Vec::new();
         set.push(upsert.assign("p256dh", bytes(keys.p256dh())));
         set.push(upsert.assign("auth", bytes(keys.auth())));
-        set.push(upsert.assign(
-            "updated_at",
-            AttributeValue::N(now.as_microsecond().to_string()),
-        ));
-        if let Some(vapid) = &registration.vapid {
-            set.push(upsert.assign("vapid", string(vapid.as_str())));
+        set.push(upsert.assign("updated_at", microseconds(now)));
+        match &registration.vapid {
+            MadeWith::Known(id) => set.push(upsert.assign("vapid", string(id.as_str()))),
+            MadeWith::Presumed(id) => set.push(upsert.assign_once("vapid", string(id.as_str()))),
+            MadeWith::Unknown => {}
         }
         let expires_at = registration.expires_at.map_or(Change::Clear, |end| {
             Change::Set(AttributeValue::N(end.as_millisecond().to_string()))
@@ -69,12 +68,6 @@ impl Upsert {
         upsert
     }
 
-    fn created(&mut self, at: Timestamp) -> String {
-        let value = AttributeValue::N(at.as_microsecond().to_string());
-        self.values.insert(":created_at".to_owned(), value);
-        "created_at = if_not_exists(created_at, :created_at)".to_owned()
-    }
-
     /// Several attributes have names that DynamoDB reserves: all are written with a placeholder.
     fn name(&mut self, name: &str) -> String {
         let placeholder = format!("#{name}");
@@ -85,6 +78,13 @@ impl Upsert {
     fn assign(&mut self, name: &str, value: AttributeValue) -> String {
         self.values.insert(format!(":{name}"), value);
         format!("{} = :{name}", self.name(name))
+    }
+
+    /// Only where there is none yet.
+    fn assign_once(&mut self, name: &str, value: AttributeValue) -> String {
+        self.values.insert(format!(":{name}"), value);
+        let name_of = self.name(name);
+        format!("{name_of} = if_not_exists({name_of}, :{name})")
     }
 
     pub(super) fn item(&self, table: &str, condition: &str) -> TransactWriteItem {
@@ -107,4 +107,8 @@ fn text(change: &Change<String>) -> Change<AttributeValue> {
         Change::Clear => Change::Clear,
         Change::Set(text) => Change::Set(string(text)),
     }
+}
+
+fn microseconds(at: Timestamp) -> AttributeValue {
+    AttributeValue::N(at.as_microsecond().to_string())
 }

@@ -1,7 +1,7 @@
 //! The HTTP request for one message to one subscription (RFC 8030, section 5).
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request};
 use jiff::Timestamp;
 
@@ -99,6 +99,10 @@ fn assemble(
             "cache"
         };
         headers.insert(WNS_CACHE_POLICY, HeaderValue::from_static(policy));
+    }
+    if encrypted.is_none() {
+        // WNS wants a length, and over HTTP/1.1 an empty body goes without one.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     if let Some(encrypted) = encrypted {
         headers.insert(

@@ -101,7 +101,9 @@ impl Server {
     /// Ctrl-C; waits for its end. True if it ended well.
     pub(crate) async fn interrupt(&mut self) -> bool {
         let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+        // The shell's own `kill`: the program is not on every machine.
+        let kill = format!("kill -INT {pid}");
+        let sent = Command::new("sh").args(["-c", &kill]).status().await;
         assert!(sent.expect("kill runs").success());
         let ended = timeout(PATIENCE, self.child.wait())
             .await

@@ -34,7 +34,13 @@ impl DataFolder {
         builder
             .create(path)
             .with_context(|| format!("the data folder {} cannot be made", path.display()))?;
-        Ok(Self(path.to_owned()))
+        let path = path.canonicalize();
+        Ok(Self(path.context("the data folder cannot be found")?))
+    }
+
+    /// Where it is, from the root.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// The folder, which must hold a database.

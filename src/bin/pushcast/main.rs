@@ -2,14 +2,15 @@
 
 mod data_folder;
 mod doctor;
+mod import;
 mod output;
 mod serve;
 mod subscriptions;
 mod vapid;
 
-use std::io;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Web Push from your own machine or AWS account.
@@ -45,16 +46,9 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    pushcast::telemetry::init_text();
-    let done = match Arguments::parse().command {
-        Command::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
-        Command::Vapid(vapid) => vapid.run().map(|()| ExitCode::SUCCESS),
-        Command::Subscriptions(subscriptions) => subscriptions.run().await,
-        Command::Doctor(doctor) => doctor.run().await,
-    };
-    done.unwrap_or_else(|error| {
-        if is_broken_pipe(&error) {
-            // `pushcast .. | head` has read enough.
+    let command = Arguments::parse().command;
+    command.run().await.unwrap_or_else(|error| {
+        if error.is::<output::Closed>() {
             return ExitCode::SUCCESS;
         }
         output::complain(format_args!("error: {error:#}"));
@@ -62,7 +56,14 @@ async fn main() -> ExitCode {
     })
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+impl Command {
+    async fn run(self) -> Result<ExitCode> {
+        pushcast::telemetry::init_text()?;
+        match self {
+            Self::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
+            Self::Vapid(vapid) => vapid.run().map(|()| ExitCode::SUCCESS),
+            Self::Subscriptions(subscriptions) => subscriptions.run().await,
+            Self::Doctor(doctor) => doctor.run().await,
+        }
+    }
 }

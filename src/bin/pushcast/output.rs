@@ -7,9 +7,24 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+/// Nobody reads the standard output any more: `pushcast .. | head` has read enough.
+#[derive(Debug, thiserror::Error)]
+#[error("the standard output is closed")]
+pub(crate) struct Closed;
+
 /// A line of result.
-pub(crate) fn say(line: impl fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
+pub(crate) fn say(line: impl fmt::Display) -> Result<()> {
+    said(writeln!(io::stdout().lock(), "{line}"))
+}
+
+/// The result of writing to the standard output.
+pub(crate) fn said<T>(written: io::Result<T>) -> Result<T> {
+    written.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Closed.into();
+        }
+        error.into()
+    })
 }
 
 /// A remark. Nobody may be there to read it, and that is no error.

@@ -1,8 +1,8 @@
-//! `pushcast serve`: the four handlers over the embedded database, and a page to try them with.
+//! `pushcast serve`: every handler over the embedded database, and a page to try them with.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ impl Serve {
                 self.listen
             )
         })?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = address(listener.local_addr()?);
 
         if config.vapid_keys.is_empty() {
             config.vapid_keys.push(folder.vapid_key()?);
@@ -84,9 +84,9 @@ impl Serve {
         let token = if token_from_env {
             format!("${}", config::TOKEN)
         } else {
-            format!("$(cat '{}')", folder.token_file().display())
+            format!("$(cat {})", quoted(&folder.token_file()))
         };
-        say(welcome(&url, &token, &self.data.display().to_string()))?;
+        say(welcome(&url, &token, folder.path()))?;
         if without_subject {
             complain(format_args!(
                 "warning: {} is not set: Safari's push service (Apple) will refuse messages. \
@@ -160,7 +160,22 @@ fn demo(secret: &UserSecret) -> Router {
         .route("/demo-visitor", get(async move || Json(visitor.clone())))
 }
 
-fn welcome(url: &str, token: &str, data: &str) -> String {
+/// Where a browser on this machine finds the server. Push needs a secure context: https, or this machine's own name.
+fn address(listening: SocketAddr) -> String {
+    if listening.ip().is_unspecified() {
+        return format!("http://localhost:{}", listening.port());
+    }
+    format!("http://{listening}")
+}
+
+/// A path as a shell reads it, in whatever folder it runs.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
+fn welcome(url: &str, token: &str, data: &Path) -> String {
+    let data = data.display();
     let message = json!({
         "to": {"user": DEMO_USER},
         "notification": {"title": "It works", "body": "Sent with one line of curl.", "navigate": format!("{url}/")},

@@ -1,35 +1,26 @@
 //! `pushcast subscriptions`: every subscription as a line of JSON, out and in.
 
-use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, Write as _};
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Read, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use pushcast::clock::{Chance, Clock};
+use indicatif::HumanCount;
+use pushcast::clock::Chance;
 use pushcast::config::Config;
-use pushcast::registration::Registration;
+use pushcast::store::Store;
 use pushcast::store::row::Row;
-use pushcast::store::subscriptions::Subscribed;
-use pushcast::store::{Store, StoreError};
-use pushcast::webpush::{AllowList, base64url};
-use pushcast::wire::Members;
+use pushcast::webpush::base64url;
 use serde_json::{Value, json};
 
 use crate::data_folder::{self, DataFolder, open_store};
-use crate::output::{complain, create_private, say};
+use crate::import::Import;
+use crate::output::{complain, create_private, said, say};
 
 /// Rows of one read.
 const PAGE: i32 = 1000;
-/// Lines of an import that are written at once.
-const AT_ONCE: usize = 64;
-/// A line that is longer is no subscription.
-const MAX_LINE: u64 = 64 * 1024;
 
 /// Count, export and import subscriptions.
 ///
@@ -123,12 +114,12 @@ async fn export(store: &Store, out: impl io::Write) -> Result<u64> {
     loop {
         let page = store.all(from, PAGE).await?;
         for row in &page.rows {
-            writeln!(out, "{}", to_json(row))?;
+            said(writeln!(out, "{}", to_json(row)))?;
             exported += 1;
         }
         from = page.next;
         if from.is_none() {
-            out.flush()?;
+            said(out.flush())?;
             return Ok(exported);
         }
     }
@@ -159,7 +150,7 @@ fn to_json(row: &Row) -> Value {
     json
 }
 
-fn open_input(path: &PathBuf) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+fn open_input(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(io::stdin()), None));
     }
@@ -170,168 +161,4 @@ fn open_input(path: &PathBuf) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         .filter(std::fs::Metadata::is_file)
         .map(|meta| meta.len());
     Ok((Box::new(file), size))
-}
-
-/// What an import did so far.
-#[derive(Debug)]
-struct Import {
-    new: u64,
-    refreshed: u64,
-    bad: u64,
-    bar: ProgressBar,
-}
-
-impl Import {
-    fn new(size: Option<u64>) -> Self {
-        let bar = match size {
-            Some(size) if io::stderr().is_terminal() => ProgressBar::new(size).with_style(
-                ProgressStyle::with_template("{bar:40} {percent}% {msg} {eta} left")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
-            ),
-            _ => ProgressBar::hidden(),
-        };
-        Self {
-            new: 0,
-            refreshed: 0,
-            bad: 0,
-            bar,
-        }
-    }
-
-    async fn run(
-        mut self,
-        store: &Store,
-        allowed: &AllowList,
-        input: Box<dyn Read + Send>,
-    ) -> Result<Self> {
-        let lines = Lines {
-            input: BufReader::new(input),
-            number: 0,
-            bar: self.bar.clone(),
-        };
-        let clock = Clock::system();
-        let mut writing = FuturesUnordered::new();
-        let mut endpoints = HashSet::new();
-        for line in lines {
-            let (number, text) = line.context("the input cannot be read")?;
-            let registration = match parse(&text, allowed) {
-                Ok(registration) => registration,
-                Err(why) => {
-                    self.refuse(number, &why);
-                    continue;
-                }
-            };
-            let endpoint = registration.subscription.endpoint.as_str().to_owned();
-            // The last line of one endpoint wins, as it would one by one.
-            while endpoints.len() == AT_ONCE || endpoints.contains(&endpoint) {
-                let Some(written) = writing.next().await else {
-                    break;
-                };
-                endpoints.remove(&self.count(written)?);
-            }
-            endpoints.insert(endpoint.clone());
-            let now = clock.now();
-            writing
-                .push(async move { (number, endpoint, store.subscribe(&registration, now).await) });
-        }
-        while let Some(written) = writing.next().await {
-            self.count(written)?;
-        }
-        self.bar.finish_and_clear();
-        Ok(self)
-    }
-
-    fn refuse(&mut self, number: u64, why: &str) {
-        self.bad += 1;
-        self.bar
-            .suspend(|| complain(format_args!("line {number}: {why}")));
-    }
-
-    /// Counts what was written, and gives back its endpoint.
-    fn count(
-        &mut self,
-        (number, endpoint, stored): (u64, String, Result<Subscribed, StoreError>),
-    ) -> Result<String> {
-        match stored {
-            Ok(Subscribed::New) => self.new += 1,
-            Ok(Subscribed::Refreshed) => self.refreshed += 1,
-            Err(error) => {
-                let so_far = format!("at line {number}; so far {self}; import again to go on");
-                return Err(error).context(so_far);
-            }
-        }
-        self.bar.set_message(format!(
-            "{} imported",
-            HumanCount(self.new + self.refreshed)
-        ));
-        Ok(endpoint)
-    }
-}
-
-impl std::fmt::Display for Import {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [new, refreshed, bad] = [self.new, self.refreshed, self.bad].map(HumanCount);
-        write!(f, "{new} new, {refreshed} refreshed, {bad} bad lines")
-    }
-}
-
-/// The lines that are not empty, with their numbers, one in memory at a time.
-struct Lines {
-    input: BufReader<Box<dyn Read + Send>>,
-    number: u64,
-    bar: ProgressBar,
-}
-
-impl Iterator for Lines {
-    type Item = io::Result<(u64, Vec<u8>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut line = Vec::new();
-            match self
-                .input
-                .by_ref()
-                .take(MAX_LINE + 1)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) => return None,
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
-            }
-            self.number += 1;
-            self.bar.inc(line.len() as u64);
-            // The rest belongs to the same line, which `parse` will refuse: it is cut off.
-            if is_cut_off(&line)
-                && let Err(error) = self.input.skip_until(b'\n')
-            {
-                return Some(Err(error));
-            }
-            if is_cut_off(&line) || !line.trim_ascii().is_empty() {
-                return Some(Ok((self.number, line)));
-            }
-        }
-    }
-}
-
-/// Whether a line is longer than what was read of it.
-fn is_cut_off(line: &[u8]) -> bool {
-    line.len() as u64 > MAX_LINE && !line.ends_with(b"\n")
-}
-
-fn parse(line: &[u8], allowed: &AllowList) -> Result<Registration, String> {
-    if is_cut_off(line) {
-        return Err(format!("longer than {MAX_LINE} bytes"));
-    }
-    // Windows begins a file with a byte order mark.
-    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-    let not_json = |error: serde_json::Error| {
-        let error = error.to_string();
-        format!(
-            "not JSON: {}",
-            error.replace(" at line 1 column ", " at column ")
-        )
-    };
-    let value: Value = serde_json::from_slice(line).map_err(not_json)?;
-    let members = Members::of(&value).map_err(|error| error.to_string())?;
-    Registration::from_operator(members, allowed).map_err(|error| error.to_string())
 }

@@ -1,0 +1,217 @@
+//! `pushcast subscriptions import`: lines in, of which a bad one costs itself only.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
+use std::thread;
+
+use anyhow::{Context as _, Result};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use pushcast::clock::Clock;
+use pushcast::registration::Registration;
+use pushcast::store::subscriptions::Subscribed;
+use pushcast::store::{Store, StoreError};
+use pushcast::webpush::AllowList;
+use pushcast::wire::Members;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::output::complain;
+
+/// Lines that are written at once.
+const AT_ONCE: usize = 64;
+/// A line that is longer is no subscription.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// What an import did so far.
+#[derive(Debug)]
+pub(crate) struct Import {
+    new: u64,
+    refreshed: u64,
+    /// Lines that are no subscription.
+    pub(crate) bad: u64,
+    bar: ProgressBar,
+}
+
+impl Import {
+    /// Of a file of `size` bytes, if that is known: then a bar shows how far it is.
+    pub(crate) fn new(size: Option<u64>) -> Self {
+        let bar = match size {
+            Some(size) if io::stderr().is_terminal() => ProgressBar::new(size).with_style(
+                ProgressStyle::with_template("{bar:40} {percent}% {msg} {eta} left")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ),
+            _ => ProgressBar::hidden(),
+        };
+        Self {
+            new: 0,
+            refreshed: 0,
+            bad: 0,
+            bar,
+        }
+    }
+
+    /// Stores what the lines of `input` hold.
+    pub(crate) async fn run(
+        mut self,
+        store: &Store,
+        allowed: &AllowList,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Self> {
+        let mut lines = Lines::read_aside(input, self.bar.clone());
+        let clock = Clock::system();
+        let mut writing = FuturesUnordered::new();
+        let mut endpoints = HashSet::new();
+        loop {
+            // What is being written goes on while a slow pipe is waited for.
+            let line = tokio::select! {
+                Some(written) = writing.next() => {
+                    endpoints.remove(&self.count(written)?);
+                    continue;
+                }
+                line = lines.recv(), if endpoints.len() < AT_ONCE => line,
+            };
+            let Some(line) = line else { break };
+            let (number, text) = line.context("the input cannot be read")?;
+            let registration = match parse(&text, allowed) {
+                Ok(registration) => registration,
+                Err(why) => {
+                    self.refuse(number, &why);
+                    continue;
+                }
+            };
+            let endpoint = registration.subscription.endpoint.as_str().to_owned();
+            // The last line of one endpoint wins, as it would one by one.
+            while endpoints.contains(&endpoint)
+                && let Some(written) = writing.next().await
+            {
+                endpoints.remove(&self.count(written)?);
+            }
+            endpoints.insert(endpoint.clone());
+            let now = clock.now();
+            writing
+                .push(async move { (number, endpoint, store.subscribe(&registration, now).await) });
+        }
+        while let Some(written) = writing.next().await {
+            self.count(written)?;
+        }
+        self.bar.finish_and_clear();
+        Ok(self)
+    }
+
+    fn refuse(&mut self, number: u64, why: &str) {
+        self.bad += 1;
+        self.bar
+            .suspend(|| complain(format_args!("line {number}: {why}")));
+    }
+
+    /// Counts what was written, and gives back its endpoint.
+    fn count(
+        &mut self,
+        (number, endpoint, stored): (u64, String, Result<Subscribed, StoreError>),
+    ) -> Result<String> {
+        match stored {
+            Ok(Subscribed::New) => self.new += 1,
+            Ok(Subscribed::Refreshed) => self.refreshed += 1,
+            Err(error) => {
+                let so_far = format!("at line {number}; so far {self}; import again to go on");
+                return Err(error).context(so_far);
+            }
+        }
+        self.bar.set_message(format!(
+            "{} imported",
+            HumanCount(self.new + self.refreshed)
+        ));
+        Ok(endpoint)
+    }
+}
+
+impl std::fmt::Display for Import {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [new, refreshed, bad] = [self.new, self.refreshed, self.bad].map(HumanCount);
+        write!(f, "{new} new, {refreshed} refreshed, {bad} bad lines")
+    }
+}
+
+/// The lines that are not empty, with their numbers, one in memory at a time.
+struct Lines {
+    input: BufReader<Box<dyn Read + Send>>,
+    number: u64,
+    bar: ProgressBar,
+}
+
+/// A line and its number.
+type Line = io::Result<(u64, Vec<u8>)>;
+
+impl Lines {
+    /// Reads on a thread of its own, which may wait for a terminal for ever, a few lines ahead.
+    fn read_aside(input: Box<dyn Read + Send>, bar: ProgressBar) -> mpsc::Receiver<Line> {
+        let (read, lines) = mpsc::channel(AT_ONCE);
+        let input = BufReader::new(input);
+        thread::spawn(move || {
+            let mut lines = Lines {
+                input,
+                number: 0,
+                bar,
+            };
+            // Until nobody wants them any more.
+            lines.try_for_each(|line| read.blocking_send(line))
+        });
+        lines
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut line = Vec::new();
+            match self
+                .input
+                .by_ref()
+                .take(MAX_LINE + 1)
+                .read_until(b'\n', &mut line)
+            {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+            self.number += 1;
+            self.bar.inc(line.len() as u64);
+            // The rest belongs to the same line, which `parse` will refuse: it is cut off.
+            if is_cut_off(&line)
+                && let Err(error) = self.input.skip_until(b'\n')
+            {
+                return Some(Err(error));
+            }
+            if is_cut_off(&line) || !line.trim_ascii().is_empty() {
+                return Some(Ok((self.number, line)));
+            }
+        }
+    }
+}
+
+/// Whether a line is longer than what was read of it.
+fn is_cut_off(line: &[u8]) -> bool {
+    line.len() as u64 > MAX_LINE && !line.ends_with(b"\n")
+}
+
+fn parse(line: &[u8], allowed: &AllowList) -> Result<Registration, String> {
+    if is_cut_off(line) {
+        return Err(format!("longer than {MAX_LINE} bytes"));
+    }
+    // Windows begins a file with a byte order mark.
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let not_json = |error: serde_json::Error| {
+        let error = error.to_string();
+        format!(
+            "not JSON: {}",
+            error.replace(" at line 1 column ", " at column ")
+        )
+    };
+    let value: Value = serde_json::from_slice(line).map_err(not_json)?;
+    let members = Members::of(&value).map_err(|error| error.to_string())?;
+    Registration::from_operator(members, allowed).map_err(|error| error.to_string())
+}

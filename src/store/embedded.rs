@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread;
 
+use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_runtime_api::client::http::{
@@ -88,6 +89,8 @@ pub fn client(file: Option<&Path>) -> Result<Client, OpenError> {
             "embedded", "embedded", None, None, "embedded",
         ))
         .http_client(http_client_fn(move |_, _| connector.clone()))
+        // Nothing is lost on the way to a database in the same process; what collides, the store tries again.
+        .retry_config(RetryConfig::disabled())
         .build();
     Ok(Client::from_conf(config))
 }
@@ -145,7 +148,7 @@ impl HttpConnector for Embedded {
             let closed = |error| ConnectorError::io(std::io::Error::other(error).into());
             sent.map_err(|_| closed("the database is closed"))?;
             let result = answered.await.map_err(|_| closed("the database stopped"))?;
-            let (status, body) = match result {
+            let (status, body) = match result.map_err(full_is_not_busy) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),
             };
@@ -154,6 +157,15 @@ impl HttpConnector for Embedded {
             Ok(HttpResponse::new(status, SdkBody::from(body)))
         })
     }
+}
+
+/// A full disk is an internal error to dynoxide, which would be tried again and again: it will not pass by itself.
+fn full_is_not_busy(error: DynoxideError) -> DynoxideError {
+    let said = error.to_string();
+    if said.contains("disk is full") {
+        return DynoxideError::LimitExceededException(said);
+    }
+    error
 }
 
 /// The operations that the store calls.

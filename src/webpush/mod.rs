@@ -6,7 +6,7 @@
 //! | [`subscription`] | an endpoint and its keys, checked once | Push API, `PushSubscriptionJSON` |
 //! | [`message`] | payload, TTL, urgency, topic | RFC 8030, section 5 |
 //! | [`notification`] | the declarative payload | Declarative Web Push |
-//! | [`encrypt`], [`decrypt`] | message encryption, both directions | RFC 8291, draft-ietf-webpush-encryption-04 |
+//! | [`mod@encrypt`], [`mod@decrypt`] | message encryption, both directions | RFC 8291, draft-ietf-webpush-encryption-04 |
 //! | [`aes128gcm`] | the content coding beneath it | RFC 8188 |
 //! | [`vapid_key`], [`vapid`] | who is sending: keys, claims, tokens | RFC 8292 |
 //! | [`keyring`] | several keys, so that one can be rotated | |

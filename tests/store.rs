@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pushcast::clock::Chance;
 use pushcast::registration::{MadeWith, Registration};
 use pushcast::store::row::Row;
-use pushcast::store::subscriptions::{Pruned, Subscribed};
+use pushcast::store::subscriptions::{MAX_AT_ONCE, Pruned, Subscribed};
 use pushcast::store::{Store, embedded};
 use pushcast::webpush::{AllowList, KeyId, Subscription};
 use pushcast::wire::Change;
@@ -390,6 +390,33 @@ async fn a_lost_answer_is_asked_for_again_and_not_done_twice() {
         let tally = race.run(seed, 8, 20).await;
         race.check(&calm, &tally).await;
         assert_eq!(count(&calm).await, tally.new - tally.pruned);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_are_counted_exactly_whoever_is_there_and_whatever_is_lost() {
+    let keys = browser();
+    let all: Vec<Registration> = (0..MAX_AT_ONCE)
+        .map(|n| registration(&keys, &endpoint(n)))
+        .collect();
+    for seed in 50..53 {
+        for plan in [None, Some(seed)] {
+            let faults = plan.map(lost_answers);
+            let plan = move |operation: &str| faults.as_ref().and_then(|plan| plan(operation));
+            let (store, calm, _) = behind(plan).await;
+            assert_eq!(store.subscribe_all(&[], now()).await.expect("nothing"), 0);
+            let first = store.subscribe_all(&all[..40], now()).await;
+            assert_eq!(first.expect("it stores"), 40);
+            assert_count(&calm, 40).await;
+            // The same ones, and others, by two at once.
+            let (one, other) = tokio::join!(
+                store.subscribe_all(&all[20..80], now()),
+                store.subscribe_all(&all[60..], now()),
+            );
+            let new = one.expect("it stores") + other.expect("it stores");
+            assert_eq!(new, MAX_AT_ONCE - 40);
+            assert_count(&calm, MAX_AT_ONCE).await;
+        }
     }
 }
 

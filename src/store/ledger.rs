@@ -40,8 +40,8 @@ impl Store {
         Ok(u64::try_from(total).unwrap_or_default())
     }
 
-    /// The part of a transaction that counts one more, or one less.
-    pub(super) fn count_change(&self, endpoint: &str, change: i8) -> TransactWriteItem {
+    /// The part of a transaction that counts `change` more, on the item of one of the endpoints.
+    pub(super) fn count_change(&self, endpoint: &str, change: i64) -> TransactWriteItem {
         let update = Update::builder()
             .table_name(&self.tables.ledger)
             .key("id", AttributeValue::S(COUNT.to_owned()))

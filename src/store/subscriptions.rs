@@ -18,6 +18,9 @@ use crate::webpush::KeyId;
 /// How often a write is decided anew because the row changed meanwhile.
 const DECISIONS: u32 = 50;
 
+/// Subscriptions that [`Store::subscribe_all`] takes: a transaction holds 100 items, and one is the count.
+pub const MAX_AT_ONCE: usize = 99;
+
 const EXISTS: &str = "attribute_exists(endpoint)";
 const IS_NEW: &str = "attribute_not_exists(endpoint)";
 
@@ -69,6 +72,36 @@ impl Store {
             operation: "subscribe",
             attempts: DECISIONS,
         })
+    }
+
+    /// Stores up to [`MAX_AT_ONCE`] subscriptions of different endpoints, with one transaction where all are new: many
+    /// times faster than one by one. Says how many are [`Subscribed::New`].
+    ///
+    /// # Errors
+    /// As [`Store::subscribe`]; some may be stored then, each with its count. To do it again changes nothing.
+    pub async fn subscribe_all(
+        &self,
+        registrations: &[Registration],
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let Some(first) = registrations.first() else {
+            return Ok(0);
+        };
+        let new =
+            |registration| Upsert::new(registration, now).item(&self.tables.subscriptions, IS_NEW);
+        let mut items: Vec<_> = registrations.iter().map(new).collect();
+        let number = i64::try_from(items.len()).expect("a hundred at most");
+        items.push(self.count_change(first.subscription.endpoint.as_str(), number));
+        if self.transact("subscribe all", items).await? == Transacted::Done {
+            return Ok(registrations.len());
+        }
+        let mut new = 0;
+        for registration in registrations {
+            if self.subscribe(registration, now).await? == Subscribed::New {
+                new += 1;
+            }
+        }
+        Ok(new)
     }
 
     /// Stores a subscription in the place of `old`, an endpoint that the browser had before: what the registration

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use pushcast::clock::Clock;
 use pushcast::registration::Registration;
-use pushcast::store::subscriptions::Subscribed;
+use pushcast::store::subscriptions::MAX_AT_ONCE;
 use pushcast::store::{Store, StoreError};
 use pushcast::webpush::AllowList;
 use pushcast::wire::Members;
@@ -19,8 +19,10 @@ use tokio::sync::mpsc;
 
 use crate::output::complain;
 
-/// Lines that are written at once.
-const AT_ONCE: usize = 64;
+/// Batches that are written at once.
+const BATCHES: usize = 8;
+/// Lines that are read ahead.
+const AHEAD: usize = 1000;
 /// A line that is longer is no subscription.
 const MAX_LINE: u64 = 64 * 1024;
 
@@ -61,16 +63,30 @@ impl Import {
     ) -> Result<Self> {
         let mut lines = Lines::read_aside(input, self.bar.clone());
         let clock = Clock::system();
+        let write = |batch: Batch| async {
+            let stored = store.subscribe_all(&batch.registrations, clock.now()).await;
+            (batch, stored)
+        };
         let mut writing = FuturesUnordered::new();
+        let mut batch = Batch::default();
+        // Of all lines that were read and are not written yet.
         let mut endpoints = HashSet::new();
         loop {
-            // What is being written goes on while a slow pipe is waited for.
-            let line = tokio::select! {
-                Some(written) = writing.next() => {
-                    endpoints.remove(&self.count(written)?);
-                    continue;
+            let line = match lines.try_recv() {
+                Ok(line) => Some(line),
+                Err(_) => {
+                    // A slow pipe, or the end: what is here does not wait for more.
+                    if !batch.registrations.is_empty() {
+                        writing.push(write(std::mem::take(&mut batch)));
+                    }
+                    tokio::select! {
+                        Some(written) = writing.next() => {
+                            self.count(written, &mut endpoints)?;
+                            continue;
+                        }
+                        line = lines.recv() => line,
+                    }
                 }
-                line = lines.recv(), if endpoints.len() < AT_ONCE => line,
             };
             let Some(line) = line else { break };
             let (number, text) = line.context("the input cannot be read")?;
@@ -83,18 +99,22 @@ impl Import {
             };
             let endpoint = registration.subscription.endpoint.as_str().to_owned();
             // The last line of one endpoint wins, as it would one by one.
-            while endpoints.contains(&endpoint)
-                && let Some(written) = writing.next().await
-            {
-                endpoints.remove(&self.count(written)?);
+            let again = endpoints.contains(&endpoint);
+            if again || batch.registrations.len() == MAX_AT_ONCE {
+                writing.push(write(std::mem::take(&mut batch)));
             }
-            endpoints.insert(endpoint.clone());
-            let now = clock.now();
-            writing
-                .push(async move { (number, endpoint, store.subscribe(&registration, now).await) });
+            while writing.len() > BATCHES || endpoints.contains(&endpoint) {
+                let Some(written) = writing.next().await else {
+                    break;
+                };
+                self.count(written, &mut endpoints)?;
+            }
+            endpoints.insert(endpoint);
+            batch.last_line = number;
+            batch.registrations.push(registration);
         }
         while let Some(written) = writing.next().await {
-            self.count(written)?;
+            self.count(written, &mut endpoints)?;
         }
         self.bar.finish_and_clear();
         Ok(self)
@@ -106,25 +126,36 @@ impl Import {
             .suspend(|| complain(format_args!("line {number}: {why}")));
     }
 
-    /// Counts what was written, and gives back its endpoint.
+    /// Counts what was written, and forgets its endpoints.
     fn count(
         &mut self,
-        (number, endpoint, stored): (u64, String, Result<Subscribed, StoreError>),
-    ) -> Result<String> {
-        match stored {
-            Ok(Subscribed::New) => self.new += 1,
-            Ok(Subscribed::Refreshed) => self.refreshed += 1,
-            Err(error) => {
-                let so_far = format!("at line {number}; so far {self}; import again to go on");
-                return Err(error).context(so_far);
-            }
+        (batch, stored): (Batch, Result<usize, StoreError>),
+        endpoints: &mut HashSet<String>,
+    ) -> Result<()> {
+        let new = stored.with_context(|| {
+            format!(
+                "at or before line {}; so far {self}; import again to go on",
+                batch.last_line
+            )
+        })? as u64;
+        self.new += new;
+        self.refreshed += batch.registrations.len() as u64 - new;
+        for registration in &batch.registrations {
+            endpoints.remove(registration.subscription.endpoint.as_str());
         }
         self.bar.set_message(format!(
             "{} imported",
             HumanCount(self.new + self.refreshed)
         ));
-        Ok(endpoint)
+        Ok(())
     }
+}
+
+/// Subscriptions of different endpoints, written as one.
+#[derive(Default)]
+struct Batch {
+    last_line: u64,
+    registrations: Vec<Registration>,
 }
 
 impl std::fmt::Display for Import {
@@ -147,7 +178,7 @@ type Line = io::Result<(u64, Vec<u8>)>;
 impl Lines {
     /// Reads on a thread of its own, which may wait for a terminal for ever, a few lines ahead.
     fn read_aside(input: Box<dyn Read + Send>, bar: ProgressBar) -> mpsc::Receiver<Line> {
-        let (read, lines) = mpsc::channel(AT_ONCE);
+        let (read, lines) = mpsc::channel(AHEAD);
         let input = BufReader::new(input);
         thread::spawn(move || {
             let mut lines = Lines {

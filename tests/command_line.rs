@@ -439,6 +439,60 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
 }
 
 #[tokio::test]
+async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
+    let service = PushService::start().await;
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("data");
+    let browsers = [0, 1, 2].map(|_| service.subscribe(None));
+    let row = |i: usize, more: Value| {
+        let mut row = json!({
+            "id": "b2f7f966", "identifier": browsers[i].endpoint(), "language": "fr", "device_type": 5,
+            "web_p256": browsers[i].p256dh(), "web_auth": browsers[i].auth(),
+        });
+        for (name, value) in more.as_object().expect("members") {
+            row[name] = value.clone();
+        }
+        row.to_string()
+    };
+    let rows = [
+        row(
+            0,
+            json!({"tags": {"level": "5", "beta": ""}, "external_user_id": "ada", "timezone_id": "Europe/Paris"}),
+        ),
+        // A table that was text: everything is, and what is not there is empty.
+        row(
+            1,
+            json!({"tags": "{\"level\":7}", "external_user_id": "", "timezone_id": ""}),
+        ),
+        row(2, json!({"tags": {"has a space": "x"}})),
+        json!({"identifier": "somebody@pushcast.dev", "web_p256": "", "web_auth": ""}).to_string(),
+    ];
+    let import = subscriptions(&service, &["import", "-"], &data);
+    let output = feed(import, rows.join("\n")).await;
+    assert_eq!(text(&output.stdout), "2 new, 0 refreshed, 2 bad lines\n");
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("line 3: tags[0]") && said.contains("line 4: endpoint"),
+        "{said}"
+    );
+
+    let imported = export(&service, &data).await;
+    let first = &imported[browsers[0].endpoint()];
+    assert_eq!(first["tags"], json!(["beta", "level:5"]));
+    assert_eq!(
+        (&first["user"], &first["timezone"]),
+        (&json!("ada"), &json!("Europe/Paris"))
+    );
+    assert_eq!(first["keys"], browsers[0].to_json()["keys"]);
+    let second = &imported[browsers[1].endpoint()];
+    assert_eq!(second["tags"], json!(["level:7"]));
+    assert_eq!(
+        (&second["user"], &second["timezone"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn an_import_of_nothing_is_done_and_one_of_a_missing_file_is_not() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");

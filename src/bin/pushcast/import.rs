@@ -14,7 +14,7 @@ use pushcast::store::subscriptions::MAX_AT_ONCE;
 use pushcast::store::{Store, StoreError};
 use pushcast::webpush::AllowList;
 use pushcast::wire::Members;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::output::complain;
@@ -243,6 +243,44 @@ fn parse(line: &[u8], allowed: &AllowList) -> Result<Registration, String> {
         )
     };
     let value: Value = serde_json::from_slice(line).map_err(not_json)?;
+    let value = from_onesignal(&value).unwrap_or(value);
     let members = Members::of(&value).map_err(|error| error.to_string())?;
     Registration::from_operator(members, allowed).map_err(|error| error.to_string())
+}
+
+/// A row of OneSignal's export, its columns as members: `identifier`, and of the extra fields `web_p256`, `web_auth`,
+/// `external_user_id`, `timezone_id`. Its tags have values: `{"level": "5"}` becomes `level:5`.
+fn from_onesignal(row: &Value) -> Option<Value> {
+    let column = |name: &str| row.get(name).filter(|value| **value != "").cloned();
+    let (endpoint, p256dh) = (column("identifier")?, column("web_p256")?);
+    let mut json = json!({
+        "endpoint": endpoint,
+        "keys": {"p256dh": p256dh, "auth": column("web_auth")},
+    });
+    // A table in text holds them as text.
+    let tags = match column("tags") {
+        Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        tags => tags.unwrap_or_default(),
+    };
+    let tag = |(name, value): (&String, &Value)| match value.as_str() {
+        Some("") => name.clone(),
+        Some(text) => format!("{name}:{text}"),
+        None => format!("{name}:{value}"),
+    };
+    let tags = match tags.as_object() {
+        Some(tags) => Some(tags.iter().map(tag).collect()),
+        // What is no table of tags is refused by name, with the line.
+        None => Some(tags).filter(|tags| !tags.is_null()),
+    };
+    let more = [
+        ("tags", tags),
+        ("user", column("external_user_id")),
+        ("timezone", column("timezone_id")),
+    ];
+    for (name, value) in more {
+        if let Some(value) = value {
+            json[name] = value;
+        }
+    }
+    Some(json)
 }

@@ -51,7 +51,10 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Read JSON lines: those of export, or the PushSubscription.toJSON() that other senders keep.
+    /// Read JSON lines: those of export, the PushSubscription.toJSON() that users of pywebpush and node web-push keep, or
+    /// rows of OneSignal's export (identifier, web_p256, web_auth, external_user_id, timezone_id, tags) as JSON.
+    ///
+    /// Whoever subscribed with another server's key can be sent to with that key only: add it to PUSHCAST_VAPID_KEYS.
     ///
     /// A line that is wrong is reported with its number, and the others are imported; the exit code is 1 then.
     /// Importing again changes nothing. For a file that holds one JSON array: jq -c '.[]' FILE | pushcast

@@ -1,5 +1,5 @@
 //! `cargo bench --bench subscribe`: `POST /push/subscribe` over HTTP, new subscriptions into the embedded database in a
-//! file, 32 requests at a time. A message a second is counted as one element.
+//! file, 32 requests at a time. One element is one subscription.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

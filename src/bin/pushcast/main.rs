@@ -1,5 +1,6 @@
 //! The program `pushcast`: everything on one machine, and the tools around it.
 
+mod campaigning;
 mod data_folder;
 mod doctor;
 mod import;

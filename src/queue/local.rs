@@ -58,7 +58,10 @@ impl Ord for Waiting {
 impl LocalQueue {
     /// Delivers jobs, `workers` at a time, until `stop`, and then waits for those under way. `deliver` is told whether
     /// a delivery of the same job has failed before, and says whether this one went well.
-    pub async fn run(&self, workers: usize, stop: &Stop, deliver: impl AsyncFn(Job, bool) -> bool) {
+    pub async fn run<F>(&self, workers: usize, stop: &Stop, deliver: impl Fn(Job, bool) -> F)
+    where
+        F: Future<Output = bool>,
+    {
         let work = async || {
             loop {
                 let Waiting { job, failures, .. } = tokio::select! {

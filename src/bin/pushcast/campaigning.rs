@@ -75,22 +75,24 @@ async fn work(deliver: Deliver<LocalQueue>, stop: Stop) {
         tracing::error!(error, "campaigns that were under way wait for a restart");
     }
     let queue = deliver.broadcast.queue.clone();
-    let handle = async |job: Job, again: bool| {
-        let (deliver, stop) = (deliver.clone(), stop.clone());
-        let work = tokio::spawn(async move {
-            let handled = deliver.handle(&job, again, stop).await;
-            if let Err(error) = &handled {
-                tracing::error!(
-                    campaign = %job.campaign,
-                    part = %job.part,
-                    error = error as &dyn std::error::Error,
-                    "a job comes again"
-                );
-            }
-            handled.is_ok()
-        });
+    let handle = |job: Job, again: bool| {
         // A panic costs one delivery of one job.
-        work.await.unwrap_or(false)
+        let work = tokio::spawn(one(deliver.clone(), job, again, stop.clone()));
+        async { work.await.unwrap_or(false) }
     };
     queue.run(WORKERS, &stop, handle).await;
+}
+
+/// Whether the job is done with.
+async fn one(deliver: Deliver<LocalQueue>, job: Job, again: bool, stop: Stop) -> bool {
+    let handled = deliver.handle(&job, again, stop).await;
+    if let Err(error) = &handled {
+        tracing::error!(
+            campaign = %job.campaign,
+            part = %job.part,
+            error = error as &dyn std::error::Error,
+            "a job comes again"
+        );
+    }
+    handled.is_ok()
 }

@@ -190,11 +190,13 @@ impl Api {
 
 /// What the machine says; the push client's own words are of push services.
 fn cause(error: &ExchangeError) -> String {
-    let deeper = std::iter::successors(error.source(), |error| error.source());
-    deeper.last().map_or_else(
-        || "no answer in time".to_owned(),
-        std::string::ToString::to_string,
-    )
+    let Some(mut deepest) = error.source() else {
+        return "no answer in time".to_owned();
+    };
+    while let Some(deeper) = deepest.source() {
+        deepest = deeper;
+    }
+    deepest.to_string()
 }
 
 /// A name as one segment of a path, or as a value in a query (RFC 3986, section 2.3).

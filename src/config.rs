@@ -19,6 +19,8 @@ pub const QUEUE_URL: &str = "PUSHCAST_QUEUE_URL";
 pub const VAPID_KEYS: &str = "PUSHCAST_VAPID_KEYS";
 /// Whom push services may write to: `mailto:` or `https:`.
 pub const VAPID_SUBJECT: &str = "PUSHCAST_VAPID_SUBJECT";
+/// Where the client commands find the API.
+pub const URL: &str = "PUSHCAST_URL";
 /// The API token.
 pub const TOKEN: &str = "PUSHCAST_TOKEN";
 /// The secret under which user ids are signed.

@@ -119,18 +119,6 @@ impl Pusher {
         last.expect("a keyring has a key")
     }
 
-    /// As [`Pusher::push_made_with`]; `begun` says when anything may have been sent.
-    pub async fn push_watched(
-        &self,
-        made_with: Option<&KeyId>,
-        subscription: &Subscription,
-        message: &Message,
-        begun: &Begun,
-    ) -> Report {
-        begun.0.store(true, std::sync::atomic::Ordering::Relaxed);
-        self.push_made_with(made_with, subscription, message).await
-    }
-
     async fn push_signed(
         &self,
         vapid: &Vapid,
@@ -167,16 +155,5 @@ impl Pusher {
                 Report::not_sent(Outcome::Unreachable, why)
             }
         }
-    }
-}
-
-/// Whether anything of a push may have been sent.
-#[derive(Debug, Default)]
-pub struct Begun(std::sync::atomic::AtomicBool);
-
-impl Begun {
-    /// Until then, whoever drops the push knows that nothing was sent.
-    pub fn is_begun(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
     }
 }

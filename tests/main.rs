@@ -40,6 +40,9 @@ mod store;
 /// For whom an expression over tags is, in words and to the database.
 mod audience;
 
+/// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
+mod campaigns;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

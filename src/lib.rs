@@ -53,6 +53,7 @@ pub mod edge;
 pub mod problem;
 pub mod push;
 pub mod registration;
+pub mod schedule;
 pub mod send;
 pub mod settle;
 pub mod store;

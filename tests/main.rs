@@ -40,6 +40,9 @@ mod store;
 /// For whom an expression over tags is, in words and to the database.
 mod audience;
 
+/// When a schedule fires: as EventBridge Scheduler would, also on the days when clocks change.
+mod expressions;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

@@ -59,7 +59,7 @@ impl CorsOrigins {
         };
         CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::POST])
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
             .allow_headers([AUTHORIZATION, CONTENT_TYPE])
             .max_age(std::time::Duration::from_secs(24 * 60 * 60))
     }

@@ -124,7 +124,8 @@ fn rate(text: &str) -> Result<SignedDuration, ExpressionError> {
 impl Expression {
     /// The first firing after `after`, if there is one.
     ///
-    /// `at` and `cron` are read in `zone`; `rate` counts from `anchor`, one period after which it fires first.
+    /// `at` and `cron` are read in `zone`; `rate` counts from the second of `anchor`, one period after which it
+    /// fires first.
     pub fn next_after(
         &self,
         after: Timestamp,
@@ -134,6 +135,7 @@ impl Expression {
         match &self.when {
             When::At(time) => instant(*time, zone).filter(|at| *at > after),
             When::Rate(period) => {
+                let anchor = Timestamp::from_second(anchor.as_second()).ok()?;
                 let passed = after.duration_since(anchor).as_secs().max(0) / period.as_secs();
                 let periods = i32::try_from(passed + 1).ok()?;
                 anchor.checked_add(period.checked_mul(periods)?).ok()
@@ -153,6 +155,35 @@ impl Expression {
                 }
             }
         }
+    }
+
+    /// The last firing up to `until`, of which `known`, not after `until`, is one.
+    pub fn last_until(
+        &self,
+        until: Timestamp,
+        known: Timestamp,
+        zone: &TimeZone,
+        anchor: Timestamp,
+    ) -> Timestamp {
+        // Looks back twice as far each time: a server may have stood still for a year of minutes.
+        let mut back = SignedDuration::from_mins(1);
+        let mut last = loop {
+            let from = until.saturating_sub(back).unwrap_or(known);
+            if from <= known {
+                break known;
+            }
+            match self.next_after(from, zone, anchor) {
+                Some(found) if found <= until => break found,
+                _ => back = back.saturating_mul(2),
+            }
+        };
+        while let Some(next) = self.next_after(last, zone, anchor) {
+            if next > until {
+                break;
+            }
+            last = next;
+        }
+        last
     }
 
     /// The time between two firings of a `rate`.

@@ -17,6 +17,9 @@ use pushcast::clock::Clock;
 use pushcast::config::{self, Config};
 use pushcast::edge::{self, CorsOrigins};
 use pushcast::push::{Client, Limits, Pusher};
+use pushcast::schedule::http::SchedulesApi;
+use pushcast::schedule::local::Fired;
+use pushcast::schedule::{self, LocalSchedules};
 use pushcast::send::{self, Send};
 use pushcast::subscribe::{self, Subscribe};
 use pushcast::webpush::Keyring;
@@ -119,6 +122,13 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<Router> {
         user_secret,
         clock: Clock::system(),
     };
+    let schedules = LocalSchedules::new(store.clone());
+    tokio::spawn(schedules.firing().run(Clock::system(), fire));
+    let schedules = SchedulesApi {
+        schedules,
+        token: token.clone(),
+        clock: Clock::system(),
+    };
     let send = Send {
         store,
         pusher: Pusher::new(client, keyring, Clock::system()),
@@ -128,7 +138,16 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<Router> {
     };
     Ok(subscribe::router(subscribe)
         .merge(send::router(send))
+        .merge(schedule::http::router(schedules))
         .merge(demo))
+}
+
+/// What a schedule does when its time has come.
+async fn fire(fired: Fired) -> Result<(), String> {
+    Err(format!(
+        "an audience is not served by this version, and {} is for one",
+        fired.schedule
+    ))
 }
 
 /// The page at `/`, and who its visitors are.

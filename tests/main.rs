@@ -43,6 +43,12 @@ mod audience;
 /// When a schedule fires: as EventBridge Scheduler would, also on the days when clocks change.
 mod expressions;
 
+/// Schedules are kept, and fired at least once, whatever fails or is missed.
+mod schedules;
+
+/// In AWS, EventBridge Scheduler keeps the schedules: what it is told, and what becomes of its answers.
+mod scheduler;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

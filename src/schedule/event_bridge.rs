@@ -199,6 +199,8 @@ where
         SdkError::ServiceError(service) => {
             service.raw().status().is_server_error()
                 || matches!(code, "ThrottlingException" | "ConflictException")
+                // It was there to be replaced, and is no more: the next try creates it.
+                || (operation, code) == ("UpdateSchedule", "ResourceNotFoundException")
         }
         // The request could not be built. The SDK may add other kinds.
         SdkError::ConstructionFailure(_) | _ => false,

@@ -101,8 +101,8 @@ impl Room {
 
     async fn next(&self, name: &str) -> Option<String> {
         let listed = self.schedules.list(Timestamp::UNIX_EPOCH).await;
-        let listed = listed.expect("it lists").into_iter();
-        let found = listed.filter(|it| it.name == name).last();
+        let mut listed = listed.expect("it lists").into_iter();
+        let found = listed.find(|it| it.name == name);
         found.and_then(|it| it.next).map(|next| next.to_string())
     }
 }
@@ -322,16 +322,17 @@ async fn a_schedule_that_is_replaced_while_it_fires_keeps_its_new_time() {
     room.create("gone", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
     let replaces = async |fired: Fired| -> Result<(), String> {
-        // The same time even: it is another schedule.
-        let now = "2026-06-01T08:59:59Z";
-        match fired.schedule.as_str() {
-            "it" => room.create("it", "cron(0 9 * * ? *)", "UTC", now).await,
-            "at" => {
-                room.create("at", "at(2026-06-01T09:00:00)", "UTC", now)
-                    .await
-            }
-            _ => assert!(room.schedules.delete("gone").await.expect("it is deleted")),
+        let name = fired.schedule.as_str();
+        if name == "gone" {
+            assert!(room.schedules.delete(name).await.expect("it is deleted"));
+            return Ok(());
         }
+        let same = match name {
+            "at" => "at(2026-06-01T09:00:00)",
+            _ => "cron(0 9 * * ? *)",
+        };
+        // For the same time even: it is another schedule.
+        room.create(name, same, "UTC", "2026-06-01T08:59:59Z").await;
         Ok(())
     };
     let mut firing = room.schedules.firing();

@@ -181,7 +181,7 @@ impl From<SchedulesError> for Problem {
             SchedulesError::Store(error) => error.into(),
             SchedulesError::Refused(why) => {
                 let reason = format!("is not taken by EventBridge Scheduler: {why}");
-                Invalid::new("expression", reason).into()
+                Invalid::new("body", reason).into()
             }
             SchedulesError::Scheduler { transient, .. } => {
                 let error = &error as &dyn std::error::Error;

@@ -286,6 +286,27 @@ async fn a_long_failure_is_tried_every_five_minutes() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_takes_the_place_of_one_that_fails_is_not_held_up() {
+    let mut room = Room::open().await;
+    let daily = "cron(0 9 * * ? *)";
+    room.create("it", daily, "UTC", "2026-06-01T00:00:00Z")
+        .await;
+    room.fail("it", 9);
+    let mut now = "2026-06-01T09:00:00Z".to_owned();
+    for _ in 0..9 {
+        let (fired, next) = room.fire(&now).await;
+        assert_eq!(fired, []);
+        now = next.expect("it is tried again");
+    }
+    assert_eq!(now, "2026-06-01T09:08:31Z");
+    let again = "at(2026-06-01T09:05:00)";
+    room.create("it", again, "UTC", "2026-06-01T09:04:16Z")
+        .await;
+    let (fired, _) = room.fire("2026-06-01T09:05:00Z").await;
+    assert_eq!(fired, at(&[("it", "2026-06-01T09:05:00Z")]));
+}
+
+#[tokio::test]
 async fn a_firing_that_was_not_recorded_is_done_again_as_the_same() {
     let mut room = Room::open().await;
     room.create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")

@@ -112,6 +112,8 @@ pub struct Firing {
 /// What is to be tried again.
 #[derive(Debug, Clone, Copy)]
 struct Failed {
+    /// When the schedule was created: another of its name has not failed.
+    created_at: Timestamp,
     times: u32,
     not_before: Timestamp,
 }
@@ -154,8 +156,10 @@ impl Firing {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let stored = self.schedules.store.schedules().await?;
-        self.failed
-            .retain(|name, _| stored.iter().any(|schedule| schedule.name == *name));
+        self.failed.retain(|name, failed| {
+            let same = |it: &StoredSchedule| it.name == *name && it.created_at == failed.created_at;
+            stored.iter().any(same)
+        });
         let (mut due, mut next) = (Vec::new(), None);
         for schedule in stored {
             let Some(at) = schedule.next else { continue };
@@ -170,10 +174,16 @@ impl Firing {
         let store = &self.schedules.store;
         let firing = due.into_iter().map(async |schedule| {
             let done = fire_one(store, &schedule, now, fire).await;
-            (schedule.name, done)
+            (schedule, done)
         });
         let mut firing: FuturesUnordered<_> = firing.collect();
-        while let Some((name, done)) = firing.next().await {
+        while let Some((
+            StoredSchedule {
+                name, created_at, ..
+            },
+            done,
+        )) = firing.next().await
+        {
             let at = match done {
                 Ok(next) => {
                     self.failed.remove(&name);
@@ -190,7 +200,12 @@ impl Firing {
                         "a schedule could not be fired and will be tried again"
                     );
                     let not_before = now.saturating_add(wait).unwrap_or(now);
-                    self.failed.insert(name, Failed { times, not_before });
+                    let failed = Failed {
+                        created_at,
+                        times,
+                        not_before,
+                    };
+                    self.failed.insert(name, failed);
                     Some(not_before)
                 }
             };

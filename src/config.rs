@@ -13,6 +13,8 @@ use crate::webpush::{AllowList, Keyring, Origin, Subject, VapidKey};
 pub const SUBSCRIPTIONS_TABLE: &str = "PUSHCAST_SUBSCRIPTIONS_TABLE";
 /// Name of the ledger table.
 pub const LEDGER_TABLE: &str = "PUSHCAST_LEDGER_TABLE";
+/// URL of the queue of jobs.
+pub const QUEUE_URL: &str = "PUSHCAST_QUEUE_URL";
 /// VAPID keys, comma-separated, the first is current: files, or the keys themselves.
 pub const VAPID_KEYS: &str = "PUSHCAST_VAPID_KEYS";
 /// Whom push services may write to: `mailto:` or `https:`.
@@ -73,6 +75,8 @@ pub struct SchedulerTarget {
 pub struct Config {
     /// Both tables, or neither.
     pub tables: Option<Tables>,
+    /// The queue of jobs.
+    pub queue_url: Option<String>,
     /// The first is current; empty when none is configured.
     pub vapid_keys: Vec<VapidKey>,
     /// Apple refuses a push without one.
@@ -150,6 +154,7 @@ impl Config {
         };
         Ok(Self {
             tables,
+            queue_url: get(QUEUE_URL),
             vapid_keys: keys(get(VAPID_KEYS))
                 .iter()
                 .map(|text| configured_key(text))
@@ -188,6 +193,16 @@ impl Config {
         self.scheduler
             .clone()
             .ok_or_else(|| ConfigError::missing(SCHEDULE_GROUP))
+    }
+
+    /// The queue's URL, which must be configured.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require_queue(&self) -> Result<String, ConfigError> {
+        self.queue_url
+            .clone()
+            .ok_or_else(|| ConfigError::missing(QUEUE_URL))
     }
 
     /// The API token, which must be configured.

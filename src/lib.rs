@@ -46,13 +46,20 @@
 //! # }
 //! ```
 
+pub mod announce;
 pub mod audience;
 pub mod auth;
+pub mod broadcast;
+pub mod campaign;
+pub mod campaigns;
 pub mod clock;
 pub mod config;
+pub mod deliver;
 pub mod edge;
+pub mod order;
 pub mod problem;
 pub mod push;
+pub mod queue;
 pub mod registration;
 pub mod schedule;
 pub mod send;

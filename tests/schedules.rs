@@ -1,8 +1,10 @@
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::Method;
 use jiff::Timestamp;
+use pushcast::clock::Clock;
 use pushcast::schedule::local::{Fired, Firing};
 use pushcast::schedule::{LocalSchedules, Schedule, Schedules as _, Stored};
 use pushcast::store::embedded;
@@ -376,9 +378,9 @@ async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
         async move { seen.send(it).map_err(|error| error.to_string()) }
     };
     // Its clock stands just before nine until the schedule is there.
-    let now = std::sync::Arc::new(Mutex::new(time("2026-06-01T08:59:59Z")));
-    let clock = std::sync::Arc::clone(&now);
-    let clock = pushcast::clock::Clock::from_fn(move || *clock.lock().unwrap());
+    let now = Arc::new(Mutex::new(time("2026-06-01T08:59:59Z")));
+    let clock = Arc::clone(&now);
+    let clock = Clock::from_fn(move || *clock.lock().unwrap());
     let server = tokio::spawn(room.schedules.firing().run(clock, fire));
     room.create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T08:59:59Z")
         .await;
@@ -445,6 +447,55 @@ async fn schedules_outlive_a_kill() {
     assert_eq!(again.json["type"], "urn:pushcast:no-such-schedule");
     let listed = ask(&server, Method::GET, "/push/schedules", &Value::Null).await;
     assert_eq!(listed.json, json!({"schedules": []}));
+}
+
+#[tokio::test]
+async fn a_schedule_reaches_those_it_is_for_at_its_time() {
+    let service = PushService::start().await;
+    let mut server = Server::start(&service).await;
+    let (for_her, not_for_him) = (service.subscribe(None), service.subscribe(None));
+    for (browser, tags) in [(&for_her, json!(["news"])), (&not_for_him, json!(["beta"]))] {
+        let body = browser.to_json_with(json!({"tags": tags}));
+        let subscribed = server.post("/push/subscribe", &body).await;
+        assert_eq!(subscribed.status, 200, "{subscribed:?}");
+    }
+    // The time comes and goes while the server is down.
+    let clock = Clock::system();
+    let soon = clock.now().checked_add(Duration::from_secs(8));
+    let soon = soon.expect("a time");
+    let at = soon.strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
+    let once = json("once", &at, "UTC");
+    let created = ask(&server, Method::POST, "/push/schedules", &once).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    server.kill().await;
+    while clock.now() <= soon {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.restart().await;
+    let patience = Duration::from_secs(60);
+    let deliveries = service.wait_for(1, patience).await;
+    assert_eq!(deliveries[0].json(), json!({"n": 1}));
+    assert_eq!(deliveries[0].ttl, 60);
+    assert_eq!(service.deliveries_to(&for_her).len(), 1);
+    service.wait_until_idle(patience).await;
+    // It is recorded a moment after it has been fired.
+    loop {
+        let listed = ask(&server, Method::GET, "/push/schedules", &Value::Null).await;
+        if listed.json == json!({"schedules": []}) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let campaigns = ask(&server, Method::GET, "/push/campaigns", &Value::Null).await;
+    let campaigns = campaigns.json["campaigns"].as_array().expect("a list");
+    let ids: Vec<&str> = campaigns
+        .iter()
+        .filter_map(|it| it["id"].as_str())
+        .collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let time = created.json["next"].as_str().expect("a time");
+    assert!(ids[0].starts_with(&format!("once.{time}.")), "{ids:?}");
+    assert_eq!(service.deliveries().len(), 1, "and nobody else");
 }
 
 #[tokio::test]

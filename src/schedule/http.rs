@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, State};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -13,41 +11,22 @@ use serde::Serialize;
 use super::{Listed, Schedule, Schedules, Stored};
 use crate::auth::ApiToken;
 use crate::clock::Clock;
-use crate::edge::Body;
+use crate::edge::{Body, require_token};
 use crate::problem::Problem;
 use crate::wire::Members;
 
-/// What the routes need.
-#[derive(Debug)]
-pub struct SchedulesApi<S> {
-    /// The room.
-    pub schedules: S,
-    /// Who may enter.
-    pub token: ApiToken,
-    /// The time.
-    pub clock: Clock,
+struct Room<S> {
+    schedules: S,
+    clock: Clock,
 }
 
 /// `GET` and `POST /push/schedules`, `DELETE /push/schedules/{name}`.
-pub fn router<S: Schedules>(state: SchedulesApi<S>) -> Router {
-    let state = Arc::new(state);
-    Router::new()
+pub fn router<S: Schedules>(schedules: S, clock: Clock, token: &ApiToken) -> Router {
+    let router = Router::new()
         .route("/push/schedules", get(list::<S>).post(create::<S>))
         .route("/push/schedules/{name}", delete(remove::<S>))
-        .route_layer(from_fn_with_state(Arc::clone(&state), with_token::<S>))
-        .with_state(state)
-}
-
-/// Before anything of the request is read.
-async fn with_token<S: Schedules>(
-    State(state): State<Arc<SchedulesApi<S>>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !state.token.admits(request.headers()) {
-        return Problem::unauthorized().into_response();
-    }
-    next.run(request).await
+        .with_state(Arc::new(Room { schedules, clock }));
+    require_token(router, token)
 }
 
 #[derive(Serialize)]
@@ -55,26 +34,24 @@ struct List {
     schedules: Vec<Listed>,
 }
 
-async fn list<S: Schedules>(
-    State(state): State<Arc<SchedulesApi<S>>>,
-) -> Result<Json<List>, Problem> {
-    let schedules = state.schedules.list(state.clock.now()).await?;
+async fn list<S: Schedules>(State(room): State<Arc<Room<S>>>) -> Result<Json<List>, Problem> {
+    let schedules = room.schedules.list(room.clock.now()).await?;
     Ok(Json(List { schedules }))
 }
 
 async fn create<S: Schedules>(
-    State(state): State<Arc<SchedulesApi<S>>>,
+    State(room): State<Arc<Room<S>>>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Listed>), Problem> {
     let members = Members::of(&body)?;
     let schedule = Schedule::read(members)?;
-    let now = state.clock.now();
+    let now = room.clock.now();
     let Some(next) = schedule.next_after(now, now) else {
         let zone = schedule.zone_name();
         let reason = format!("names no time to come on the clocks of {zone}");
         return Err(members.invalid("expression", reason).into());
     };
-    let status = match state.schedules.create(&schedule, now).await? {
+    let status = match room.schedules.create(&schedule, now).await? {
         Stored::New => StatusCode::CREATED,
         Stored::Replaced => StatusCode::OK,
     };
@@ -89,11 +66,11 @@ async fn create<S: Schedules>(
 }
 
 async fn remove<S: Schedules>(
-    State(state): State<Arc<SchedulesApi<S>>>,
+    State(room): State<Arc<Room<S>>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     // What cannot be a name is not asked for: AWS would call it invalid.
-    if super::is_name(&name) && state.schedules.delete(&name).await? {
+    if super::is_name(&name) && room.schedules.delete(&name).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::no_such_schedule())

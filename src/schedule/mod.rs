@@ -24,8 +24,7 @@ pub use event_bridge::EventBridgeSchedules;
 pub use expression::{Expression, ExpressionError};
 pub use local::LocalSchedules;
 
-use crate::audience::Audience;
-use crate::send::read_message;
+use crate::order::Order;
 use crate::store::StoreError;
 use crate::wire::{Invalid, Members};
 
@@ -157,19 +156,18 @@ fn check_message(message: Members<'_>) -> Result<(), Invalid> {
     if to.get("endpoint").is_some() || to.get("user").is_some() {
         return Err(message.invalid("to", "must hold an audience, and nobody beside it"));
     }
-    let audience: Result<Audience, _> = to.string("audience")?.parse();
-    audience.map_err(|error| to.invalid("audience", error))?;
-    if message.get("id").is_some() {
-        let reason = "must be left out: each firing is a campaign of its own";
-        return Err(message.invalid("id", reason));
-    }
-    // A notification's members are named from the message on.
-    read_message(message).map(drop).map_err(|mut invalid| {
+    // A member of a member is named from the message on.
+    let order = Order::read(message).map_err(|mut invalid| {
         if !invalid.field.starts_with("message.") {
             invalid.field = format!("message.{}", invalid.field);
         }
         invalid
-    })
+    })?;
+    if order.id.is_some() {
+        let reason = "must be left out: each firing is a campaign of its own";
+        return Err(message.invalid("id", reason));
+    }
+    Ok(())
 }
 
 fn is_name(name: &str) -> bool {

@@ -133,7 +133,7 @@ impl Client {
         origin: &Origin,
         mut request: Request<Bytes>,
     ) -> Result<RawAnswer, ExchangeError> {
-        request.headers_mut().insert(USER_AGENT, AGENT);
+        request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
         let service = self.service(origin);
         let _place = service
             .places

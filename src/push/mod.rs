@@ -3,6 +3,8 @@
 //! | file | owns |
 //! |---|---|
 //! | this one | the order of the steps, and which key to sign with |
+//! | [`once`] | the same in one call, for one message |
+//! | `many` | one message to many |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
 //! | `pool` | connections: how many, to whom, and who waits for one |
 //! | [`tls`] | whom to trust |
@@ -10,6 +12,8 @@
 
 pub mod client;
 mod connection;
+mod many;
+pub mod once;
 mod pool;
 pub mod tls;
 
@@ -17,6 +21,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 pub use client::{Client, Limits};
+pub use once::{PushError, webpush};
 
 use crate::clock::Clock;
 use crate::webpush::{

@@ -94,9 +94,11 @@ impl SenderClaims {
     pub fn from_json(text: &str) -> Result<Self, ClaimsError> {
         match serde_json::from_str(text)? {
             Value::Object(claims) => Self::from_map(&claims),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Err(ClaimsError::NotAnObject)
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Err(ClaimsError::NotAnObject),
         }
     }
 

@@ -60,11 +60,13 @@ fn header_lines(headers: &HeaderMap) -> Vec<String> {
         .iter()
         // It is what curl counts by itself.
         .filter(|(name, _)| **name != CONTENT_LENGTH)
-        .map(|(name, value)| match String::from_utf8_lossy(value.as_bytes()) {
-            // `name:` would take the header away.
-            value if value.is_empty() => format!("{name};"),
-            value => format!("{name}: {value}"),
-        })
+        .map(
+            |(name, value)| match String::from_utf8_lossy(value.as_bytes()) {
+                // `name:` would take the header away.
+                value if value.is_empty() => format!("{name};"),
+                value => format!("{name}: {value}"),
+            },
+        )
         .collect();
     if !headers.contains_key(CONTENT_TYPE) {
         // Else curl says that it posts a form.

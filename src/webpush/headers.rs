@@ -124,7 +124,8 @@ impl ExtraHeaders {
                 // `;`, as services misread the comma that the draft asks for.
                 let own = stands.ok_or(HeaderError::CryptoKey)?;
                 let joined = [value.as_bytes(), b";", own.as_bytes()].concat();
-                let joined = HeaderValue::from_bytes(&joined).map_err(|_| HeaderError::CryptoKey)?;
+                let joined =
+                    HeaderValue::from_bytes(&joined).map_err(|_| HeaderError::CryptoKey)?;
                 headers.insert(name, joined);
             } else if *name == AUTHORIZATION {
                 if signed && stands != Some(value) {
@@ -154,7 +155,9 @@ fn check_token(authorization: &HeaderValue, origin: &Origin) -> Result<(), Heade
     let token = authorization.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.split_once(' ')?;
         match &*scheme.to_ascii_lowercase() {
-            "vapid" => rest.split(',').find_map(|part| part.trim().strip_prefix("t=")),
+            "vapid" => rest
+                .split(',')
+                .find_map(|part| part.trim().strip_prefix("t=")),
             "webpush" => Some(rest.trim()),
             _ => None,
         }
@@ -203,7 +206,11 @@ impl Message {
             return Err(HeaderError::Connection(name));
         } else if name == ENCRYPTION {
             return Err(HeaderError::Encryption);
-        } else if name == CRYPTO_KEY && value.split([';', ',']).any(|part| part.trim().starts_with("dh=")) {
+        } else if name == CRYPTO_KEY
+            && value
+                .split([';', ','])
+                .any(|part| part.trim().starts_with("dh="))
+        {
             return Err(HeaderError::CryptoKey);
         } else {
             parsed.set_sensitive(name == AUTHORIZATION);
@@ -219,7 +226,11 @@ impl Message {
     pub fn with_headers_from_json(self, text: &str) -> Result<Self, HeaderError> {
         let headers = match serde_json::from_str(text)? {
             Value::Object(headers) => headers,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
                 return Err(HeaderError::NotAnObject);
             }
         };
@@ -253,7 +264,15 @@ fn seconds(value: &str) -> Option<u32> {
 }
 
 fn is_of_the_connection(name: &HeaderName) -> bool {
-    [CONNECTION, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+    [
+        CONNECTION,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ]
+    .contains(name)
         || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "expect")
 }
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::base64url;
 use super::encrypt::{ContentEncoding, EncryptError, Encrypted, encrypt};
 use super::endpoint::PushService;
+use super::headers::HeaderError;
 use super::message::Message;
 use super::outcome::Outcome;
 use super::subscription::Subscription;
-use super::headers::HeaderError;
 use super::vapid::{SignError, Vapid};
 
 pub(super) const TTL: HeaderName = HeaderName::from_static("ttl");

@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     http1: bool,
     http2: bool,
     max_streams: Option<u32>,
+    wns: bool,
     clock: Clock,
 }
 
@@ -42,6 +43,7 @@ impl Default for Builder {
             http1: true,
             http2: true,
             max_streams: None,
+            wns: false,
             clock: wall_clock(),
         }
     }
@@ -72,6 +74,12 @@ impl Builder {
         self.http1_only()
     }
 
+    /// As the Windows Notification Service: takes `X-WNS-*`.
+    pub(crate) fn wns(mut self) -> Self {
+        self.wns = true;
+        self
+    }
+
     /// The clock that `exp` is held against, in Unix seconds.
     pub(crate) fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -92,7 +100,7 @@ impl Builder {
             tls: self.tls.then(|| TlsAcceptor::from(Arc::new(tls))),
             http: self.http(),
         };
-        PushService::open(Judge::new(origin, self.clock), door, ca_file)
+        PushService::open(Judge::new(origin, self.wns, self.clock), door, ca_file)
     }
 
     fn http(&self) -> auto::Builder<TokioExecutor> {

@@ -4,6 +4,7 @@ mod data_folder;
 mod doctor;
 mod import;
 mod output;
+mod push;
 mod serve;
 mod subscriptions;
 mod vapid;
@@ -24,6 +25,7 @@ Examples:
   pushcast serve                              the API, a demo page and a database, on this machine
   pushcast doctor                             is everything as it must be?
   pushcast vapid generate --out vapid.pem     a new key for PUSHCAST_VAPID_KEYS
+  pushcast push --info sub.json --key vapid.pem --claims claims.json --text hello
   pushcast subscriptions export > all.jsonl   every subscription, one JSON object a line
 
 Configuration is by environment variables that begin with PUSHCAST_; the README lists them.
@@ -41,6 +43,7 @@ enum Command {
     #[command(subcommand)]
     Vapid(vapid::Vapid),
     Subscriptions(subscriptions::Subscriptions),
+    Push(push::Push),
     Doctor(doctor::Doctor),
 }
 
@@ -63,6 +66,7 @@ impl Command {
             Self::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
             Self::Vapid(vapid) => vapid.run().map(|()| ExitCode::SUCCESS),
             Self::Subscriptions(subscriptions) => subscriptions.run().await,
+            Self::Push(push) => push.run().await,
             Self::Doctor(doctor) => doctor.run().await,
         }
     }

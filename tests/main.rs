@@ -43,6 +43,9 @@ mod program;
 /// pywebpush's foundations and node's web-push read what we write, and we read what they write.
 mod peers;
 
+/// pywebpush, node's web-push and the program send the same messages, or the page says why not.
+mod side_by_side;
+
 /// The README's examples work as they stand.
 mod readme;
 

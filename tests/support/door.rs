@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -120,7 +122,11 @@ impl Builder {
         let key = || KeyPair::generate().expect("there is randomness");
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(ca, key()).expect("it signs itself");
+        let ca_key = key();
+        // Authorities of one name in one file are taken for each other.
+        let name = URL_SAFE_NO_PAD.encode(&ca_key.public_key_raw()[1..17]);
+        ca.distinguished_name.push(DnType::CommonName, name);
+        let ca = CertifiedIssuer::self_signed(ca, ca_key).expect("it signs itself");
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let server_key = key();
         let certificate = CertificateParams::new(names)

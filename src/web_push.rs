@@ -236,6 +236,23 @@ pub fn from_message(
 }
 
 /// Sends the crate's messages: in the place of its own clients, over HTTP/2, on connections that are kept.
+///
+/// ```no_run
+/// use pushcast::push::{Client, Limits};
+/// use pushcast::web_push::CrateClient;
+/// use pushcast::webpush::AllowList;
+/// use web_push::{WebPushClient as _, WebPushError, WebPushMessageBuilder};
+///
+/// # async fn example(builder: WebPushMessageBuilder<'_>) -> Result<(), Box<dyn std::error::Error>> {
+/// // Before: IsahcWebPushClient::new()?. What builds the message stays.
+/// let client = CrateClient::new(Client::new(Limits::default(), None)?, AllowList::default());
+/// match client.send(builder.build()?).await {
+///     Err(WebPushError::ServerError { retry_after, .. }) => println!("wait {retry_after:?}"),
+///     other => other?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct CrateClient {
     client: Client,

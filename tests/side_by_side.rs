@@ -794,3 +794,65 @@ async fn the_page_names_everything_of_pywebpush_and_of_node_s_web_push() {
     }
     assert!(named > 50, "{named}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs peers from PyPI: tests/run"]
+async fn pywebpush_fails_where_the_page_says_that_it_does_and_we_do_not() {
+    let service = PushService::start().await;
+    let files = Files(TempDir::new().expect("a folder"));
+    let browser = service.subscribe(None);
+    let key = VapidKey::generate().expect("a key");
+    let (ca_file, folder) = (service.ca_file(), files.0.path());
+
+    let call = |more: Value| {
+        let mut call = json!({
+            "subscription_info": browser.to_json(), "data": null,
+            "vapid_private_key": key.to_raw_base64url(), "vapid_claims": {"sub": SUBJECT},
+        });
+        call.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        call
+    };
+    let calls = [
+        call(json!({"headers": {"TTL": 600}})),
+        call(json!({"curl": true})),
+        call(json!({})),
+    ];
+    let results = ask_pywebpush(ca_file, folder, &json!({"do": "webpush", "cases": calls}));
+    let error = |at: usize| results[at]["error"].as_str().unwrap_or_default();
+    assert!(error(0).starts_with("InvalidHeader"), "{}", results[0]);
+    assert!(error(1).starts_with("TypeError"), "{}", results[1]);
+    // The caller's claims are changed there: with them, the next service gets this one's token.
+    assert_eq!(results[2]["result"]["claims"]["aud"], service.origin());
+
+    let info = files.write("info", browser.to_json().to_string());
+    let with = |flags: &[&str]| -> Vec<String> {
+        let all = ["--info", &info].into_iter().chain(flags.iter().copied());
+        all.map(str::to_owned).collect()
+    };
+    let head = files.write("empty.head", "{}");
+    let raw = key.to_raw_base64url();
+    let calls = [with(&[]), with(&["--head", &head, "--key", &raw])];
+    let results = ask_pywebpush(ca_file, folder, &json!({"do": "command", "cases": calls}));
+    assert!(
+        results[0]["error"]
+            .as_str()
+            .is_some_and(|error| error.starts_with("TypeError"))
+    );
+    // The key was there, and nothing said that it was not used.
+    let error = results[1]["error"].as_str().unwrap_or_default();
+    assert!(error.contains("Missing VAPID authorization"), "{error}");
+
+    let claims = files.write("claims", json!({"sub": SUBJECT}).to_string());
+    let flags = ["--key", &raw, "--claims", &claims];
+    let arguments = [vec!["push".to_owned()], with(&flags)].concat();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = program(&arguments);
+    command.envs(crate::support::program::environment_of(&service));
+    let output = command.output().await.expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let delivered = service.deliveries_to(&browser);
+    assert_eq!(delivered.len(), 2, "pywebpush's third, and ours");
+    assert!(delivered.iter().all(|delivery| delivery.text.is_empty()));
+}

@@ -63,7 +63,7 @@ async fn its_messages_go_through_our_client_and_ours_through_its_builder() {
         assert_eq!(delivered.urgency.as_deref(), Some("high"));
         assert_eq!(delivered.topic.as_deref(), Some("news"));
 
-        // Built by us, in the crate's types, with a token of 3993 bytes that the crate would refuse.
+        // Built by us, in the crate's types, with a payload that the crate's own builder refuses.
         let subject = SUBJECT.parse().unwrap();
         let vapid = Vapid::new(VapidKey::generate().unwrap(), Some(subject));
         let message = Message {

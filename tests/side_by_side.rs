@@ -838,7 +838,7 @@ async fn pywebpush_fails_where_the_page_says_that_it_does_and_we_do_not() {
     assert!(
         results[0]["error"]
             .as_str()
-            .is_some_and(|error| error.starts_with("TypeError"))
+            .is_some_and(|error| error.starts_with("AttributeError"))
     );
     // The key was there, and nothing said that it was not used.
     let error = results[1]["error"].as_str().unwrap_or_default();

@@ -82,6 +82,7 @@ def webpush(ask):
 def command(ask):
     """pywebpush's command, case by case, each with its arguments."""
     import contextlib
+    import logging
 
     from pywebpush import __main__ as program
 
@@ -95,6 +96,8 @@ def command(ask):
                 curl=config.curl, content_encoding=config.encoding, verbose=config.verbose, headers=config.head,
             )
 
+    # What it complains of, it raises as well.
+    logging.disable()
     return [attempt(lambda: one(arguments)) for arguments in ask["cases"]]
 
 

@@ -27,8 +27,8 @@ pub enum BuildError {
     /// The payload is too large, or there is no randomness.
     #[error(transparent)]
     Encrypt(#[from] EncryptError),
-    /// The token cannot be signed.
-    #[error("the VAPID token cannot be signed: {0}")]
+    /// There is no token: the key does not sign, or the claims are not for this endpoint.
+    #[error(transparent)]
     Sign(#[from] SignError),
     /// A header of the sender's own would break the message.
     #[error(transparent)]

@@ -132,7 +132,7 @@ fn signing_input(claims: &impl Serialize) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The key does not sign.
-    #[error(transparent)]
+    #[error("the VAPID token cannot be signed: {0}")]
     Key(#[from] VapidKeyError),
     /// The claims are not for this origin, or this time.
     #[error(transparent)]

@@ -176,7 +176,7 @@ impl Case {
         }
     }
 
-    /// Claims beside the subject, the flag for WNS, and no key: node has no place for them.
+    /// Whether `peer` has a way to send it.
     fn is_for(&self, peer: Peer) -> bool {
         let text =
             |data: &Vec<u8>| std::str::from_utf8(data).is_ok_and(|text| !text.contains('\r'));
@@ -195,6 +195,7 @@ impl Case {
             Peer::PywebpushCurl => !self.wns && head_is_text && self.data.is_some(),
             // Its command reads data as text, and knows no TTL but that in the headers.
             Peer::PywebpushCommand => self.ttl.is_none() && self.data.as_ref().is_none_or(text),
+            // It has no place for claims beside the subject, and no flag for WNS.
             Peer::Node => simple && !self.wns,
         }
     }

@@ -67,7 +67,7 @@ pub enum HeaderError {
     CryptoKey,
     /// It would take the place of the signature.
     #[error(
-        "the header Authorization is not the signature of this push: leave the header out, or sign without a key and claims of yours"
+        "the header Authorization would take the place of this push's own signature: leave the header out, or push without a key"
     )]
     Authorization,
     /// No VAPID token.

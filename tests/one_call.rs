@@ -121,23 +121,27 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
     let keyring = Keyring::new(VapidKey::generate().unwrap(), vec![], Some(&subject));
     let client = Client::new(Limits::default(), Some(service.ca_file())).unwrap();
     let pusher = Pusher::new(client, keyring.into(), Clock::system());
-    for text in ["one", "two", "three"] {
-        let message = Message::text(text);
-        let reports: Vec<_> = pusher
-            .push_to_many(&subscriptions, &message, 10)
-            .collect()
-            .await;
-        assert_eq!(reports.len(), 50);
-        for (pushed, report) in reports {
-            let gone = *pushed == subscriptions[7];
-            let expected = if gone {
-                Outcome::Gone
-            } else {
-                Outcome::Accepted
-            };
-            assert_eq!(report.outcome, expected);
+    // In a task of its own, as a server would.
+    let pushed = tokio::spawn(async move {
+        for text in ["one", "two", "three"] {
+            let message = Message::text(text);
+            let reports: Vec<_> = pusher
+                .push_to_many(&subscriptions, &message, 10)
+                .collect()
+                .await;
+            assert_eq!(reports.len(), 50);
+            for (pushed, report) in reports {
+                let gone = *pushed == subscriptions[7];
+                let expected = if gone {
+                    Outcome::Gone
+                } else {
+                    Outcome::Accepted
+                };
+                assert_eq!(report.outcome, expected);
+            }
         }
-    }
+    });
+    pushed.await.unwrap();
     assert_eq!(service.deliveries().len(), 3 * 49);
     assert!(service.peak_in_flight() <= 10);
     assert!(service.connections() <= 8, "{}", service.connections());

@@ -1,6 +1,6 @@
 //! One message to many, in a program of one's own that keeps its subscriptions itself.
 
-use futures_util::stream::{self, Stream, StreamExt as _};
+use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 
 use super::{Pusher, Report};
 use crate::webpush::{Message, Subscription};
@@ -34,10 +34,24 @@ impl Pusher {
         I: IntoIterator<Item = &'a Subscription>,
         I::IntoIter: 'a,
     {
-        stream::iter(subscriptions)
-            .map(move |subscription| async move {
-                (subscription, self.push(subscription, message).await)
-            })
-            .buffer_unordered(at_once.max(1))
+        // By hand, where `map` and `buffer_unordered` give what is not known to be `Send` in a task.
+        let mut waiting = subscriptions.into_iter();
+        let mut under_way = FuturesUnordered::new();
+        stream::poll_fn(move |context| {
+            while under_way.len() < at_once.max(1)
+                && let Some(subscription) = waiting.next()
+            {
+                under_way.push(self.push_beside(subscription, message));
+            }
+            under_way.poll_next_unpin(context)
+        })
+    }
+
+    async fn push_beside<'a>(
+        &'a self,
+        subscription: &'a Subscription,
+        message: &'a Message,
+    ) -> (&'a Subscription, Report) {
+        (subscription, self.push(subscription, message).await)
     }
 }

@@ -26,7 +26,10 @@
 //! | [`auth`] | the API token and the proof of a user id |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time and chance, logs |
 //!
-//! To push from code of one's own:
+//! To push from code of one's own, once, [`push::webpush`] is one call; many times, a [`push::Pusher`] keeps connections and
+//! tokens. The parts stand alone as well: [`webpush::encrypt()`], [`webpush::build_request`], [`webpush::Answer`],
+//! [`webpush::decrypt()`]. `docs/from-pywebpush.md` says where each thing of pywebpush, node's `web-push` and the crate
+//! `web-push` is here; with the feature `web-push`, types convert to and from those of that crate.
 //!
 //! ```no_run
 //! use pushcast::clock::Clock;
@@ -67,5 +70,12 @@ pub mod settle;
 pub mod store;
 pub mod subscribe;
 pub mod telemetry;
+#[cfg(feature = "web-push")]
+pub mod web_push;
 pub mod webpush;
 pub mod wire;
+
+/// The examples of `docs/from-pywebpush.md`, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-pywebpush.md")]
+struct FromPywebpush;

@@ -5,19 +5,28 @@
 //! ```text
 //! browser --POST /push/subscribe--> subscribe --> registration --> store (DynamoDB, partition key: endpoint)
 //!
-//! backend --POST /push/send--> send --> push ------------------------> push service --> browser
-//!                                        encrypt, vapid, request       |
-//!                                       settle <-- outcome <-----------+
-//!                                        keep | prune | retry | halt
+//! backend --POST /push/send--> send --one person--> push ------------> push service --> browser
+//!                                \                   encrypt, vapid,      |
+//!                                 \-an audience->     request             |
+//! EventBridge (rule or Scheduler) ---> broadcast    settle <-- outcome <--+
+//!                                         |          keep | prune | retry | halt
+//!                       ledger and queue <+                      ^
+//!                              \--> deliver: page -> push ------+-> checkpoint -> next page
 //! ```
 //!
 //! | stop | owns |
 //! |---|---|
 //! | [`subscribe`] | HTTP: a browser's subscription, and the way back |
 //! | [`registration`] | what a browser says of itself, checked |
-//! | [`send`] | HTTP: a message to one person's devices, now |
-//! | [`audience`] | `news && !sports`: for one set of tags, and as a filter of DynamoDB's |
+//! | [`send`] | HTTP: a message to one person's devices, now; or an audience, as a campaign |
+//! | [`order`], [`audience`] | what a sender asks for, checked; for whom it is |
+//! | [`broadcast`] | an order or an event -> a campaign: its plan, and a job for each segment |
+//! | [`campaign`] | campaigns, parts, figures, verdicts: values and arithmetic, no I/O |
+//! | [`campaigns`] | HTTP: campaigns, looked at, cancelled, resumed |
 //! | [`schedule`] | messages that are sent again and again, or at a time to come |
+//! | [`queue`] | jobs: SQS, or in the process |
+//! | [`deliver`] | a job -> page -> push -> settle -> checkpoint |
+//! | [`announce`] | the end of a campaign, told to the world |
 //! | [`push`] | one push, and the connections to push services |
 //! | [`webpush`] | the RFCs as a library: no I/O, no clock |
 //! | [`settle`] | what an outcome asks of the world |

@@ -46,6 +46,9 @@ mod peers;
 /// The README's examples work as they stand.
 mod readme;
 
+/// Figures are what CloudWatch takes for metrics, and cost no call.
+mod metrics;
+
 /// The same handlers, as Lambda functions.
 mod functions;
 

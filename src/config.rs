@@ -27,6 +27,8 @@ pub const PUSH_ORIGINS: &str = "PUSHCAST_PUSH_ORIGINS";
 pub const CA_FILE: &str = "PUSHCAST_CA_FILE";
 /// Pages that may subscribe, comma-separated origins.
 pub const CORS_ORIGINS: &str = "PUSHCAST_CORS_ORIGINS";
+/// Namespace of the metrics that are written to the log; none are without it.
+pub const METRICS_NAMESPACE: &str = "PUSHCAST_METRICS_NAMESPACE";
 
 /// A variable that is missing or wrong. Never holds a secret's value.
 #[derive(Debug, thiserror::Error)]

@@ -53,7 +53,7 @@ impl Scene {
     async fn with(builder: Builder) -> Self {
         let service = builder.clock(|| NOW).start().await;
         let vapid = Vapid::new(VapidKey::generate().expect("there is randomness"), None);
-        let browser = service.subscribe(Some(vapid.key().public()));
+        let browser = service.subscribe(Some(vapid.public()));
         let client = Client::connect(&service, BOTH).await.expect("it listens");
         Self {
             service,
@@ -652,7 +652,7 @@ async fn a_token_that_was_good_is_not_good_for_ever_or_for_all() {
         service,
         ..Scene::new().await
     };
-    let ours = scene.service.subscribe(Some(scene.vapid.key().public()));
+    let ours = scene.service.subscribe(Some(scene.vapid.public()));
     let others = scene.service.subscribe(Some(&public(&signing_key(2))));
     let message = Message::text("hello");
     let first = scene.request_to(&ours, &message);

@@ -6,6 +6,7 @@
 //! | [`begun`] | whether a push can still be given up without a trace |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
 //! | `pool` | connections: how many, to whom, and who waits for one |
+//! | [`signer`] | tokens of keys that are here, or in KMS |
 //! | [`tls`] | whom to trust |
 //! | `connection` | opening one, HTTP/2 or HTTP/1.1 |
 
@@ -14,18 +15,18 @@ pub mod client;
 mod connection;
 mod pool;
 mod row;
+pub mod signer;
 pub mod tls;
 
 use std::error::Error as _;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use begun::Begun;
 pub use client::{Client, Limits};
+pub use signer::Signer;
 
 use crate::clock::Clock;
-use crate::webpush::{
-    Answer, KeyId, Keyring, Message, Outcome, Subscription, Vapid, build_request,
-};
+use crate::webpush::{Answer, KeyId, Message, Outcome, Subscription, Vapid, build_authorized};
 
 /// What became of one push.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Report {
     pub failure: Option<String>,
     /// The key under which it was accepted.
     pub accepted_with: Option<KeyId>,
+    /// From the request to the answer, where there was one.
+    pub latency: Option<Duration>,
 }
 
 impl Report {
@@ -48,6 +51,7 @@ impl Report {
             answer: None,
             failure: Some(why.to_string()),
             accepted_with: None,
+            latency: None,
         }
     }
 
@@ -68,16 +72,17 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct Pusher {
     client: Client,
-    keyring: Arc<Keyring>,
+    signer: Signer,
     clock: Clock,
 }
 
 impl Pusher {
-    /// Signs with the keys of `keyring` and posts through `client`.
-    pub fn new(client: Client, keyring: Arc<Keyring>, clock: Clock) -> Self {
+    /// Signs with the keys of `signer`, which a [`Keyring`](crate::webpush::Keyring) is too, and posts through
+    /// `client`.
+    pub fn new(client: Client, signer: Signer, clock: Clock) -> Self {
         Self {
             client,
-            keyring,
+            signer,
             clock,
         }
     }
@@ -109,7 +114,7 @@ impl Pusher {
         begun: &Begun,
     ) -> Report {
         let mut last = None;
-        for vapid in self.keyring.in_order(made_with) {
+        for vapid in self.signer.keyring().in_order(made_with) {
             let report = self.push_signed(vapid, subscription, message, begun).await;
             if report.outcome != Outcome::Mismatched {
                 return report;
@@ -126,14 +131,18 @@ impl Pusher {
         message: &Message,
         begun: &Begun,
     ) -> Report {
-        let request = match build_request(subscription, message, vapid, self.clock.now()) {
+        let endpoint = &subscription.endpoint;
+        let (origin, now) = (endpoint.origin(), self.clock.now());
+        let authorization = match self.signer.authorization(vapid, origin, now).await {
+            Ok(authorization) => authorization,
+            Err(error) => return Report::not_sent(error.outcome(), error),
+        };
+        let request = match build_authorized(subscription, message, authorization) {
             Ok(request) => request,
             Err(error) => return Report::not_sent(error.outcome(), error),
         };
-        let endpoint = &subscription.endpoint;
-        let exchange = self
-            .client
-            .exchange_watched(endpoint.origin(), request, begun);
+        let began = Instant::now();
+        let exchange = self.client.exchange_watched(origin, request, begun);
         match exchange.await {
             Ok(raw) => {
                 let (status, now) = (raw.status.as_u16(), self.clock.now());
@@ -144,6 +153,7 @@ impl Pusher {
                     answer: Some(answer),
                     failure: None,
                     accepted_with: accepted.then(|| vapid.id().clone()),
+                    latency: Some(began.elapsed()),
                 }
             }
             Err(error) => {

@@ -15,10 +15,12 @@ impl Keyring {
     /// `current` signs for whoever subscribes from now on, `older` for those who did before.
     pub fn new(current: VapidKey, older: Vec<VapidKey>, subject: Option<&Subject>) -> Self {
         let vapid = |key| Vapid::new(key, subject.cloned());
-        Self {
-            current: vapid(current),
-            older: older.into_iter().map(vapid).collect(),
-        }
+        Self::of(vapid(current), older.into_iter().map(vapid).collect())
+    }
+
+    /// The same of keys that may be elsewhere, or have claims of their own.
+    pub fn of(current: Vapid, older: Vec<Vapid>) -> Self {
+        Self { current, older }
     }
 
     /// The key that pages subscribe with.
@@ -33,7 +35,7 @@ impl Keyring {
 
     /// The key with this public point, if it is one of ours.
     pub fn find(&self, public: &[u8]) -> Option<&Vapid> {
-        self.all().find(|vapid| vapid.key().public() == public)
+        self.all().find(|vapid| vapid.public() == public)
     }
 
     /// In which order to try them for a subscription made with `made_with`: that one, then the others.

@@ -54,6 +54,19 @@ pub fn build_request(
     vapid: &Vapid,
     now: Timestamp,
 ) -> Result<Request<Bytes>, BuildError> {
+    let authorization = vapid.authorization(subscription.endpoint.origin(), now)?;
+    build_authorized(subscription, message, authorization)
+}
+
+/// The same with an `Authorization` that is there already: of a key that signs elsewhere.
+///
+/// # Errors
+/// [`BuildError::Encrypt`] for a payload that is too large.
+pub fn build_authorized(
+    subscription: &Subscription,
+    message: &Message,
+    authorization: HeaderValue,
+) -> Result<Request<Bytes>, BuildError> {
     let encrypted = match &message.payload[..] {
         [] => None,
         payload => Some(encrypt(
@@ -63,7 +76,6 @@ pub fn build_request(
             message.padding,
         )?),
     };
-    let authorization = vapid.authorization(subscription.endpoint.origin(), now)?;
     Ok(assemble(subscription, message, encrypted, authorization))
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
@@ -122,34 +122,78 @@ impl Claims<'_> {
     }
 }
 
-/// One key and its tokens.
+/// One key and its tokens. The private half may be elsewhere: then tokens are signed there, between
+/// [`Vapid::unsigned`] and [`Vapid::signed`].
 pub struct Vapid {
-    key: VapidKey,
+    key: Option<VapidKey>,
+    public: [u8; 65],
     id: KeyId,
     subject: Option<Subject>,
     tokens: Mutex<HashMap<Origin, Token>>,
 }
 
+#[derive(Clone)]
 struct Token {
     authorization: HeaderValue,
     expires: Timestamp,
 }
 
+impl Token {
+    /// A token from farther in the future means that the clock was set back: its `exp` could be too far ahead.
+    fn is_usable(&self, now: Timestamp) -> bool {
+        let left = self.expires.duration_since(now);
+        left > RENEW_BEFORE && left <= TOKEN_LIFE + CROSSING
+    }
+}
+
+/// A token that wants a signature.
+#[derive(Debug, Clone)]
+pub struct Unsigned {
+    input: String,
+    expires: Timestamp,
+}
+
+impl Unsigned {
+    /// What is to be signed with ES256.
+    pub fn signing_input(&self) -> &str {
+        &self.input
+    }
+}
+
 impl Vapid {
     /// Signs as `key`. Apple refuses a push without `subject`.
     pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
-        let id = key.id();
+        Self::of(*key.public(), Some(key), subject)
+    }
+
+    /// Is the key with this public half, whose private one signs elsewhere.
+    pub fn elsewhere(public: [u8; 65], subject: Option<Subject>) -> Self {
+        Self::of(public, None, subject)
+    }
+
+    fn of(public: [u8; 65], key: Option<VapidKey>, subject: Option<Subject>) -> Self {
         Self {
+            id: KeyId::of(&public),
+            public,
             key,
-            id,
             subject,
             tokens: Mutex::default(),
         }
     }
 
-    /// The key that signs.
-    pub fn key(&self) -> &VapidKey {
-        &self.key
+    /// The key that signs, if it is here.
+    pub fn key(&self) -> Option<&VapidKey> {
+        self.key.as_ref()
+    }
+
+    /// The public key, an uncompressed point: what a page gives as `applicationServerKey`.
+    pub fn public(&self) -> &[u8; 65] {
+        &self.public
+    }
+
+    /// The public key as unpadded base64url.
+    pub fn public_base64url(&self) -> String {
+        base64url::encode(self.public)
     }
 
     /// The name of the key.
@@ -160,60 +204,95 @@ impl Vapid {
     /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).
     ///
     /// # Errors
-    /// When the signature cannot be made.
+    /// When the signature cannot be made, or would have to be made elsewhere.
     pub fn authorization(
         &self,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<HeaderValue, VapidKeyError> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        // A token from farther in the future means that the clock was set back: its `exp` could be too far ahead.
-        let usable = |token: &Token| {
-            let left = token.expires.duration_since(now);
-            left > RENEW_BEFORE && left <= TOKEN_LIFE + CROSSING
-        };
-        if let Some(token) = tokens.get(origin).filter(|token| usable(token)) {
+        let mut tokens = self.tokens();
+        if let Some(token) = tokens.get(origin).filter(|token| token.is_usable(now)) {
             return Ok(token.authorization.clone());
         }
-        let token = self.sign(origin, now)?;
-        let authorization = token.authorization.clone();
-        if tokens.len() >= MAX_TOKENS {
-            tokens.retain(|_, token| usable(token));
-        }
-        // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
-        if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
-            tokens.insert(origin.clone(), token);
-        }
-        Ok(authorization)
+        let key = self.key.as_ref().ok_or(VapidKeyError::Elsewhere)?;
+        let unsigned = self.unsigned(origin, now);
+        let signature = key.sign(unsigned.input.as_bytes())?;
+        let token = self.token(&unsigned, &signature)?;
+        keep(&mut tokens, origin, token.clone(), now);
+        Ok(token.authorization)
     }
 
-    fn sign(&self, origin: &Origin, now: Timestamp) -> Result<Token, VapidKeyError> {
-        let expires = now + TOKEN_LIFE;
-        let subject = self.subject.as_ref().map(Subject::as_str);
-        let input = Claims {
+    /// The same, if a token was signed before.
+    pub fn signed_before(&self, origin: &Origin, now: Timestamp) -> Option<HeaderValue> {
+        let tokens = self.tokens();
+        let token = tokens.get(origin).filter(|token| token.is_usable(now));
+        token.map(|token| token.authorization.clone())
+    }
+
+    /// A new token for messages to `origin`, to be signed elsewhere.
+    pub fn unsigned(&self, origin: &Origin, now: Timestamp) -> Unsigned {
+        let claims = Claims {
             audience: origin.as_str(),
-            expires,
-            subject,
+            expires: now + TOKEN_LIFE,
+            subject: self.subject.as_ref().map(Subject::as_str),
+        };
+        Unsigned {
+            input: claims.signing_input(),
+            expires: claims.expires,
         }
-        .signing_input();
-        let signature = base64url::encode(self.key.sign(input.as_bytes())?);
+    }
+
+    /// Takes a token for `origin` that was signed elsewhere, `r || s`, to be used until it nears its end.
+    ///
+    /// # Errors
+    /// When it makes no header.
+    pub fn signed(
+        &self,
+        origin: &Origin,
+        unsigned: &Unsigned,
+        signature: &[u8; 64],
+        now: Timestamp,
+    ) -> Result<HeaderValue, VapidKeyError> {
+        let token = self.token(unsigned, signature)?;
+        keep(&mut self.tokens(), origin, token.clone(), now);
+        Ok(token.authorization)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Origin, Token>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(&self, unsigned: &Unsigned, signature: &[u8]) -> Result<Token, VapidKeyError> {
         let value = format!(
-            "vapid t={input}.{signature}, k={}",
-            self.key.public_base64url()
+            "vapid t={}.{}, k={}",
+            unsigned.input,
+            base64url::encode(signature),
+            self.public_base64url()
         );
         let mut authorization = HeaderValue::from_str(&value).map_err(|_| VapidKeyError::Crypto)?;
         authorization.set_sensitive(true);
         Ok(Token {
             authorization,
-            expires,
+            expires: unsigned.expires,
         })
+    }
+}
+
+fn keep(tokens: &mut HashMap<Origin, Token>, origin: &Origin, token: Token, now: Timestamp) {
+    if tokens.len() >= MAX_TOKENS {
+        tokens.retain(|_, token| token.is_usable(now));
+    }
+    // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
+    if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
+        tokens.insert(origin.clone(), token);
     }
 }
 
 impl fmt::Debug for Vapid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vapid")
-            .field("key", &self.key)
+            .field("key", &self.id)
+            .field("here", &self.key.is_some())
             .field("subject", &self.subject)
             .finish()
     }

@@ -5,6 +5,8 @@
 //! | this one | the order of the steps, and which key to sign with |
 //! | [`begun`] | whether a push can still be given up without a trace |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
+//! | [`pace`] | how many requests a service gets at once |
+//! | [`places`] | who may send now, and who waits |
 //! | `pool` | connections: how many, to whom, and who waits for one |
 //! | [`signer`] | tokens of keys that are here, or in KMS |
 //! | [`tls`] | whom to trust |
@@ -13,6 +15,8 @@
 pub mod begun;
 pub mod client;
 mod connection;
+pub mod pace;
+pub mod places;
 mod pool;
 mod row;
 pub mod signer;
@@ -23,8 +27,11 @@ use std::time::{Duration, Instant};
 
 pub use begun::Begun;
 pub use client::{Client, Limits};
+pub use pace::Verdict;
+pub use places::{Congestion, Places};
 pub use signer::Signer;
 
+use self::client::RawAnswer;
 use crate::clock::Clock;
 use crate::webpush::{Answer, KeyId, Message, Outcome, Subscription, Vapid, build_authorized};
 
@@ -39,7 +46,7 @@ pub struct Report {
     pub failure: Option<String>,
     /// The key under which it was accepted.
     pub accepted_with: Option<KeyId>,
-    /// From the request to the answer, where there was one.
+    /// From the push to its answer, where there was one: waiting for a place at the service is part of it.
     pub latency: Option<Duration>,
 }
 
@@ -141,12 +148,16 @@ impl Pusher {
             Ok(request) => request,
             Err(error) => return Report::not_sent(error.outcome(), error),
         };
+        let judge = |raw: RawAnswer| {
+            let (status, now) = (raw.status.as_u16(), self.clock.now());
+            let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
+            let verdict = Verdict::of(&answer, now);
+            (answer, verdict)
+        };
         let began = Instant::now();
-        let exchange = self.client.exchange_watched(origin, request, begun);
+        let exchange = self.client.exchange_judged(origin, request, begun, judge);
         match exchange.await {
-            Ok(raw) => {
-                let (status, now) = (raw.status.as_u16(), self.clock.now());
-                let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
+            Ok(answer) => {
                 let accepted = answer.outcome == Outcome::Accepted;
                 Report {
                     outcome: answer.outcome.clone(),

@@ -4,7 +4,7 @@
 //! | metric | dimension | means |
 //! |---|---|---|
 //! | `accepted`, `gone` and the other outcomes | `service` | pushes, by push service |
-//! | `latency` | `service` | milliseconds from a request to its answer |
+//! | `latency` | `service` | milliseconds from a push to its answer, waiting for a place included |
 //! | `pages`, `prunes` | none | pages of a campaign that were settled, subscribers that were removed |
 //! | `campaigns` | `status` | campaigns that ended, as `done`, `halted` or `cancelled` |
 //!

@@ -5,6 +5,7 @@
 //! environment only refers to (`secretsmanager:`, `ssm:`, `kms:`).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::auth::{ApiToken, UserSecret};
@@ -46,11 +47,18 @@ pub const METRICS_NAMESPACE: &str = "PUSHCAST_METRICS_NAMESPACE";
 const SECRETS_MANAGER: &str = "secretsmanager:";
 
 /// A variable that is missing or wrong. Never holds a secret's value.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{variable} {reason}")]
 pub struct ConfigError {
     variable: &'static str,
     reason: String,
+}
+
+impl fmt::Debug for ConfigError {
+    /// What a function prints that does not start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl ConfigError {

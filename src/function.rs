@@ -1,6 +1,7 @@
 //! What the Lambda functions are made of, from the environment. Made once, at start; a client of AWS only where
 //! something asks for it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_eventbridge::Client as EventBridge;
@@ -29,7 +30,7 @@ pub struct Function {
 }
 
 /// Why a function does not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum StartError {
     /// A variable is missing or wrong.
     #[error(transparent)]
@@ -40,6 +41,13 @@ pub enum StartError {
     /// No connection to a push service could be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl fmt::Debug for StartError {
+    /// What a function prints that does not start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Function {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_eventbridge::Client as EventBridge;
+use aws_sdk_scheduler::Client as Scheduler;
 use aws_sdk_sqs::Client as Sqs;
 
 use crate::announce::Announcer;
@@ -16,6 +17,7 @@ use crate::deliver::Deliver;
 use crate::push::tls::TlsError;
 use crate::push::{Client, Limits, Pusher};
 use crate::queue::SqsQueue;
+use crate::schedule::EventBridgeSchedules;
 use crate::store::Store;
 use crate::store::parts::Worker;
 use crate::telemetry::metrics::Metrics;
@@ -90,6 +92,16 @@ impl Function {
             chance: Chance::system(),
             most_segments: u32::MAX,
         })
+    }
+
+    /// Where schedules are kept.
+    ///
+    /// # Errors
+    /// When group, role or the function to call are not configured.
+    pub async fn schedules(&self) -> Result<EventBridgeSchedules, ConfigError> {
+        let target = self.config.require_scheduler()?;
+        let client = Scheduler::new(self.aws.config().await);
+        Ok(EventBridgeSchedules::new(client, target))
     }
 
     /// What does jobs.

@@ -17,6 +17,7 @@
 //! | [`registration`] | what a browser says of itself, checked |
 //! | [`send`] | HTTP: a message to one person's devices, now |
 //! | [`audience`] | `news && !sports`: for one set of tags, and as a filter of DynamoDB's |
+//! | [`schedule`] | messages that are sent again and again, or at a time to come |
 //! | [`push`] | one push, and the connections to push services |
 //! | [`webpush`] | the RFCs as a library: no I/O, no clock |
 //! | [`settle`] | what an outcome asks of the world |
@@ -63,6 +64,7 @@ pub mod problem;
 pub mod push;
 pub mod queue;
 pub mod registration;
+pub mod schedule;
 pub mod send;
 pub mod settle;
 pub mod store;

@@ -312,6 +312,20 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         .await;
     assert_eq!(resumed["status"], "running");
     stack.deliver_until(&id, "done").await;
+    // Schedules: made, changed, listed, deleted.
+    let schedule = json!({"name": "daily", "expression": "rate(1 day)", "message": {"to": {"audience": "all"}, "data": "x"}});
+    for status in [201, 200] {
+        let mut event = request("send", "POST", "/push/schedules");
+        event["body"] = schedule.to_string().into();
+        let answer = stack.send.invoke(event).await.unwrap();
+        assert_eq!(answer["statusCode"], status, "{answer}");
+    }
+    let listed = stack.api("GET", "/push/schedules").await;
+    assert_eq!(listed["schedules"][0]["name"], "daily", "{listed}");
+    let deleted = request("send", "DELETE", "/push/schedules/daily");
+    let deleted = stack.send.invoke(deleted).await.unwrap();
+    assert_eq!(deleted["statusCode"], 204, "{deleted}");
+
     let to_all = event_with("send", &json!({"to": {"audience": "all"}}));
     let answer = stack.send.invoke(to_all).await.unwrap();
     assert_eq!(answer["statusCode"], 202, "{answer}");

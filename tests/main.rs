@@ -43,6 +43,15 @@ mod store;
 /// For whom an expression over tags is, in words and to the database.
 mod audience;
 
+/// When a schedule fires: as EventBridge Scheduler would, also on the days when clocks change.
+mod expressions;
+
+/// Schedules are kept, and fired at least once, whatever fails or is missed.
+mod schedules;
+
+/// In AWS, EventBridge Scheduler keeps the schedules: what it is told, and what becomes of its answers.
+mod scheduler;
+
 /// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
 mod campaigns;
 

@@ -1,19 +1,22 @@
-//! The Lambda function `send`: API Gateway -> [`pushcast::send`], [`pushcast::campaigns`].
+//! The Lambda function `send`: API Gateway -> [`pushcast::send`], [`pushcast::campaigns`], [`pushcast::schedule`].
 
+use pushcast::clock::Clock;
 use pushcast::function::Function;
-use pushcast::{campaigns, edge, send};
+use pushcast::{campaigns, edge, schedule, send};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
     let pusher = function.pusher()?;
-    let token = function.config.require_token()?;
-    let broadcast = function.broadcast().await?;
+    let token = &function.config.require_token()?;
+    let (broadcast, schedules) = (function.broadcast().await?, function.schedules().await?);
     let state = send::Send {
         broadcast: broadcast.clone(),
         pusher,
         allowed: function.config.allowed,
     };
-    let router = send::router(state, &token).merge(campaigns::router(broadcast, &token));
+    let router = send::router(state, token)
+        .merge(campaigns::router(broadcast, token))
+        .merge(schedule::http::router(schedules, Clock::system(), token));
     lambda_http::run(edge::finish(router, &function.config.cors)).await
 }

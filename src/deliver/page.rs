@@ -18,7 +18,7 @@ use crate::webpush::{AllowList, Message};
 /// Once half of a page is answered the rest has this long, before it is asked who holds it up.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Or this many times as long as the faster half took.
-const SLOWER: u32 = 4;
+const SLOWER: u32 = 2;
 /// Whoever has not been begun by then is pushed to another time: the lease must not run out.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// A worker that must stop waits this long for the answers to what it has begun.

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -63,6 +63,8 @@ struct Seen {
     events: Vec<Value>,
     secrets: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
+    /// By name.
+    schedules: BTreeMap<String, Value>,
     /// Answers of KMS that are errors, before it signs again.
     kms_failures: usize,
 }
@@ -104,6 +106,7 @@ impl Cloud {
             "SSM",
             "SECRETS_MANAGER",
             "EVENTBRIDGE",
+            "SCHEDULER",
         ] {
             environment.push((format!("AWS_ENDPOINT_URL_{service}"), gate.clone()));
         }
@@ -222,7 +225,10 @@ async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Respo
     let target = target
         .and_then(|target| target.to_str().ok())
         .unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default();
+    let operation = match &service[..] {
+        "scheduler" => scheduler_operation(&head.method, head.uri.path()),
+        _ => target.rsplit('.').next().unwrap_or_default(),
+    };
     {
         let mut state = inner.state.lock().unwrap();
         for (action, resource) in rights(&service, operation, &json) {
@@ -232,11 +238,27 @@ async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Respo
                 right,
             });
         }
+        if let Some(role) = json["Target"]["RoleArn"].as_str() {
+            let right = ("iam:PassRole".to_owned(), role.to_owned());
+            state.calls.push(Call { by, right });
+        }
     }
     match &service[..] {
         "dynamodb" => inner.forward(&inner.dynamodb, head.headers, body).await,
         "sqs" => inner.forward(&inner.sqs, head.headers, body).await,
+        "scheduler" => inner.schedule(operation, head.uri.path(), json),
         _ => inner.answer(operation, &json),
+    }
+}
+
+fn scheduler_operation(method: &Method, path: &str) -> &'static str {
+    match (method.as_str(), path) {
+        ("GET", "/schedules") => "ListSchedules",
+        ("GET", _) => "GetSchedule",
+        ("POST", _) => "CreateSchedule",
+        ("PUT", _) => "UpdateSchedule",
+        ("DELETE", _) => "DeleteSchedule",
+        (other, _) => panic!("{other} {path} is called"),
     }
 }
 
@@ -293,6 +315,9 @@ fn rights(service: &str, operation: &str, body: &Value) -> Vec<(String, String)>
         ("kms", _) => one(text(&body["KeyId"])),
         ("secretsmanager", _) => one(text(&body["SecretId"])),
         ("ssm", _) => one(text(&body["Name"])),
+        // Whoever makes a schedule lends it a role.
+        ("scheduler", "ListSchedules") => one("*".to_owned()),
+        ("scheduler", _) => one("Schedules/*".to_owned()),
         ("events", _) => {
             let entries = body["Entries"].as_array().expect("entries").iter();
             let bus = |entry: &Value| {
@@ -322,6 +347,49 @@ impl Inner {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.expect("a whole answer").to_bytes();
         Response::from_parts(head, Body::from(body))
+    }
+
+    /// EventBridge Scheduler: one group, whose schedules never fire.
+    fn schedule(&self, operation: &str, path: &str, body: Value) -> Response {
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut state = self.state.lock().unwrap();
+        let schedules = &mut state.schedules;
+        let made =
+            json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:1:schedule/g/{name}")});
+        let (code, answer) = match (operation, schedules.contains_key(&name)) {
+            ("CreateSchedule", true) => ("ConflictException", None),
+            ("CreateSchedule", false) | ("UpdateSchedule", true) => {
+                assert_eq!(body["GroupName"], "Schedules");
+                assert_eq!(body["Target"]["Arn"], "Broadcast");
+                schedules.insert(name, body);
+                ("", Some(made))
+            }
+            ("GetSchedule", true) => ("", schedules.get(&name).cloned()),
+            ("DeleteSchedule", true) => {
+                schedules.remove(&name);
+                ("", Some(json!({})))
+            }
+            ("ListSchedules", _) => {
+                let names: Vec<_> = schedules.keys().map(|name| json!({"Name": name})).collect();
+                ("", Some(json!({"Schedules": names})))
+            }
+            _ => ("ResourceNotFoundException", None),
+        };
+        match answer {
+            Some(json) => axum::Json(json).into_response(),
+            None => {
+                let mut refused = refused(code, "as it is");
+                refused
+                    .headers_mut()
+                    .insert("x-amzn-errortype", code.parse().expect("a name"));
+                *refused.status_mut() = if code == "ConflictException" {
+                    StatusCode::CONFLICT
+                } else {
+                    StatusCode::NOT_FOUND
+                };
+                refused
+            }
+        }
     }
 
     /// KMS, Secrets Manager, SSM and EventBridge, as far as functions call them.

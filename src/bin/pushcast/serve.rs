@@ -19,6 +19,8 @@ use pushcast::clock::Clock;
 use pushcast::config::{self, Config, ConfiguredKey};
 use pushcast::edge::{self, CorsOrigins};
 use pushcast::push::{Client, Limits, Pusher};
+use pushcast::schedule::local::Fired;
+use pushcast::schedule::{self, LocalSchedules};
 use pushcast::send::{self, Send};
 use pushcast::subscribe::{self, Subscribe};
 use serde_json::json;
@@ -125,9 +127,16 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
         user_secret,
         clock: Clock::system(),
     };
-    let broadcast = campaigning::broadcast(store);
+    let broadcast = campaigning::broadcast(store.clone());
     let pusher = Pusher::new(client, signer, Clock::system());
     let workers = Workers::start(broadcast.clone(), pusher.clone(), config.allowed.clone());
+    let schedules = LocalSchedules::new(store);
+    let firing = broadcast.clone();
+    let fire = move |fired: Fired| {
+        let broadcast = firing.clone();
+        async move { broadcast.handle(&fired.to_event(), "").await.map(drop) }
+    };
+    tokio::spawn(schedules.firing().run(Clock::system(), fire));
     let send = Send {
         broadcast: broadcast.clone(),
         pusher,
@@ -136,6 +145,7 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
     let app = subscribe::router(subscribe)
         .merge(send::router(send, &token))
         .merge(campaigns::router(broadcast, &token))
+        .merge(schedule::http::router(schedules, Clock::system(), &token))
         .merge(demo);
     Ok((app, workers))
 }

@@ -3,12 +3,23 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lambda_events::event::sqs::SqsEvent;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
-use pushcast::clock::Clock;
-use pushcast::store::{Store, Tables};
-use pushcast::webpush::VapidKey;
+use pushcast::announce::Announcer;
+use pushcast::broadcast::Broadcast;
+use pushcast::campaign::Job;
+use pushcast::clock::{Chance, Clock};
+use pushcast::deliver::Deliver;
+use pushcast::push::{Client, Limits, Pusher};
+use pushcast::queue::{Queue, QueueError};
+use pushcast::registration::Registration;
+use pushcast::store::parts::Worker;
+use pushcast::store::{Store, Tables, embedded};
+use pushcast::telemetry::metrics::Metrics;
+use pushcast::webpush::{Keyring, VapidKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -461,7 +472,7 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
             let json: Value = serde_json::from_str(&lines).unwrap();
             let members = pushcast::wire::Members::of(&json).unwrap();
             let allowed = allowed(&stack.service);
-            pushcast::registration::Registration::from_operator(members, &allowed).unwrap()
+            Registration::from_operator(members, &allowed).unwrap()
         };
         let some: Vec<_> = some.iter().map(read).collect();
         stack.store().subscribe_all(&some, now).await.unwrap();
@@ -634,4 +645,75 @@ async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_s
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(log.contains(said), "{said:?} is not said: {log}");
     }
+}
+
+/// A queue in which a bug sleeps: it panics for one campaign's jobs.
+#[derive(Clone)]
+struct Faulty(String);
+
+impl Queue for Faulty {
+    async fn send(&self, jobs: &[(Job, Duration)]) -> Result<(), QueueError> {
+        let meets = jobs.iter().any(|(job, _)| job.campaign.as_str() == self.0);
+        assert!(!meets, "a bug");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_inside_one_record_fails_that_record_alone() {
+    let service = PushService::start().await;
+    let store = embedded::open(None, Chance::system()).await.unwrap();
+    let key = VapidKey::generate().unwrap();
+    let ada = service.subscribe(Some(key.public()));
+    let json = ada.to_json();
+    let members = pushcast::wire::Members::of(&json).unwrap();
+    let ada_s = Registration::from_operator(members, &allowed(&service)).unwrap();
+    store
+        .subscribe(&ada_s, Clock::system().now())
+        .await
+        .unwrap();
+
+    let broadcast = |faulty: &str| Broadcast {
+        store: store.clone(),
+        queue: Faulty(faulty.to_owned()),
+        announcer: Arc::new(Announcer::Log),
+        metrics: Metrics::off(),
+        clock: Clock::system(),
+        chance: Chance::system(),
+        most_segments: 1,
+    };
+    let mut records = Vec::new();
+    for id in ["one", "two", "three"] {
+        let order = json!({"to": {"audience": "all"}, "data": id, "id": id});
+        broadcast("").handle(&order, "").await.unwrap();
+        let mut record = event("deliver")["Records"][0].clone();
+        record["messageId"] = id.into();
+        record["body"] = json!({"campaign": id, "part": "segment#00000"})
+            .to_string()
+            .into();
+        records.push(record);
+    }
+    let deliver = Deliver {
+        worker: Worker::one_of_many(&Chance::system()),
+        broadcast: broadcast("two"),
+        pusher: Pusher::new(
+            Client::new(Limits::default(), Some(service.ca_file())).unwrap(),
+            Keyring::new(key, vec![], None).into(),
+            Clock::system(),
+        ),
+        allowed: allowed(&service),
+        at_once: 3,
+    };
+    // Each campaign has something to queue: a push that is to be made again.
+    let busy = Canned::status(503);
+    service.behave(&ada, Behaviour::Answer(busy)).times(3);
+    let event: SqsEvent = serde_json::from_value(json!({"Records": records})).unwrap();
+    let deadline = Clock::system().now() + jiff::SignedDuration::from_mins(1);
+    let answer = deliver.batch(event, deadline).await;
+    let failed: Vec<_> = answer
+        .batch_item_failures
+        .iter()
+        .map(|it| &it.item_identifier[..])
+        .collect();
+    assert_eq!(failed, ["two"]);
 }

@@ -70,6 +70,12 @@ mod metrics;
 /// The same handlers, as Lambda functions.
 mod functions;
 
+/// Functions, binaries, modules, payloads and the template say the same words.
+mod words;
+
+/// A token's signature is read from DER, and KMS's is one of them.
+mod signatures;
+
 /// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
 mod subscribe;
 

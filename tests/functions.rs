@@ -17,9 +17,9 @@ use pushcast::push::{Client, Limits, Pusher};
 use pushcast::queue::{Queue, QueueError};
 use pushcast::registration::Registration;
 use pushcast::store::parts::Worker;
-use pushcast::store::{Store, Tables, embedded};
+use pushcast::store::{Store, Tables, embedded, schema};
 use pushcast::telemetry::metrics::Metrics;
-use pushcast::webpush::{Keyring, VapidKey};
+use pushcast::webpush::{KeyId, Keyring, VapidKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::browser::Browser;
 use crate::support::cloud::Cloud;
+use crate::support::ministack::Ministack;
 use crate::support::push_service::PushService;
 use crate::support::runtime::{Function, REQUEST_ID};
 use crate::support::template::{FUNCTIONS, Right, Template};
@@ -72,6 +73,15 @@ fn request(like: &str, method: &str, path: &str) -> Value {
     event
 }
 
+/// Where AWS and the push service are.
+fn surroundings(cloud: &Cloud, service: &PushService, caller: &str) -> Vec<(String, String)> {
+    let mut environment = cloud.environment(caller);
+    let ca_file = service.ca_file().display().to_string();
+    environment.push(("PUSHCAST_CA_FILE".to_owned(), ca_file));
+    environment.push(("PUSHCAST_PUSH_ORIGINS".to_owned(), service.origin()));
+    environment
+}
+
 /// The stack, deployed to this machine.
 struct Stack {
     cloud: Cloud,
@@ -108,10 +118,7 @@ impl Stack {
                     value.clone_from(&queue);
                 }
             }
-            environment.extend(cloud.environment(name));
-            let ca_file = service.ca_file().display().to_string();
-            environment.push(("PUSHCAST_CA_FILE".to_owned(), ca_file));
-            environment.push(("PUSHCAST_PUSH_ORIGINS".to_owned(), service.origin()));
+            environment.extend(surroundings(&cloud, &service, name));
             Function::start(binary, &environment).await
         };
         let mut subscribe = start("subscribe", env!("CARGO_BIN_EXE_subscribe")).await;
@@ -716,4 +723,534 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         .map(|it| &it.item_identifier[..])
         .collect();
     assert_eq!(failed, ["two"]);
+}
+
+/// The functions once more, over services that neither we nor AWS have made: what is fetched, signed and stored here is
+/// not only what our own gate expects.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Python peers: tests/run"]
+async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
+    let aws = Ministack::start().await;
+    let shared = aws_config::SdkConfig::builder()
+        .behavior_version(pushcast::aws::behavior_version())
+        .region(aws_config::Region::new("eu-west-1"))
+        .credentials_provider(crate::support::cloud::credentials_provider())
+        .endpoint_url(&aws.url)
+        .build();
+    let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
+    made.expect("tables");
+    let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
+    let queue = queue
+        .queue_name("Jobs")
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    let kms = aws_sdk_kms::Client::new(&shared).create_key();
+    let kms = kms
+        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
+        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
+    let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
+    let older = VapidKey::generate().unwrap();
+    aws_sdk_ssm::Client::new(&shared)
+        .put_parameter()
+        .name("/push/old-key")
+        .value(older.to_pkcs8_pem())
+        .r#type(aws_sdk_ssm::types::ParameterType::SecureString)
+        .send()
+        .await
+        .unwrap();
+    let secret = aws_sdk_secretsmanager::Client::new(&shared).create_secret();
+    let secret = secret
+        .name("token")
+        .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
+    let secret = secret.send().await.unwrap().arn.unwrap();
+
+    let service = PushService::start().await;
+    let environment: Vec<_> = [
+        ("AWS_ENDPOINT_URL", aws.url.clone()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
+        ("PUSHCAST_LEDGER_TABLE", tables().ledger),
+        ("PUSHCAST_QUEUE_URL", queue),
+        (
+            "PUSHCAST_VAPID_KEYS",
+            format!("kms:{kms},ssm:/push/old-key"),
+        ),
+        (
+            "PUSHCAST_VAPID_SUBJECT",
+            "mailto:tests@pushcast.dev".to_owned(),
+        ),
+        ("PUSHCAST_TOKEN", format!("secretsmanager:{secret}#value")),
+        ("PUSHCAST_USER_SECRET", "a-user-secret-for-tests".to_owned()),
+        ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
+        ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
+        ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
+        ("PUSHCAST_CA_FILE", service.ca_file().display().to_string()),
+        ("PUSHCAST_PUSH_ORIGINS", service.origin()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let mut subscribe = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
+    let mut send = Function::start(env!("CARGO_BIN_EXE_send"), &environment).await;
+    let answer = subscribe.invoke(request("subscribe", "GET", "/push/key"));
+    let public = body(&answer.await.unwrap())["publicKey"].clone();
+    let current = pushcast::webpush::base64url::decode(public.as_str().unwrap()).unwrap();
+    for (key, name) in [
+        (current, public),
+        (older.public().to_vec(), older.public_base64url().into()),
+    ] {
+        let browser = service.subscribe(Some(&key));
+        let json = browser.to_json_with(json!({"applicationServerKey": name}));
+        let answer = subscribe
+            .invoke(event_with("subscribe", &json))
+            .await
+            .unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let to = json!({"to": {"endpoint": browser.endpoint()}});
+        let answer = send.invoke(event_with("send", &to)).await.unwrap();
+        assert_eq!(
+            body(&answer)["results"][0]["outcome"],
+            "accepted",
+            "{answer}"
+        );
+        assert_eq!(service.deliveries_to(&browser).len(), 1);
+    }
+    assert_eq!(service.requests(), 2, "the right key at once");
+}
+
+/// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
+    let mut stack = Stack::deploy().await;
+    let (current, old) = (stack.public.clone(), stack.older.public().to_vec());
+
+    // Before: the older key is the only one.
+    let mut environment = stack.template.environment("subscribe");
+    for (variable, value) in &mut environment {
+        if variable == "PUSHCAST_VAPID_KEYS" {
+            assert_eq!(value, "kms:VapidKey,ssm:/push/old-key");
+            *value = "ssm:/push/old-key".to_owned();
+        }
+    }
+    environment.extend(surroundings(&stack.cloud, &stack.service, "subscribe"));
+    let after = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
+    let after = std::mem::replace(&mut stack.subscribe, after);
+    let bob = stack.subscribed(&old, json!({})).await;
+    let eve = stack.subscribed(&old, json!({})).await;
+
+    // After: pages get the new one. Eve's browser refreshes, and does not say which key it has.
+    stack.subscribe = after;
+    let ada = stack.subscribed(&current, json!({})).await;
+    let answer = stack.subscribe(&eve, json!({})).await;
+    assert_eq!(body(&answer)["count"], 3);
+
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
+    let campaign = stack.deliver_until(&id, "done").await;
+    assert_eq!(campaign["counts"]["accepted"], 30);
+    let signed = ("kms:Sign".to_owned(), "VapidKey".to_owned());
+    let calls = stack.cloud.calls();
+    let by_deliver = calls
+        .iter()
+        .filter(|call| call.by == "deliver" && call.right == signed);
+    assert_eq!(by_deliver.count(), 1, "one token for one origin");
+    assert_eq!(stack.service.refused().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_others() {
+    const ALL: usize = 600;
+    let mut stack = Stack::deploy().await;
+    let current = stack.public.clone();
+    let now = Clock::system().now();
+    let browsers: Vec<_> = (0..ALL)
+        .map(|_| stack.service.subscribe(Some(&current)))
+        .collect();
+    for some in browsers.chunks(90) {
+        let read = |browser: &Browser| {
+            let lines = browser.to_json().to_string();
+            let json: Value = serde_json::from_str(&lines).unwrap();
+            let members = pushcast::wire::Members::of(&json).unwrap();
+            let allowed = allowed(&stack.service);
+            Registration::from_operator(members, &allowed).unwrap()
+        };
+        let some: Vec<_> = some.iter().map(read).collect();
+        stack.store().subscribe_all(&some, now).await.unwrap();
+    }
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
+    let (_, job) = stack.jobs().await.pop().expect("a job");
+    stack.service.behave(
+        crate::support::behaviour::Whom::Everyone,
+        Behaviour::Slow(Duration::from_secs(1)),
+    );
+    let deadline = Clock::system().now().as_millisecond() + 3_000;
+    let answer = stack.deliver.invoke_until(event("deliver"), deadline).await;
+    assert_eq!(answer.unwrap(), json!({"batchItemFailures": []}));
+    stack.delete(&job).await;
+    let under_way = stack.api("GET", &format!("/push/campaigns/{id}")).await;
+    assert_eq!(under_way["status"], "running", "{under_way}");
+    assert!(stack.service.deliveries().len() < ALL);
+
+    let campaign = stack.deliver_until(&id, "done").await;
+    assert_eq!(campaign["counts"]["accepted"], ALL, "{campaign}");
+    let reached: BTreeSet<_> = stack
+        .service
+        .deliveries()
+        .into_iter()
+        .map(|it| it.id)
+        .collect();
+    assert_eq!(reached.len(), ALL);
+}
+
+fn allowed(service: &PushService) -> pushcast::webpush::AllowList {
+    let origin = pushcast::webpush::Origin::parse(&service.origin()).unwrap();
+    pushcast::webpush::AllowList::new([origin])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
+    let mut stack = Stack::deploy().await;
+    let current = stack.public.clone();
+    let ada = stack.subscribed(&current, json!({})).await;
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let mut event = event("deliver");
+    let mut wrong = event["Records"][0].clone();
+    wrong["messageId"] = "wrong".into();
+    wrong["body"] = "{".into();
+    event["Records"].as_array_mut().unwrap().insert(0, wrong);
+    let answer = stack.deliver.invoke(event).await.unwrap();
+    assert_eq!(
+        answer,
+        json!({"batchItemFailures": [{"itemIdentifier": "wrong"}]})
+    );
+    assert_eq!(stack.service.deliveries_to(&ada).len(), 1);
+}
+
+#[tokio::test]
+async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
+    let mut stack = Stack::deploy().await;
+    let mut without = event("send");
+    without["headers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("authorization");
+    let answer = stack.send.invoke(without).await.unwrap();
+    assert_eq!(answer["statusCode"], 401, "{answer}");
+    let answer = stack.send.invoke(request("send", "GET", "/push/key")).await;
+    assert_eq!(answer.unwrap()["statusCode"], 404);
+    let answer = stack
+        .broadcast
+        .invoke(json!({"to": {"audience": "("}}))
+        .await;
+    let error = answer.expect_err("it is no audience");
+    assert!(
+        error["errorMessage"].as_str().unwrap().contains("audience"),
+        "{error}"
+    );
+    stack.broadcast.kill().await;
+}
+
+#[tokio::test]
+async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_start() {
+    let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
+    cloud.keep_secret("Short", r#"{"value":"short"}"#);
+    cloud.keep_parameter("/no-key", "no key");
+    let kms = ("PUSHCAST_VAPID_KEYS", "kms:VapidKey");
+    let cases = [
+        (
+            "subscribe",
+            env!("CARGO_BIN_EXE_subscribe"),
+            vec![],
+            "PUSHCAST_SUBSCRIPTIONS_TABLE",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![],
+            "PUSHCAST_VAPID_SUBJECT",
+        ),
+        (
+            "broadcast",
+            env!("CARGO_BIN_EXE_broadcast"),
+            vec![],
+            "PUSHCAST_SUBSCRIPTIONS_TABLE",
+        ),
+        (
+            "deliver",
+            env!("CARGO_BIN_EXE_deliver"),
+            vec![],
+            "PUSHCAST_VAPID_SUBJECT",
+        ),
+        (
+            "deliver",
+            env!("CARGO_BIN_EXE_deliver"),
+            vec![kms, ("PUSHCAST_VAPID_SUBJECT", "you")],
+            "PUSHCAST_VAPID_SUBJECT",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_VAPID_KEYS", "kms:Other")],
+            "PUSHCAST_VAPID_KEYS KMS refuses the key Other",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_VAPID_KEYS", "ssm:/none")],
+            "PUSHCAST_VAPID_KEYS SSM parameter /none cannot be read",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_VAPID_KEYS", "ssm:/no-key")],
+            "PUSHCAST_VAPID_KEYS names SSM parameter /no-key",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_TOKEN", "secretsmanager:None#value")],
+            "PUSHCAST_TOKEN secret None cannot be read",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_TOKEN", "secretsmanager:Short#other")],
+            "PUSHCAST_TOKEN secret Short holds no text in the member other",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_TOKEN", "secretsmanager:Short#value")],
+            "PUSHCAST_TOKEN is too short",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_TOKEN", "secretsmanager:#value")],
+            "PUSHCAST_TOKEN must be secretsmanager:",
+        ),
+    ];
+    for (caller, binary, environment, said) in cases {
+        let output = Command::new(binary)
+            .env_clear()
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(cloud.environment(caller))
+            .envs(environment)
+            .output()
+            .await
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(1));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(log.contains(said), "{said:?} is not said: {log}");
+    }
+}
+
+/// A queue in which a bug sleeps: it panics for one campaign's jobs.
+#[derive(Clone)]
+struct Faulty(String);
+
+impl Queue for Faulty {
+    async fn send(&self, jobs: &[(Job, Duration)]) -> Result<(), QueueError> {
+        let meets = jobs.iter().any(|(job, _)| job.campaign.as_str() == self.0);
+        assert!(!meets, "a bug");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_inside_one_record_fails_that_record_alone() {
+    let service = PushService::start().await;
+    let store = embedded::open(None, Chance::system()).await.unwrap();
+    let key = VapidKey::generate().unwrap();
+    let ada = service.subscribe(Some(key.public()));
+    let json = ada.to_json();
+    let members = pushcast::wire::Members::of(&json).unwrap();
+    let ada_s = Registration::from_operator(members, &allowed(&service)).unwrap();
+    store
+        .subscribe(&ada_s, Clock::system().now())
+        .await
+        .unwrap();
+
+    let broadcast = |faulty: &str| Broadcast {
+        store: store.clone(),
+        queue: Faulty(faulty.to_owned()),
+        announcer: Arc::new(Announcer::Log),
+        metrics: Metrics::off(),
+        clock: Clock::system(),
+        chance: Chance::system(),
+        most_segments: 1,
+    };
+    let mut records = Vec::new();
+    for id in ["one", "two", "three"] {
+        let order = json!({"to": {"audience": "all"}, "data": id, "id": id});
+        broadcast("").handle(&order, "").await.unwrap();
+        let mut record = event("deliver")["Records"][0].clone();
+        record["messageId"] = id.into();
+        record["body"] = json!({"campaign": id, "part": "segment#00000"})
+            .to_string()
+            .into();
+        records.push(record);
+    }
+    let deliver = Deliver {
+        worker: Worker::one_of_many(&Chance::system()),
+        broadcast: broadcast("two"),
+        pusher: Pusher::new(
+            Client::new(Limits::default(), Some(service.ca_file())).unwrap(),
+            Keyring::new(key, vec![], None).into(),
+            Clock::system(),
+        ),
+        allowed: allowed(&service),
+        at_once: 3,
+    };
+    // Each campaign has something to queue: a push that is to be made again.
+    let busy = Canned::status(503);
+    service.behave(&ada, Behaviour::Answer(busy)).times(3);
+    let event: SqsEvent = serde_json::from_value(json!({"Records": records})).unwrap();
+    let deadline = Clock::system().now() + jiff::SignedDuration::from_mins(1);
+    let answer = deliver.batch(event, deadline).await;
+    let failed: Vec<_> = answer
+        .batch_item_failures
+        .iter()
+        .map(|it| &it.item_identifier[..])
+        .collect();
+    assert_eq!(failed, ["two"]);
+}
+
+/// The functions once more, over services that neither we nor AWS have made: what is fetched, signed and stored here is
+/// not only what our own gate expects.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Python peers: tests/run"]
+async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
+    let aws = Ministack::start().await;
+    let shared = aws_config::SdkConfig::builder()
+        .behavior_version(pushcast::aws::behavior_version())
+        .region(aws_config::Region::new("eu-west-1"))
+        .credentials_provider(crate::support::cloud::credentials_provider())
+        .endpoint_url(&aws.url)
+        .build();
+    let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
+    made.expect("tables");
+    let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
+    let queue = queue
+        .queue_name("Jobs")
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    let kms = aws_sdk_kms::Client::new(&shared).create_key();
+    let kms = kms
+        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
+        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
+    let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
+    let older = VapidKey::generate().unwrap();
+    aws_sdk_ssm::Client::new(&shared)
+        .put_parameter()
+        .name("/push/old-key")
+        .value(older.to_pkcs8_pem())
+        .r#type(aws_sdk_ssm::types::ParameterType::SecureString)
+        .send()
+        .await
+        .unwrap();
+    let secret = aws_sdk_secretsmanager::Client::new(&shared).create_secret();
+    let secret = secret
+        .name("token")
+        .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
+    let secret = secret.send().await.unwrap().arn.unwrap();
+
+    let service = PushService::start().await;
+    let environment: Vec<_> = [
+        ("AWS_ENDPOINT_URL", aws.url.clone()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
+        ("PUSHCAST_LEDGER_TABLE", tables().ledger),
+        ("PUSHCAST_QUEUE_URL", queue),
+        (
+            "PUSHCAST_VAPID_KEYS",
+            format!("kms:{kms},ssm:/push/old-key"),
+        ),
+        (
+            "PUSHCAST_VAPID_SUBJECT",
+            "mailto:tests@pushcast.dev".to_owned(),
+        ),
+        ("PUSHCAST_TOKEN", format!("secretsmanager:{secret}#value")),
+        ("PUSHCAST_USER_SECRET", "a-user-secret-for-tests".to_owned()),
+        ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
+        ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
+        ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
+        ("PUSHCAST_CA_FILE", service.ca_file().display().to_string()),
+        ("PUSHCAST_PUSH_ORIGINS", service.origin()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let mut subscribe = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
+    let mut send = Function::start(env!("CARGO_BIN_EXE_send"), &environment).await;
+    let answer = subscribe.invoke(request("subscribe", "GET", "/push/key"));
+    let public = body(&answer.await.unwrap())["publicKey"].clone();
+    let current = pushcast::webpush::base64url::decode(public.as_str().unwrap()).unwrap();
+    for (key, name) in [
+        (current, public),
+        (older.public().to_vec(), older.public_base64url().into()),
+    ] {
+        let browser = service.subscribe(Some(&key));
+        let json = browser.to_json_with(json!({"applicationServerKey": name}));
+        let answer = subscribe
+            .invoke(event_with("subscribe", &json))
+            .await
+            .unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let to = json!({"to": {"endpoint": browser.endpoint()}});
+        let answer = send.invoke(event_with("send", &to)).await.unwrap();
+        assert_eq!(
+            body(&answer)["results"][0]["outcome"],
+            "accepted",
+            "{answer}"
+        );
+        assert_eq!(service.deliveries_to(&browser).len(), 1);
+    }
+    assert_eq!(service.requests(), 2, "the right key at once");
+}
+
+/// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
+    let mut stack = Stack::deploy().await;
+    let before = stack.public.clone();
+    let ada = stack.subscribed(&before, json!({})).await;
+    let old = stack.older.public().to_vec();
+    let key = stack.older.public_base64url();
+    let bob = stack
+        .subscribed(&old, json!({"applicationServerKey": key}))
+        .await;
+    let eve = stack.subscribed(&old, json!({})).await;
+
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
+    let campaign = stack.deliver_until(&id, "done").await;
+    assert_eq!(campaign["counts"]["accepted"], 3, "{campaign}");
+    for browser in [&ada, &bob, &eve] {
+        assert_eq!(stack.service.deliveries_to(browser).len(), 1);
+    }
+    let keys: BTreeSet<_> = stack
+        .service
+        .deliveries()
+        .into_iter()
+        .map(|it| it.authorization)
+        .collect();
+    assert_eq!(keys.len(), 2, "one token for each key");
+    for (browser, key) in [(&ada, current), (&bob, old.clone()), (&eve, old)] {
+        let row = stack
+            .store()
+            .get(browser.endpoint())
+            .await
+            .unwrap()
+            .expect("kept");
+        assert_eq!(row.vapid, Some(KeyId::of(&key)));
+    }
 }

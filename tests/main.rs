@@ -73,7 +73,7 @@ mod functions;
 /// Functions, binaries, modules, payloads and the template say the same words.
 mod words;
 
-/// A token's signature is read from DER, and KMS's is one of them.
+/// A token that is signed elsewhere, by KMS, is one as any other.
 mod signatures;
 
 /// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.

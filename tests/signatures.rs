@@ -1,4 +1,4 @@
-//! Signatures that are made elsewhere: DER becomes `r || s`, whatever the numbers; and KMS, as ministack speaks it.
+//! Signatures that are made elsewhere: DER becomes `r || s`, whatever the numbers.
 
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{DerSignature, Signature, SigningKey, VerifyingKey};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -175,6 +175,11 @@ impl Cloud {
 
 fn credentials() -> Credentials {
     Credentials::new("test", "secret", None, None, "test")
+}
+
+/// Credentials that nobody checks.
+pub(crate) fn credentials_provider() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(credentials())
 }
 
 fn rand_core() -> p256::elliptic_curve::rand_core::OsRng {

@@ -10,6 +10,7 @@ pub(crate) mod connection;
 pub(crate) mod crowd;
 pub(crate) mod door;
 pub(crate) mod faults;
+pub(crate) mod ministack;
 pub(crate) mod program;
 pub(crate) mod push_service;
 pub(crate) mod runtime;

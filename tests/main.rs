@@ -73,6 +73,9 @@ mod functions;
 /// Functions, binaries, modules, payloads and the template say the same words.
 mod words;
 
+/// The page on deploying says what the template and its tools say.
+mod deploying;
+
 /// A token that is signed elsewhere, by KMS, is one as any other.
 mod signatures;
 

@@ -49,6 +49,15 @@ impl Template {
         names.collect()
     }
 
+    /// Names of parameters and outputs.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let of = |section: &str| self.root[section].as_mapping().expect("a section").keys();
+        let names = of("Parameters").chain(of("Outputs"));
+        names
+            .map(|name| name.as_str().expect("a name").to_owned())
+            .collect()
+    }
+
     /// A resource's properties.
     pub(crate) fn properties(&self, name: &str) -> &Value {
         &self.root["Resources"][name]["Properties"]

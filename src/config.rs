@@ -345,7 +345,7 @@ impl Config {
         let current = keys
             .next()
             .ok_or_else(|| ConfigError::missing(VAPID_KEYS))?;
-        let keyring = Keyring::of(current, keys.collect());
+        let keyring = Keyring::of_all(current, keys.collect());
         Ok(Signer::new(keyring.into(), elsewhere))
     }
 

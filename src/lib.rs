@@ -27,7 +27,10 @@
 //! | [`config`], [`aws`] | the environment, and what of it is kept in AWS |
 //! | [`clock`], [`telemetry`] | time and chance, logs and figures |
 //!
-//! To push from code of one's own:
+//! To push from code of one's own, once, [`push::webpush`] is one call; many times, a [`push::Pusher`] keeps connections and
+//! tokens. The parts stand alone as well: [`webpush::encrypt()`], [`webpush::build_request`], [`webpush::Answer`],
+//! [`webpush::decrypt()`]. `docs/from-pywebpush.md` says where each thing of pywebpush, node's `web-push` and the crate
+//! `web-push` is here; with the feature `web-push`, types convert to and from those of that crate.
 //!
 //! ```no_run
 //! use pushcast::clock::Clock;
@@ -70,5 +73,12 @@ pub mod settle;
 pub mod store;
 pub mod subscribe;
 pub mod telemetry;
+#[cfg(feature = "web-push")]
+pub mod web_push;
 pub mod webpush;
 pub mod wire;
+
+/// The examples of `docs/from-pywebpush.md`, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-pywebpush.md")]
+struct FromPywebpush;

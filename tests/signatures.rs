@@ -88,7 +88,7 @@ fn a_token_signed_elsewhere_is_verified_with_the_key_that_stands_beside_it() {
     );
     assert!(vapid.signed_before(&origin, now).is_none());
 
-    let unsigned = vapid.unsigned(&origin, now);
+    let unsigned = vapid.unsigned(&origin, now).unwrap();
     let signature: DerSignature = key.sign(unsigned.signing_input().as_bytes());
     let signature = from_der(signature.as_bytes()).unwrap();
     let header = vapid.signed(&origin, &unsigned, &signature, now).unwrap();

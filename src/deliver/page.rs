@@ -50,7 +50,7 @@ struct Flight {
 
 enum Fate {
     UnderWay,
-    Answered(Report),
+    Answered(Box<Report>),
     /// Taken out before anything was sent.
     Aside,
 }
@@ -131,7 +131,7 @@ impl Flights {
                         return;
                     };
                     if let Some(flight) = self.flights.get_mut(&i) {
-                        flight.fate = report.map_or(Fate::Aside, Fate::Answered);
+                        flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
                     }
                     if self.under_way.len() == half {
                         let taken = began.elapsed().saturating_sub(bounds.spread);
@@ -164,7 +164,7 @@ impl Flights {
     pub(super) async fn land_all(&mut self) {
         while let Some((i, report)) = self.under_way.next().await {
             if let Some(flight) = self.flights.get_mut(&i) {
-                flight.fate = report.map_or(Fate::Aside, Fate::Answered);
+                flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
             }
         }
     }
@@ -175,7 +175,7 @@ impl Flights {
         let all = std::mem::take(&mut self.flights);
         for (i, flight) in all {
             match flight.fate {
-                Fate::Answered(report) => pushed.done.push((flight.row, report)),
+                Fate::Answered(report) => pushed.done.push((flight.row, *report)),
                 Fate::Aside => pushed.aside.push(flight.row),
                 Fate::UnderWay => {
                     self.flights.insert(i, flight);

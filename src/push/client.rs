@@ -175,7 +175,7 @@ impl Client {
         begun: &Begun,
         judge: impl FnOnce(RawAnswer) -> (T, Verdict),
     ) -> Result<T, ExchangeError> {
-        request.headers_mut().insert(USER_AGENT, AGENT);
+        request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
         let service = self.service(origin);
         let mut place = service.places.take().await;
         let mut exchange = pin!(self.exchange_with(&service.pool, request, begun));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::aws::kms::{KmsError, KmsKey};
-use crate::webpush::vapid_key::VapidKeyError;
+use crate::webpush::vapid;
 use crate::webpush::{KeyId, Keyring, Origin, Outcome, Vapid};
 
 /// After KMS has failed, it is not asked for the same token again for so long: a page of pushes waits for it.
@@ -35,9 +35,9 @@ type Turn = Arc<tokio::sync::Mutex<Option<(Instant, KmsError)>>>;
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// A key that is here does not sign.
-    #[error("the VAPID token cannot be signed: {0}")]
-    Key(#[from] VapidKeyError),
+    /// A key that is here does not sign, or the claims are not for this origin.
+    #[error(transparent)]
+    Token(#[from] vapid::SignError),
     /// KMS does not sign.
     #[error(transparent)]
     Kms(#[from] KmsError),
@@ -51,7 +51,7 @@ impl SignError {
             Self::Kms(
                 KmsError::Refused { .. } | KmsError::Kind { .. } | KmsError::Signature(_),
             )
-            | Self::Key(_) => Outcome::OurFault,
+            | Self::Token(_) => Outcome::OurFault,
         }
     }
 }
@@ -97,7 +97,7 @@ impl Signer {
         {
             return Err(error.clone().into());
         }
-        let unsigned = vapid.unsigned(origin, now);
+        let unsigned = vapid.unsigned(origin, now)?;
         match kms.sign(unsigned.signing_input()).await {
             Ok(signature) => {
                 *failed = None;

@@ -15,12 +15,20 @@ impl Keyring {
     /// `current` signs for whoever subscribes from now on, `older` for those who did before.
     pub fn new(current: VapidKey, older: Vec<VapidKey>, subject: Option<&Subject>) -> Self {
         let vapid = |key| Vapid::new(key, subject.cloned());
-        Self::of(vapid(current), older.into_iter().map(vapid).collect())
+        Self::of_all(vapid(current), older.into_iter().map(vapid).collect())
     }
 
-    /// The same of keys that may be elsewhere, or have claims of their own.
-    pub fn of(current: Vapid, older: Vec<Vapid>) -> Self {
+    /// The same of keys that may be elsewhere.
+    pub fn of_all(current: Vapid, older: Vec<Vapid>) -> Self {
         Self { current, older }
+    }
+
+    /// One key, with claims of the sender's own.
+    pub fn of(current: Vapid) -> Self {
+        Self {
+            current,
+            older: Vec::new(),
+        }
     }
 
     /// The key that pages subscribe with.

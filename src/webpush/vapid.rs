@@ -14,6 +14,7 @@ use serde::Serialize;
 use url::{Host, Url};
 
 use super::base64url;
+use super::claims::{ClaimsError, SenderClaims};
 use super::endpoint::Origin;
 use super::vapid_key::{KeyId, VapidKey, VapidKeyError};
 
@@ -34,7 +35,9 @@ pub struct Subject(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
     /// Not one of the two forms.
-    #[error("must be mailto:you@your.domain or https://your.domain")]
+    #[error(
+        "must be mailto:you@your.domain or https://your.domain: Apple refuses a bare address, a space and <> with 403 BadJwtToken"
+    )]
     Form,
     /// A name that no push service can reach.
     #[error(
@@ -111,15 +114,36 @@ impl Claims<'_> {
             #[serde(skip_serializing_if = "Option::is_none")]
             sub: Option<&'a str>,
         }
-        let claims = serde_json::to_string(&Wire {
+        signing_input(&Wire {
             aud: self.audience,
             exp: self.expires.as_second(),
             sub: self.subject,
         })
-        .expect("strings and an integer are JSON");
-        let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
-        format!("{header}.{}", base64url::encode(claims))
     }
+}
+
+fn signing_input(claims: &impl Serialize) -> String {
+    let claims = serde_json::to_string(claims).expect("strings and numbers are JSON");
+    let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
+    format!("{header}.{}", base64url::encode(claims))
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The key does not sign.
+    #[error("the VAPID token cannot be signed: {0}")]
+    Key(#[from] VapidKeyError),
+    /// The claims are not for this origin, or this time.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+}
+
+/// What tokens hold beside `aud` and `exp`.
+#[derive(Debug)]
+enum Sender {
+    Subject(Option<Subject>),
+    Claims(SenderClaims),
 }
 
 /// One key and its tokens. The private half may be elsewhere: then tokens are signed there, between
@@ -128,21 +152,22 @@ pub struct Vapid {
     key: Option<VapidKey>,
     public: [u8; 65],
     id: KeyId,
-    subject: Option<Subject>,
+    sender: Sender,
     tokens: Mutex<HashMap<Origin, Token>>,
 }
 
+/// A token, and between which times it is used.
 #[derive(Clone)]
 struct Token {
     authorization: HeaderValue,
-    expires: Timestamp,
+    since: Timestamp,
+    until: Timestamp,
 }
 
 impl Token {
-    /// A token from farther in the future means that the clock was set back: its `exp` could be too far ahead.
+    /// From `now` on, if that is not before it was signed.
     fn is_usable(&self, now: Timestamp) -> bool {
-        let left = self.expires.duration_since(now);
-        left > RENEW_BEFORE && left <= TOKEN_LIFE + CROSSING
+        self.since <= now && now < self.until
     }
 }
 
@@ -150,7 +175,8 @@ impl Token {
 #[derive(Debug, Clone)]
 pub struct Unsigned {
     input: String,
-    expires: Timestamp,
+    since: Timestamp,
+    until: Timestamp,
 }
 
 impl Unsigned {
@@ -163,20 +189,25 @@ impl Unsigned {
 impl Vapid {
     /// Signs as `key`. Apple refuses a push without `subject`.
     pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
-        Self::of(*key.public(), Some(key), subject)
+        Self::of(*key.public(), Some(key), Sender::Subject(subject))
+    }
+
+    /// Signs as `key`, with claims of the sender's own.
+    pub fn with_claims(key: VapidKey, claims: SenderClaims) -> Self {
+        Self::of(*key.public(), Some(key), Sender::Claims(claims))
     }
 
     /// Is the key with this public half, whose private one signs elsewhere.
     pub fn elsewhere(public: [u8; 65], subject: Option<Subject>) -> Self {
-        Self::of(public, None, subject)
+        Self::of(public, None, Sender::Subject(subject))
     }
 
-    fn of(public: [u8; 65], key: Option<VapidKey>, subject: Option<Subject>) -> Self {
+    fn of(public: [u8; 65], key: Option<VapidKey>, sender: Sender) -> Self {
         Self {
             id: KeyId::of(&public),
             public,
             key,
-            subject,
+            sender,
             tokens: Mutex::default(),
         }
     }
@@ -204,18 +235,16 @@ impl Vapid {
     /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).
     ///
     /// # Errors
-    /// When the signature cannot be made, or would have to be made elsewhere.
-    pub fn authorization(
-        &self,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<HeaderValue, VapidKeyError> {
+    /// When the signature cannot be made, or would have to be made elsewhere, or the claims are not for this origin or
+    /// this time.
+    pub fn authorization(&self, origin: &Origin, now: Timestamp) -> Result<HeaderValue, SignError> {
         let mut tokens = self.tokens();
-        if let Some(token) = tokens.get(origin).filter(|token| token.is_usable(now)) {
+        let usable = tokens.get(origin).filter(|token| token.is_usable(now));
+        if let Some(token) = usable {
             return Ok(token.authorization.clone());
         }
         let key = self.key.as_ref().ok_or(VapidKeyError::Elsewhere)?;
-        let unsigned = self.unsigned(origin, now);
+        let unsigned = self.unsigned(origin, now)?;
         let signature = key.sign(unsigned.input.as_bytes())?;
         let token = self.token(&unsigned, &signature)?;
         keep(&mut tokens, origin, token.clone(), now);
@@ -225,21 +254,37 @@ impl Vapid {
     /// The same, if a token was signed before.
     pub fn signed_before(&self, origin: &Origin, now: Timestamp) -> Option<HeaderValue> {
         let tokens = self.tokens();
-        let token = tokens.get(origin).filter(|token| token.is_usable(now));
-        token.map(|token| token.authorization.clone())
+        let usable = tokens.get(origin).filter(|token| token.is_usable(now));
+        usable.map(|token| token.authorization.clone())
     }
 
     /// A new token for messages to `origin`, to be signed elsewhere.
-    pub fn unsigned(&self, origin: &Origin, now: Timestamp) -> Unsigned {
-        let claims = Claims {
-            audience: origin.as_str(),
-            expires: now + TOKEN_LIFE,
-            subject: self.subject.as_ref().map(Subject::as_str),
+    ///
+    /// # Errors
+    /// When the claims are not for this origin or this time.
+    pub fn unsigned(&self, origin: &Origin, now: Timestamp) -> Result<Unsigned, SignError> {
+        let (input, until) = match &self.sender {
+            Sender::Subject(subject) => {
+                let claims = Claims {
+                    audience: origin.as_str(),
+                    expires: now + TOKEN_LIFE,
+                    subject: subject.as_ref().map(Subject::as_str),
+                };
+                (claims.signing_input(), claims.expires - RENEW_BEFORE)
+            }
+            Sender::Claims(sender) => {
+                let (claims, expires) = sender.for_origin(origin, now)?;
+                // One that is to end soon is used for half of its time.
+                let spare = RENEW_BEFORE.min(expires.duration_since(now) / 2);
+                (signing_input(&claims), expires - spare)
+            }
         };
-        Unsigned {
-            input: claims.signing_input(),
-            expires: claims.expires,
-        }
+        Ok(Unsigned {
+            input,
+            // Had the clock been set back by more, `exp` could be too far ahead.
+            since: now - CROSSING,
+            until,
+        })
     }
 
     /// Takes a token for `origin` that was signed elsewhere, `r || s`, to be used until it nears its end.
@@ -252,7 +297,7 @@ impl Vapid {
         unsigned: &Unsigned,
         signature: &[u8; 64],
         now: Timestamp,
-    ) -> Result<HeaderValue, VapidKeyError> {
+    ) -> Result<HeaderValue, SignError> {
         let token = self.token(unsigned, signature)?;
         keep(&mut self.tokens(), origin, token.clone(), now);
         Ok(token.authorization)
@@ -273,7 +318,8 @@ impl Vapid {
         authorization.set_sensitive(true);
         Ok(Token {
             authorization,
-            expires: unsigned.expires,
+            since: unsigned.since,
+            until: unsigned.until,
         })
     }
 }
@@ -293,7 +339,7 @@ impl fmt::Debug for Vapid {
         f.debug_struct("Vapid")
             .field("key", &self.id)
             .field("here", &self.key.is_some())
-            .field("subject", &self.subject)
+            .field("sender", &self.sender)
             .finish()
     }
 }

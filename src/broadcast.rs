@@ -17,6 +17,7 @@ use crate::order::Order;
 use crate::queue::{Queue, QueueError};
 use crate::store::campaigns::{Change, Planned};
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
 use crate::webpush::Topic;
 use crate::wire::{Invalid, Members};
 
@@ -29,6 +30,8 @@ pub struct Broadcast<Q> {
     pub queue: Q,
     /// Who is told of an end.
     pub announcer: Arc<Announcer>,
+    /// Where figures go.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
     /// For ids.
@@ -322,6 +325,8 @@ impl<Q: Queue> Broadcast<Q> {
         if !campaign.announced {
             self.announcer.ended(&self.view(&campaign).await?).await?;
             self.store.mark_announced(&campaign).await?;
+            let status = campaign.status.label();
+            self.metrics.campaign_ended(status, self.clock.now());
         }
         Ok(campaign)
     }

@@ -1,13 +1,21 @@
 //! The environment, read once: this file is the one list of what may be configured. A value that is wrong is an error
 //! at start that names the variable. The names are the same in AWS, locally and in tests.
+//!
+//! Two steps: [`Config::from_env`] reads and checks, without waiting for anything; [`Config::resolve`] fetches what the
+//! environment only refers to (`secretsmanager:`, `ssm:`, `kms:`).
 
+use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::auth::{ApiToken, UserSecret};
+use crate::aws::kms::KmsKey;
+use crate::aws::{Aws, kept};
 use crate::edge::CorsOrigins;
+use crate::push::Signer;
 use crate::store::Tables;
 use crate::webpush::vapid_key::VapidKeyError;
-use crate::webpush::{AllowList, Keyring, Origin, Subject, VapidKey};
+use crate::webpush::{AllowList, Keyring, Origin, Subject, Vapid, VapidKey, base64url};
 
 /// Name of the table of subscriptions.
 pub const SUBSCRIPTIONS_TABLE: &str = "PUSHCAST_SUBSCRIPTIONS_TABLE";
@@ -15,15 +23,16 @@ pub const SUBSCRIPTIONS_TABLE: &str = "PUSHCAST_SUBSCRIPTIONS_TABLE";
 pub const LEDGER_TABLE: &str = "PUSHCAST_LEDGER_TABLE";
 /// URL of the queue of jobs.
 pub const QUEUE_URL: &str = "PUSHCAST_QUEUE_URL";
-/// VAPID keys, comma-separated, the first is current: files, or the keys themselves.
+/// VAPID keys, comma-separated, the first is current: `kms:<id or alias>`, `ssm:<parameter>`, files, or the keys
+/// themselves.
 pub const VAPID_KEYS: &str = "PUSHCAST_VAPID_KEYS";
 /// Whom push services may write to: `mailto:` or `https:`.
 pub const VAPID_SUBJECT: &str = "PUSHCAST_VAPID_SUBJECT";
 /// Where the client commands find the API.
 pub const URL: &str = "PUSHCAST_URL";
-/// The API token.
+/// The API token, or `secretsmanager:<arn>#<member>`.
 pub const TOKEN: &str = "PUSHCAST_TOKEN";
-/// The secret under which user ids are signed.
+/// The secret under which user ids are signed, or `secretsmanager:<arn>#<member>`.
 pub const USER_SECRET: &str = "PUSHCAST_USER_SECRET";
 /// Origins added to the allow-list, comma-separated.
 pub const PUSH_ORIGINS: &str = "PUSHCAST_PUSH_ORIGINS";
@@ -37,13 +46,25 @@ pub const SCHEDULE_ROLE: &str = "PUSHCAST_SCHEDULE_ROLE";
 pub const BROADCAST_ARN: &str = "PUSHCAST_BROADCAST_ARN";
 /// Pages that may subscribe, comma-separated origins.
 pub const CORS_ORIGINS: &str = "PUSHCAST_CORS_ORIGINS";
+/// Namespace of the metrics that are written to the log; none are without it.
+pub const METRICS_NAMESPACE: &str = "PUSHCAST_METRICS_NAMESPACE";
+
+/// What begins a reference to a secret.
+const SECRETS_MANAGER: &str = "secretsmanager:";
 
 /// A variable that is missing or wrong. Never holds a secret's value.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{variable} {reason}")]
 pub struct ConfigError {
     variable: &'static str,
     reason: String,
+}
+
+impl fmt::Debug for ConfigError {
+    /// What a function prints that does not start.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl ConfigError {
@@ -78,7 +99,7 @@ pub struct Config {
     /// The queue of jobs.
     pub queue_url: Option<String>,
     /// The first is current; empty when none is configured.
-    pub vapid_keys: Vec<VapidKey>,
+    pub vapid_keys: Vec<ConfiguredKey>,
     /// Apple refuses a push without one.
     pub vapid_subject: Option<Subject>,
     /// The API token.
@@ -93,6 +114,34 @@ pub struct Config {
     pub cors: CorsOrigins,
     /// All of it, or nothing.
     pub scheduler: Option<SchedulerTarget>,
+    /// Namespace of the metrics in the log.
+    pub metrics_namespace: Option<String>,
+    /// Secrets that are to be fetched: variable and reference.
+    secrets: Vec<(&'static str, String)>,
+}
+
+/// A VAPID key, or where it is.
+#[derive(Debug)]
+pub enum ConfiguredKey {
+    /// It is here.
+    Here(VapidKey),
+    /// In KMS, with its public half.
+    InKms(KmsKey, [u8; 65]),
+    /// In KMS, to be asked for.
+    Kms(String),
+    /// In SSM, to be fetched.
+    Ssm(String),
+}
+
+impl ConfiguredKey {
+    /// Its public half as unpadded base64url, once it is known.
+    pub fn public_base64url(&self) -> Option<String> {
+        match self {
+            Self::Here(key) => Some(key.public_base64url()),
+            Self::InKms(_, public) => Some(base64url::encode(public)),
+            Self::Kms(_) | Self::Ssm(_) => None,
+        }
+    }
 }
 
 impl Config {
@@ -123,17 +172,19 @@ impl Config {
             (None, Some(_)) => return Err(ConfigError::missing(SUBSCRIPTIONS_TABLE)),
             (Some(_), None) => return Err(ConfigError::missing(LEDGER_TABLE)),
         };
-        let secret = |name| match get(name) {
-            Some(value) if value.starts_with("secretsmanager:") => Err(ConfigError::new(
-                name,
-                "cannot be read from Secrets Manager by this version: give the value",
-            )),
-            Some(value) if value.len() < 16 => Err(ConfigError::new(
-                name,
-                "is too short: at least 16 characters, as `openssl rand -hex 32` makes",
-            )),
-            value => Ok(value),
+        let mut secrets = Vec::new();
+        let mut secret = |name| match get(name) {
+            Some(value) => match value.strip_prefix(SECRETS_MANAGER) {
+                Some(reference) => {
+                    secrets.push((name, reference.to_owned()));
+                    Ok(None)
+                }
+                None => long_enough(name, value).map(Some),
+            },
+            None => Ok(None),
         };
+        let token = secret(TOKEN)?.map(ApiToken::new);
+        let user_secret = secret(USER_SECRET)?.map(|secret| UserSecret::new(&secret));
         let origin =
             |text: &str| Origin::parse(text).map_err(|error| ConfigError::new(PUSH_ORIGINS, error));
         let added = list(get(PUSH_ORIGINS))
@@ -165,14 +216,57 @@ impl Config {
                         .map_err(|error| ConfigError::new(VAPID_SUBJECT, error))
                 })
                 .transpose()?,
-            token: secret(TOKEN)?.map(ApiToken::new),
-            user_secret: secret(USER_SECRET)?.map(|secret| UserSecret::new(&secret)),
+            token,
+            user_secret,
             allowed: AllowList::new(added),
             ca_file: get(CA_FILE).map(PathBuf::from),
             cors: CorsOrigins::parse(cors.iter().map(String::as_str))
                 .map_err(|error| ConfigError::new(CORS_ORIGINS, error))?,
             scheduler,
+            metrics_namespace: get(METRICS_NAMESPACE),
+            secrets,
         })
+    }
+
+    /// Fetches what the environment only refers to. Asks AWS for nothing else, and for nothing at all where all values
+    /// are given.
+    ///
+    /// # Errors
+    /// The first reference that leads nowhere, with its variable, and what to do.
+    pub async fn resolve(mut self, aws: &Aws) -> Result<Self, ConfigError> {
+        for (variable, reference) in std::mem::take(&mut self.secrets) {
+            let value = kept::secret(aws.config().await, &reference).await;
+            let value = value.map_err(|error| ConfigError::new(variable, error))?;
+            let value = long_enough(variable, value.trim().to_owned())?;
+            match variable {
+                TOKEN => self.token = Some(ApiToken::new(value)),
+                _ => self.user_secret = Some(UserSecret::new(&value)),
+            }
+        }
+        for key in &mut self.vapid_keys {
+            match key {
+                ConfiguredKey::Here(_) | ConfiguredKey::InKms(..) => {}
+                ConfiguredKey::Kms(id) => {
+                    let client = aws_sdk_kms::Client::new(aws.config().await);
+                    let kms = KmsKey::new(client, id.clone());
+                    let public = kms.public().await;
+                    let public = public.map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
+                    *key = ConfiguredKey::InKms(kms, public);
+                }
+                ConfiguredKey::Ssm(name) => {
+                    let text = kept::parameter(aws.config().await, name).await;
+                    let text = text.map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
+                    let read = VapidKey::parse(text.as_bytes()).map_err(|error| {
+                        ConfigError::new(
+                            VAPID_KEYS,
+                            format!("names SSM parameter {name}, which {error}"),
+                        )
+                    })?;
+                    *key = ConfiguredKey::Here(read);
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// The tables, which must be configured.
@@ -225,20 +319,34 @@ impl Config {
             .ok_or_else(|| ConfigError::missing(USER_SECRET))
     }
 
-    /// Takes the keys out, of which there must be one, and gives each the subject.
+    /// Takes the keys out, of which there must be one, and gives each the subject. Only after [`Config::resolve`].
     ///
     /// # Errors
-    /// When there is none.
-    pub fn take_keyring(&mut self) -> Result<Keyring, ConfigError> {
-        let mut keys = std::mem::take(&mut self.vapid_keys).into_iter();
+    /// When there is none, or it was not fetched.
+    pub fn take_signer(&mut self) -> Result<Signer, ConfigError> {
+        let mut elsewhere = HashMap::new();
+        let mut keys = Vec::new();
+        for key in std::mem::take(&mut self.vapid_keys) {
+            let subject = self.vapid_subject.clone();
+            keys.push(match key {
+                ConfiguredKey::Here(key) => Vapid::new(key, subject),
+                ConfiguredKey::InKms(kms, public) => {
+                    let vapid = Vapid::elsewhere(public, subject);
+                    elsewhere.insert(vapid.id().clone(), kms);
+                    vapid
+                }
+                ConfiguredKey::Kms(_) | ConfiguredKey::Ssm(_) => {
+                    let reason = "refers to AWS, and was not fetched from there";
+                    return Err(ConfigError::new(VAPID_KEYS, reason));
+                }
+            });
+        }
+        let mut keys = keys.into_iter();
         let current = keys
             .next()
             .ok_or_else(|| ConfigError::missing(VAPID_KEYS))?;
-        Ok(Keyring::new(
-            current,
-            keys.collect(),
-            self.vapid_subject.as_ref(),
-        ))
+        let keyring = Keyring::of_all(current, keys.collect());
+        Ok(Signer::new(keyring.into(), elsewhere))
     }
 
     /// The subject, which AWS must be told.
@@ -271,13 +379,24 @@ fn keys(value: Option<String>) -> Vec<String> {
     }
 }
 
-fn configured_key(text: &str) -> Result<VapidKey, ConfigError> {
-    if text.starts_with("kms:") || text.starts_with("ssm:") {
-        let reason =
-            "names a key in AWS, which this version cannot use: give a file or the key itself";
-        return Err(ConfigError::new(VAPID_KEYS, reason));
+fn configured_key(text: &str) -> Result<ConfiguredKey, ConfigError> {
+    if let Some(id) = text.strip_prefix("kms:") {
+        return Ok(ConfiguredKey::Kms(id.to_owned()));
     }
-    read_key(text).map_err(|error| ConfigError::new(VAPID_KEYS, error))
+    if let Some(name) = text.strip_prefix("ssm:") {
+        return Ok(ConfiguredKey::Ssm(name.to_owned()));
+    }
+    let key = read_key(text).map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
+    Ok(ConfiguredKey::Here(key))
+}
+
+/// A secret of a few characters could be guessed.
+fn long_enough(variable: &'static str, value: String) -> Result<String, ConfigError> {
+    if value.len() < 16 {
+        let reason = "is too short: at least 16 characters, as `openssl rand -hex 32` makes";
+        return Err(ConfigError::new(variable, reason));
+    }
+    Ok(value)
 }
 
 /// Why there is no key. Never holds the text: it may be a key.

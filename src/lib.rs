@@ -33,7 +33,8 @@
 //! | [`store`] | the two DynamoDB tables, in AWS or embedded |
 //! | [`edge`], [`problem`], [`wire`] | HTTP's outside: limits, errors, JSON members |
 //! | [`auth`] | the API token and the proof of a user id |
-//! | [`config`], [`clock`], [`telemetry`] | environment, time and chance, logs |
+//! | [`config`], [`aws`] | the environment, and what of it is kept in AWS |
+//! | [`clock`], [`telemetry`] | time and chance, logs and figures |
 //!
 //! To push from code of one's own, once, [`push::webpush`] is one call; many times, a [`push::Pusher`] keeps connections and
 //! tokens. The parts stand alone as well: [`webpush::encrypt()`], [`webpush::build_request`], [`webpush::Answer`],
@@ -61,6 +62,7 @@
 pub mod announce;
 pub mod audience;
 pub mod auth;
+pub mod aws;
 pub mod broadcast;
 pub mod campaign;
 pub mod campaigns;
@@ -68,6 +70,7 @@ pub mod clock;
 pub mod config;
 pub mod deliver;
 pub mod edge;
+pub mod function;
 pub mod order;
 pub mod problem;
 pub mod push;

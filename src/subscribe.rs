@@ -48,7 +48,7 @@ struct PublicKey {
 
 async fn key(State(state): State<Arc<Subscribe>>) -> Json<PublicKey> {
     Json(PublicKey {
-        public_key: state.keyring.current().key().public_base64url(),
+        public_key: state.keyring.current().public_base64url(),
     })
 }
 

@@ -120,7 +120,7 @@ async fn its_signatures_sign_our_messages_and_ours_its() {
     let ours = vapid
         .web_push_signature(subscription.endpoint.origin(), clock.now())
         .unwrap();
-    assert_eq!(ours.auth_k, vapid.key().public());
+    assert_eq!(ours.auth_k, vapid.public());
     let mut builder = WebPushMessageBuilder::new(&info);
     builder.set_payload(web_push::ContentEncoding::Aes128Gcm, b"signed by us");
     builder.set_vapid_signature(ours);

@@ -80,8 +80,20 @@ mod side_by_side;
 /// The README's examples work as they stand.
 mod readme;
 
+/// Figures are what CloudWatch takes for metrics, and cost no call.
+mod metrics;
+
 /// The same handlers, as Lambda functions.
 mod functions;
+
+/// Functions, binaries, modules, payloads and the template say the same words.
+mod words;
+
+/// The page on deploying says what the template and its tools say.
+mod deploying;
+
+/// A token that is signed elsewhere, by KMS, is one as any other.
+mod signatures;
 
 /// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
 mod subscribe;

@@ -46,7 +46,7 @@ impl Scene {
     async fn with(builder: Builder) -> Self {
         let service = builder.clock(|| NOW).start().await;
         let vapid = Vapid::new(VapidKey::generate().expect("there is randomness"), None);
-        let browser = service.subscribe(Some(vapid.key().public()));
+        let browser = service.subscribe(Some(vapid.public()));
         let client = Client::connect(&service, BOTH).await.expect("it listens");
         Self {
             service,

@@ -1,9 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::path::Path as FilePath;
-use std::process::Stdio;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use aws_sdk_scheduler::config::retry::RetryConfig;
 use aws_sdk_scheduler::config::{Credentials, Region};
@@ -15,14 +12,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use jiff::Timestamp;
+use pushcast::aws::behavior_version;
 use pushcast::config::SchedulerTarget;
 use pushcast::problem::Problem;
 use pushcast::schedule::{EventBridgeSchedules, Schedule, Schedules as _, SchedulesError, Stored};
-use pushcast::store::behavior_version;
 use pushcast::wire::Members;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+
+use crate::support::ministack::Ministack;
 
 const GROUP: &str = "pushcast";
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
@@ -301,56 +299,20 @@ async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fa
     ));
 }
 
-/// ministack, an AWS of others' making, on a free port.
-struct Ministack {
-    client: Client,
-    _process: Child,
-}
-
-impl Ministack {
-    async fn start() -> Self {
-        let free = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let program =
-            FilePath::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/python/bin/ministack");
-        let process = Command::new(program)
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("it is set up by tests/run");
-        let client = client(&format!("http://127.0.0.1:{port}"));
-        for _ in 0..600 {
-            if client.list_schedule_groups().send().await.is_ok() {
-                return Self {
-                    client,
-                    _process: process,
-                };
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("ministack does not answer");
-    }
-}
-
 #[tokio::test]
 #[ignore = "needs Python peers: tests/run"]
 async fn another_aws_keeps_schedules_as_they_are_given() {
-    let aws = Ministack::start().await;
+    let ministack = Ministack::start().await;
+    let aws = client(&ministack.url);
     for group in [GROUP, "other"] {
-        aws.client
-            .create_schedule_group()
+        aws.create_schedule_group()
             .name(group)
             .send()
             .await
             .unwrap();
     }
-    let room = EventBridgeSchedules::new(aws.client.clone(), target(GROUP));
-    let other = EventBridgeSchedules::new(aws.client.clone(), target("other"));
+    let room = EventBridgeSchedules::new(aws.clone(), target(GROUP));
+    let other = EventBridgeSchedules::new(aws.clone(), target("other"));
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
     assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
     let refresh = schedule("refresh", "rate(6 hours)", "UTC");
@@ -373,7 +335,6 @@ async fn another_aws_keeps_schedules_as_they_are_given() {
         Some("2026-06-02T07:00:00Z".parse().unwrap())
     );
     let kept = aws
-        .client
         .get_schedule()
         .group_name("other")
         .name("once")
@@ -403,7 +364,7 @@ async fn another_aws_keeps_schedules_as_they_are_given() {
     assert!(!room.delete("refresh").await.unwrap());
     assert_eq!(room.list(now()).await.unwrap().len(), 1);
 
-    let nowhere = EventBridgeSchedules::new(aws.client, target("nowhere"));
+    let nowhere = EventBridgeSchedules::new(aws, target("nowhere"));
     let failed = nowhere
         .create(&weekdays, now())
         .await

@@ -394,7 +394,7 @@ mod a_token {
         let fcm = origin("https://fcm.googleapis.com");
         let token = take_apart(&authorization(&vapid, &fcm, now()));
         assert!(token.verified);
-        assert_eq!(token.key, vapid.key().public());
+        assert_eq!(token.key, vapid.public());
         assert_eq!(token.header, json!({"typ": "JWT", "alg": "ES256"}));
         assert_eq!(
             token.claims,
@@ -523,9 +523,11 @@ mod a_token {
         let vapid = vapid();
         let token = authorization(&vapid, &origin("https://fcm.googleapis.com"), now());
         let shown = format!("{vapid:?}");
-        assert!(shown.contains(vapid.key().id().as_str()));
+        assert!(shown.contains(vapid.id().as_str()));
         let signature = token.split(['.', ',']).nth(2).unwrap();
-        assert!(!shown.contains(signature) && !shown.contains(&vapid.key().to_raw_base64url()));
+        assert!(
+            !shown.contains(signature) && !shown.contains(&vapid.key().unwrap().to_raw_base64url())
+        );
     }
 }
 

@@ -1,41 +1,22 @@
-//! The Lambda function `send`: API Gateway -> [`pushcast::send`].
+//! The Lambda function `send`: API Gateway -> [`pushcast::send`], [`pushcast::campaigns`], [`pushcast::schedule`].
 
-use std::sync::Arc;
-
-use aws_sdk_eventbridge::Client as EventBridge;
-use aws_sdk_sqs::Client as Sqs;
-use pushcast::announce::Announcer;
-use pushcast::broadcast::Broadcast;
-use pushcast::clock::{Chance, Clock};
-use pushcast::config::Config;
-use pushcast::push::{Client, Limits, Pusher};
-use pushcast::queue::SqsQueue;
-use pushcast::{campaigns, edge, send, store, store::Store, telemetry};
+use pushcast::clock::Clock;
+use pushcast::function::Function;
+use pushcast::{campaigns, edge, schedule, send};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init_json()?;
-    let mut config = Config::from_env()?;
-    config.require_subject()?;
-    let token = config.require_token()?;
-    let aws = store::aws().await;
-    let broadcast = Broadcast {
-        store: Store::connect(config.require_tables()?, Chance::system()).await,
-        queue: SqsQueue::new(Sqs::new(&aws), config.require_queue()?),
-        announcer: Arc::new(Announcer::EventBridge {
-            client: EventBridge::new(&aws),
-            bus: None,
-        }),
-        clock: Clock::system(),
-        chance: Chance::system(),
-        most_segments: u32::MAX,
-    };
-    let client = Client::new(Limits::default(), config.ca_file.as_deref())?;
+    let mut function = Function::start().await?;
+    let pusher = function.pusher()?;
+    let token = &function.config.require_token()?;
+    let (broadcast, schedules) = (function.broadcast().await?, function.schedules().await?);
     let state = send::Send {
         broadcast: broadcast.clone(),
-        pusher: Pusher::new(client, config.take_keyring()?.into(), Clock::system()),
-        allowed: config.allowed,
+        pusher,
+        allowed: function.config.allowed,
     };
-    let router = send::router(state, &token).merge(campaigns::router(broadcast, &token));
-    lambda_http::run(edge::finish(router, &config.cors)).await
+    let router = send::router(state, token)
+        .merge(campaigns::router(broadcast, token))
+        .merge(schedule::http::router(schedules, Clock::system(), token));
+    lambda_http::run(edge::finish(router, &function.config.cors)).await
 }

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use pushcast::clock::{Chance, Clock};
-use pushcast::config::Config;
-use pushcast::{edge, store::Store, subscribe, telemetry};
+use pushcast::clock::Clock;
+use pushcast::function::Function;
+use pushcast::{edge, subscribe};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init_json()?;
-    let mut config = Config::from_env()?;
+    let mut function = Function::start().await?;
     let state = subscribe::Subscribe {
-        store: Store::connect(config.require_tables()?, Chance::system()).await,
-        keyring: Arc::new(config.take_keyring()?),
-        user_secret: config.require_user_secret()?,
-        allowed: config.allowed,
+        store: function.store().await?,
+        keyring: Arc::clone(function.config.take_signer()?.keyring()),
+        user_secret: function.config.require_user_secret()?,
+        allowed: function.config.allowed,
         clock: Clock::system(),
     };
-    lambda_http::run(edge::finish(subscribe::router(state), &config.cors)).await
+    lambda_http::run(edge::finish(
+        subscribe::router(state),
+        &function.config.cors,
+    ))
+    .await
 }

@@ -135,6 +135,7 @@ impl<Q: Queue> Deliver<Q> {
             later: later.clone(),
         };
         if self.store().settle(settlement).await? == Settled::Done {
+            self.broadcast.metrics.page(&sum.metrics, self.now());
             self.queue_parts(&campaign.id, &later).await?;
         }
         Ok(())

@@ -202,6 +202,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
         if deliver.store().settle(settlement).await? == Settled::Fenced {
             return Ok(Passed::Fenced);
         }
+        deliver.broadcast.metrics.page(&sum.metrics, now);
         deliver.queue_parts(&self.work.campaign.id, &later).await?;
         if !over && under_way > 0 {
             self.leave(flights, stragglers, expires);

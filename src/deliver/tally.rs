@@ -10,6 +10,7 @@ use crate::campaign::{Figures, PartKey, Tally, Verdict, judge};
 use crate::push::Report;
 use crate::store::parts::{MAX_PART_BYTES, NewPart, Retry};
 use crate::store::row::Row;
+use crate::telemetry::metrics;
 use crate::webpush::{KeyId, Outcome, PushService};
 
 /// Retry parts that one page may leave behind, at most: those due at almost the same time become one.
@@ -32,6 +33,8 @@ pub(super) struct Before {
 pub(super) struct Sum {
     before: Before,
     pub(super) figures: Figures,
+    /// The same, with outcomes and latencies, for the log.
+    pub(super) metrics: metrics::Page,
     pub(super) gone: Vec<Row>,
     /// Rows that were accepted under another key than they say.
     pub(super) other_key: Vec<(Row, KeyId)>,
@@ -43,6 +46,7 @@ impl Sum {
         Self {
             before,
             figures: Figures::default(),
+            metrics: metrics::Page::default(),
             gone: Vec::new(),
             other_key: Vec::new(),
             later: BTreeMap::new(),
@@ -52,6 +56,8 @@ impl Sum {
     /// Adds what was pushed. While the campaign is being halted, faults of ours cost nobody an attempt.
     pub(super) fn add(&mut self, pushed: Pushed, halting: bool) {
         for (row, report) in pushed.done {
+            let service = PushService::of_url(&row.endpoint);
+            self.metrics.push(service, &report.outcome, report.latency);
             let ours = report.outcome == Outcome::OurFault;
             if halting && ours {
                 self.again(&row.endpoint, self.before.attempts, SignedDuration::ZERO);
@@ -80,6 +86,7 @@ impl Sum {
                 self.count(&row.endpoint, tally);
                 let key = report.accepted_with.as_ref();
                 if tally == Tally::Gone {
+                    self.metrics.pruned();
                     self.gone.push(row);
                 } else if let Some(key) = key.filter(|key| row.vapid.as_ref() != Some(*key)) {
                     self.other_key.push((row, key.clone()));

@@ -10,6 +10,7 @@
 //! | [`pace`] | how many requests a service gets at once |
 //! | [`places`] | who may send now, and who waits |
 //! | `pool` | connections: how many, to whom, and who waits for one |
+//! | [`signer`] | tokens of keys that are here, or in KMS |
 //! | [`tls`] | whom to trust |
 //! | `connection` | opening one, HTTP/2 or HTTP/1.1 |
 
@@ -22,22 +23,22 @@ pub mod pace;
 pub mod places;
 mod pool;
 mod row;
+pub mod signer;
 pub mod tls;
 
 use std::error::Error as _;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use begun::Begun;
 pub use client::{Client, Limits};
 pub use once::{PushError, webpush};
 pub use pace::Verdict;
 pub use places::{Congestion, Places};
+pub use signer::Signer;
 
 use self::client::RawAnswer;
 use crate::clock::Clock;
-use crate::webpush::{
-    Answer, KeyId, Keyring, Message, Outcome, Subscription, Vapid, build_request,
-};
+use crate::webpush::{Answer, KeyId, Message, Outcome, Subscription, Vapid, build_authorized};
 
 /// What became of one push.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub struct Report {
     pub failure: Option<String>,
     /// The key under which it was accepted.
     pub accepted_with: Option<KeyId>,
+    /// From the push to its answer, where there was one: waiting for a place at the service is part of it.
+    pub latency: Option<Duration>,
 }
 
 impl Report {
@@ -60,6 +63,7 @@ impl Report {
             answer: None,
             failure: Some(why.to_string()),
             accepted_with: None,
+            latency: None,
         }
     }
 
@@ -80,16 +84,17 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct Pusher {
     client: Client,
-    keyring: Arc<Keyring>,
+    signer: Signer,
     clock: Clock,
 }
 
 impl Pusher {
-    /// Signs with the keys of `keyring` and posts through `client`.
-    pub fn new(client: Client, keyring: Arc<Keyring>, clock: Clock) -> Self {
+    /// Signs with the keys of `signer`, which a [`Keyring`](crate::webpush::Keyring) is too, and posts through
+    /// `client`.
+    pub fn new(client: Client, signer: Signer, clock: Clock) -> Self {
         Self {
             client,
-            keyring,
+            signer,
             clock,
         }
     }
@@ -121,7 +126,7 @@ impl Pusher {
         begun: &Begun,
     ) -> Report {
         let mut last = None;
-        for vapid in self.keyring.in_order(made_with) {
+        for vapid in self.signer.keyring().in_order(made_with) {
             let report = self.push_signed(vapid, subscription, message, begun).await;
             if report.outcome != Outcome::Mismatched {
                 return report;
@@ -138,20 +143,24 @@ impl Pusher {
         message: &Message,
         begun: &Begun,
     ) -> Report {
-        let request = match build_request(subscription, message, vapid, self.clock.now()) {
+        let endpoint = &subscription.endpoint;
+        let (origin, now) = (endpoint.origin(), self.clock.now());
+        let authorization = match self.signer.authorization(vapid, origin, now).await {
+            Ok(authorization) => authorization,
+            Err(error) => return Report::not_sent(error.outcome(), error),
+        };
+        let request = match build_authorized(subscription, message, authorization) {
             Ok(request) => request,
             Err(error) => return Report::not_sent(error.outcome(), error),
         };
-        let endpoint = &subscription.endpoint;
         let judge = |raw: RawAnswer| {
             let (status, now) = (raw.status.as_u16(), self.clock.now());
             let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
             let verdict = Verdict::of(&answer, now);
             (answer, verdict)
         };
-        let exchange = self
-            .client
-            .exchange_judged(endpoint.origin(), request, begun, judge);
+        let began = Instant::now();
+        let exchange = self.client.exchange_judged(origin, request, begun, judge);
         match exchange.await {
             Ok(answer) => {
                 let accepted = answer.outcome == Outcome::Accepted;
@@ -160,6 +169,7 @@ impl Pusher {
                     answer: Some(answer),
                     failure: None,
                     accepted_with: accepted.then(|| vapid.id().clone()),
+                    latency: Some(began.elapsed()),
                 }
             }
             Err(error) => {

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 
 use super::{Expression, Listed, Schedule, Schedules, SchedulesError, Stored, zone};
 use crate::config::SchedulerTarget;
-use crate::store::behavior_version;
 
 /// Schedules that are read at once: the service's list names them and no more.
 const AT_ONCE: usize = 10;
@@ -32,15 +31,9 @@ pub struct EventBridgeSchedules {
 }
 
 impl EventBridgeSchedules {
-    /// Over a client that was built with [`behavior_version`], and a group that exists.
+    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and a group that exists.
     pub fn new(client: Client, target: SchedulerTarget) -> Self {
         Self { client, target }
-    }
-
-    /// In the region and with the credentials of the environment.
-    pub async fn connect(target: SchedulerTarget) -> Self {
-        let shared = aws_config::defaults(behavior_version()).load().await;
-        Self::new(Client::new(&shared), target)
     }
 
     /// The function that is called, and with what.

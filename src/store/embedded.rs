@@ -23,7 +23,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Store, StoreError, Tables, behavior_version, schema};
+use super::{Store, StoreError, Tables, schema};
+use crate::aws::behavior_version;
 use crate::clock::Chance;
 
 /// Why the database could not be opened.

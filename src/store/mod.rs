@@ -23,21 +23,12 @@ pub mod subscriptions;
 mod transaction;
 mod upsert;
 
-use std::time::Duration;
-
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::aws::Aws;
 use crate::clock::Chance;
-
-/// The SDK's defaults, as of this version; a later one may change retries or time-outs.
-pub fn behavior_version() -> BehaviorVersion {
-    BehaviorVersion::v2026_01_12()
-}
 
 /// Names of the two tables.
 #[derive(Debug, Clone)]
@@ -57,7 +48,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Over a client that was built with [`behavior_version`], and tables that exist.
+    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and tables that exist.
     pub fn new(client: Client, tables: Tables, chance: Chance) -> Self {
         Self {
             client,
@@ -67,24 +58,9 @@ impl Store {
     }
 
     /// Over DynamoDB in the region and with the credentials of the environment.
-    pub async fn connect(tables: Tables, chance: Chance) -> Self {
-        Self::new(Client::new(&aws().await), tables, chance)
+    pub async fn connect(aws: &Aws, tables: Tables, chance: Chance) -> Self {
+        Self::new(Client::new(aws.config().await), tables, chance)
     }
-}
-
-/// Region, credentials, retries and time-outs of every AWS client.
-pub async fn aws() -> SdkConfig {
-    aws_config::defaults(behavior_version())
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(1))
-                .operation_attempt_timeout(Duration::from_secs(2))
-                .operation_timeout(Duration::from_secs(5))
-                .build(),
-        )
-        .load()
-        .await
 }
 
 /// Why the store did not do it. The subscription and its count are as they were, or both changed.

@@ -18,6 +18,7 @@ use super::transaction::{ATTEMPTS, Transacted};
 use super::{Store, StoreError};
 use crate::campaign::verdict::Again;
 use crate::campaign::{CampaignId, Faults, Figures, PartKey, Tally};
+use crate::clock::Chance;
 use crate::webpush::PushService;
 
 /// Rows that one transaction removes, at most: a transaction holds 100 items.
@@ -39,6 +40,16 @@ pub struct Worker {
     pub name: String,
     /// Nobody else works on this ledger, so a lease of another name is one of the dead.
     pub alone: bool,
+}
+
+impl Worker {
+    /// One of several processes that work on the ledger.
+    pub fn one_of_many(chance: &Chance) -> Self {
+        Self {
+            name: format!("{:016x}", chance.draw()),
+            alone: false,
+        }
+    }
 }
 
 /// The right to work on a part.

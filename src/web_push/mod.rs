@@ -137,7 +137,7 @@ impl Vapid {
         let token = text.split(['=', ',']).nth(1);
         Ok(VapidSignature {
             auth_t: token.expect("it is t=.., k=..").to_owned(),
-            auth_k: self.key().public().to_vec(),
+            auth_k: self.public().to_vec(),
         })
     }
 }

@@ -15,10 +15,12 @@ impl Keyring {
     /// `current` signs for whoever subscribes from now on, `older` for those who did before.
     pub fn new(current: VapidKey, older: Vec<VapidKey>, subject: Option<&Subject>) -> Self {
         let vapid = |key| Vapid::new(key, subject.cloned());
-        Self {
-            current: vapid(current),
-            older: older.into_iter().map(vapid).collect(),
-        }
+        Self::of_all(vapid(current), older.into_iter().map(vapid).collect())
+    }
+
+    /// The same of keys that may be elsewhere.
+    pub fn of_all(current: Vapid, older: Vec<Vapid>) -> Self {
+        Self { current, older }
     }
 
     /// One key, with claims of the sender's own.
@@ -41,7 +43,7 @@ impl Keyring {
 
     /// The key with this public point, if it is one of ours.
     pub fn find(&self, public: &[u8]) -> Option<&Vapid> {
-        self.all().find(|vapid| vapid.key().public() == public)
+        self.all().find(|vapid| vapid.public() == public)
     }
 
     /// In which order to try them for a subscription made with `made_with`: that one, then the others.

@@ -9,6 +9,7 @@
 //! | [`mod@encrypt`], [`mod@decrypt`] | message encryption, both directions | RFC 8291, draft-ietf-webpush-encryption-04 |
 //! | [`aes128gcm`] | the content coding beneath it | RFC 8188 |
 //! | [`vapid_key`], [`claims`], [`vapid`] | who is sending: keys, claims, tokens | RFC 8292 |
+//! | [`signature`] | a token's signature, from DER | RFC 7518, section 3.4 |
 //! | [`keyring`] | several keys, so that one can be rotated | |
 //! | [`headers`] | headers of the sender's own | |
 //! | [`request`] | the HTTP request | RFC 8030, section 5 |
@@ -45,6 +46,7 @@ pub mod outcome;
 pub mod request;
 #[cfg(test)]
 mod rfc_examples;
+pub mod signature;
 pub mod subscription;
 pub mod vapid;
 pub mod vapid_key;
@@ -58,7 +60,7 @@ pub use keyring::Keyring;
 pub use message::{Message, Topic, Urgency};
 pub use notification::Notification;
 pub use outcome::{Answer, Outcome};
-pub use request::{build_request, build_unsigned};
+pub use request::{build_authorized, build_request, build_unsigned};
 pub use subscription::{Keys, Subscription};
 pub use vapid::{Subject, Vapid};
 pub use vapid_key::{KeyId, VapidKey};

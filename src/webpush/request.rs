@@ -58,8 +58,20 @@ pub fn build_request(
     vapid: &Vapid,
     now: Timestamp,
 ) -> Result<Request<Bytes>, BuildError> {
-    let encrypted = encrypt_payload(subscription, message)?;
     let authorization = vapid.authorization(subscription.endpoint.origin(), now)?;
+    build_authorized(subscription, message, authorization)
+}
+
+/// The same with an `Authorization` that is there already: of a key that signs elsewhere.
+///
+/// # Errors
+/// As [`build_request`], without signing.
+pub fn build_authorized(
+    subscription: &Subscription,
+    message: &Message,
+    authorization: HeaderValue,
+) -> Result<Request<Bytes>, BuildError> {
+    let encrypted = encrypt_payload(subscription, message)?;
     assemble(subscription, message, encrypted, Some(authorization))
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
@@ -146,15 +146,18 @@ enum Sender {
     Claims(SenderClaims),
 }
 
-/// One key and its tokens.
+/// One key and its tokens. The private half may be elsewhere: then tokens are signed there, between
+/// [`Vapid::unsigned`] and [`Vapid::signed`].
 pub struct Vapid {
-    key: VapidKey,
+    key: Option<VapidKey>,
+    public: [u8; 65],
     id: KeyId,
     sender: Sender,
     tokens: Mutex<HashMap<Origin, Token>>,
 }
 
 /// A token, and between which times it is used.
+#[derive(Clone)]
 struct Token {
     authorization: HeaderValue,
     since: Timestamp,
@@ -168,29 +171,60 @@ impl Token {
     }
 }
 
+/// A token that wants a signature.
+#[derive(Debug, Clone)]
+pub struct Unsigned {
+    input: String,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Unsigned {
+    /// What is to be signed with ES256.
+    pub fn signing_input(&self) -> &str {
+        &self.input
+    }
+}
+
 impl Vapid {
     /// Signs as `key`. Apple refuses a push without `subject`.
     pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
-        Self::of(key, Sender::Subject(subject))
+        Self::of(*key.public(), Some(key), Sender::Subject(subject))
     }
 
     /// Signs as `key`, with claims of the sender's own.
     pub fn with_claims(key: VapidKey, claims: SenderClaims) -> Self {
-        Self::of(key, Sender::Claims(claims))
+        Self::of(*key.public(), Some(key), Sender::Claims(claims))
     }
 
-    fn of(key: VapidKey, sender: Sender) -> Self {
+    /// Is the key with this public half, whose private one signs elsewhere.
+    pub fn elsewhere(public: [u8; 65], subject: Option<Subject>) -> Self {
+        Self::of(public, None, Sender::Subject(subject))
+    }
+
+    fn of(public: [u8; 65], key: Option<VapidKey>, sender: Sender) -> Self {
         Self {
-            id: key.id(),
+            id: KeyId::of(&public),
+            public,
             key,
             sender,
             tokens: Mutex::default(),
         }
     }
 
-    /// The key that signs.
-    pub fn key(&self) -> &VapidKey {
-        &self.key
+    /// The key that signs, if it is here.
+    pub fn key(&self) -> Option<&VapidKey> {
+        self.key.as_ref()
+    }
+
+    /// The public key, an uncompressed point: what a page gives as `applicationServerKey`.
+    pub fn public(&self) -> &[u8; 65] {
+        &self.public
+    }
+
+    /// The public key as unpadded base64url.
+    pub fn public_base64url(&self) -> String {
+        base64url::encode(self.public)
     }
 
     /// The name of the key.
@@ -201,26 +235,34 @@ impl Vapid {
     /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).
     ///
     /// # Errors
-    /// When the signature cannot be made, or the claims are not for this origin or this time.
+    /// When the signature cannot be made, or would have to be made elsewhere, or the claims are not for this origin or
+    /// this time.
     pub fn authorization(&self, origin: &Origin, now: Timestamp) -> Result<HeaderValue, SignError> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens();
         let usable = tokens.get(origin).filter(|token| token.is_usable(now));
         if let Some(token) = usable {
             return Ok(token.authorization.clone());
         }
-        let token = self.sign(origin, now)?;
-        let authorization = token.authorization.clone();
-        if tokens.len() >= MAX_TOKENS {
-            tokens.retain(|_, token| token.is_usable(now));
-        }
-        // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
-        if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
-            tokens.insert(origin.clone(), token);
-        }
-        Ok(authorization)
+        let key = self.key.as_ref().ok_or(VapidKeyError::Elsewhere)?;
+        let unsigned = self.unsigned(origin, now)?;
+        let signature = key.sign(unsigned.input.as_bytes())?;
+        let token = self.token(&unsigned, &signature)?;
+        keep(&mut tokens, origin, token.clone(), now);
+        Ok(token.authorization)
     }
 
-    fn sign(&self, origin: &Origin, now: Timestamp) -> Result<Token, SignError> {
+    /// The same, if a token was signed before.
+    pub fn signed_before(&self, origin: &Origin, now: Timestamp) -> Option<HeaderValue> {
+        let tokens = self.tokens();
+        let usable = tokens.get(origin).filter(|token| token.is_usable(now));
+        usable.map(|token| token.authorization.clone())
+    }
+
+    /// A new token for messages to `origin`, to be signed elsewhere.
+    ///
+    /// # Errors
+    /// When the claims are not for this origin or this time.
+    pub fn unsigned(&self, origin: &Origin, now: Timestamp) -> Result<Unsigned, SignError> {
         let (input, until) = match &self.sender {
             Sender::Subject(subject) => {
                 let claims = Claims {
@@ -237,26 +279,66 @@ impl Vapid {
                 (signing_input(&claims), expires - spare)
             }
         };
-        let signature = base64url::encode(self.key.sign(input.as_bytes())?);
+        Ok(Unsigned {
+            input,
+            // Had the clock been set back by more, `exp` could be too far ahead.
+            since: now - CROSSING,
+            until,
+        })
+    }
+
+    /// Takes a token for `origin` that was signed elsewhere, `r || s`, to be used until it nears its end.
+    ///
+    /// # Errors
+    /// When it makes no header.
+    pub fn signed(
+        &self,
+        origin: &Origin,
+        unsigned: &Unsigned,
+        signature: &[u8; 64],
+        now: Timestamp,
+    ) -> Result<HeaderValue, SignError> {
+        let token = self.token(unsigned, signature)?;
+        keep(&mut self.tokens(), origin, token.clone(), now);
+        Ok(token.authorization)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Origin, Token>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(&self, unsigned: &Unsigned, signature: &[u8]) -> Result<Token, VapidKeyError> {
         let value = format!(
-            "vapid t={input}.{signature}, k={}",
-            self.key.public_base64url()
+            "vapid t={}.{}, k={}",
+            unsigned.input,
+            base64url::encode(signature),
+            self.public_base64url()
         );
         let mut authorization = HeaderValue::from_str(&value).map_err(|_| VapidKeyError::Crypto)?;
         authorization.set_sensitive(true);
         Ok(Token {
             authorization,
-            // Had the clock been set back by more, `exp` could be too far ahead.
-            since: now - CROSSING,
-            until,
+            since: unsigned.since,
+            until: unsigned.until,
         })
+    }
+}
+
+fn keep(tokens: &mut HashMap<Origin, Token>, origin: &Origin, token: Token, now: Timestamp) {
+    if tokens.len() >= MAX_TOKENS {
+        tokens.retain(|_, token| token.is_usable(now));
+    }
+    // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
+    if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
+        tokens.insert(origin.clone(), token);
     }
 }
 
 impl fmt::Debug for Vapid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vapid")
-            .field("key", &self.key)
+            .field("key", &self.id)
+            .field("here", &self.key.is_some())
             .field("sender", &self.sender)
             .finish()
     }

@@ -40,6 +40,27 @@ pub enum VapidKeyError {
     /// The library refused, or there was no randomness.
     #[error("the cryptographic library failed")]
     Crypto,
+    /// Only its public half is here: whoever has the private one has to sign first.
+    #[error("does not sign here, and no token for this origin has been signed elsewhere")]
+    Elsewhere,
+}
+
+/// What stands before the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480, section 2).
+const SPKI_HEAD: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+/// The uncompressed point in a `SubjectPublicKeyInfo` in DER: a public key as KMS and OpenSSL give it.
+///
+/// # Errors
+/// [`VapidKeyError::Curve`] for any other kind of key.
+pub fn public_from_spki(der: &[u8]) -> Result<[u8; 65], VapidKeyError> {
+    let point = der.strip_prefix(&SPKI_HEAD);
+    let point = point.and_then(|point| <[u8; 65]>::try_from(point).ok());
+    point
+        .filter(|point| point[0] == 4)
+        .ok_or(VapidKeyError::Curve)
 }
 
 /// Names a public key in a few characters: the first 6 octets of its SHA-256, base64url.

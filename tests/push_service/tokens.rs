@@ -204,7 +204,7 @@ async fn a_token_that_was_good_is_not_good_for_ever_or_for_all() {
         service,
         ..Scene::new().await
     };
-    let ours = scene.service.subscribe(Some(scene.vapid.key().public()));
+    let ours = scene.service.subscribe(Some(scene.vapid.public()));
     let others = scene.service.subscribe(Some(&public(&signing_key(2))));
     let message = Message::text("hello");
     let first = scene.request_to(&ours, &message);

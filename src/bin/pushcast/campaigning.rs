@@ -11,6 +11,7 @@ use pushcast::push::Pusher;
 use pushcast::queue::LocalQueue;
 use pushcast::store::Store;
 use pushcast::store::parts::Worker;
+use pushcast::telemetry::metrics::Metrics;
 use pushcast::webpush::AllowList;
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,7 @@ pub(crate) fn broadcast(store: Store) -> Broadcast<LocalQueue> {
         store,
         queue: LocalQueue::default(),
         announcer: Arc::new(Announcer::Log),
+        metrics: Metrics::off(),
         clock: Clock::system(),
         chance: Chance::system(),
         most_segments: MOST_SEGMENTS,

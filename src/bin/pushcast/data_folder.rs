@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use pushcast::aws::Aws;
 use pushcast::clock::Chance;
 use pushcast::config::Config;
 use pushcast::store::{Store, embedded};
@@ -126,7 +127,7 @@ impl DataFolder {
 /// The store that the environment names, else the folder's.
 pub(crate) async fn open_store(config: &Config, data: &Path) -> Result<Store> {
     match &config.tables {
-        Some(tables) => Ok(Store::connect(tables.clone(), Chance::system()).await),
+        Some(tables) => Ok(Store::connect(&Aws::default(), tables.clone(), Chance::system()).await),
         None => DataFolder::existing(data)?.store().await,
     }
 }

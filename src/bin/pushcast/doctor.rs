@@ -11,11 +11,12 @@ use clap::Args;
 use http::{Method, Request};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use pushcast::aws::Aws;
 use pushcast::clock::Clock;
-use pushcast::config::{self, Config};
+use pushcast::config::{self, Config, ConfiguredKey};
 use pushcast::push::{Client, Limits};
 use pushcast::store::Store;
-use pushcast::webpush::{AllowList, Origin, VapidKey};
+use pushcast::webpush::{AllowList, Origin};
 use serde::Serialize;
 
 use crate::data_folder::{self, DataFolder, open_store};
@@ -67,7 +68,9 @@ fn finding(check: &'static str, health: Health, detail: impl ToString) -> Findin
 
 impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let findings = match Config::from_env() {
+        let aws = Aws::default();
+        let config = async { Config::from_env()?.resolve(&aws).await };
+        let findings = match config.await {
             Ok(config) => self.examine(&config).await,
             Err(error) => vec![finding("configuration", Health::Wrong, error)],
         };
@@ -104,19 +107,26 @@ impl Doctor {
     }
 
     fn key(&self, config: &Config) -> Finding {
-        let describe = |keys: &[VapidKey]| {
-            let older = match keys.len() {
-                1 => String::new(),
+        let describe = |public: &str, keys: usize| {
+            let older = match keys {
+                0 | 1 => String::new(),
                 n => format!(", and {} older", n - 1),
             };
-            format!("public key {}{older}", keys[0].public_base64url())
+            format!("public key {public}{older}")
         };
-        if !config.vapid_keys.is_empty() {
-            return finding("key", Health::Ok, describe(&config.vapid_keys));
+        if let Some(current) = config.vapid_keys.first() {
+            let public = current.public_base64url().unwrap_or_default();
+            let place = if matches!(current, ConfiguredKey::InKms(..)) {
+                ", in KMS"
+            } else {
+                ""
+            };
+            let detail = describe(&public, config.vapid_keys.len()) + place;
+            return finding("key", Health::Ok, detail);
         }
         let file = DataFolder::existing(&self.data).map(|folder| folder.vapid_file());
         match file.and_then(|file| Ok(config::read_key(&file.display().to_string())?)) {
-            Ok(key) => finding("key", Health::Ok, describe(&[key])),
+            Ok(key) => finding("key", Health::Ok, describe(&key.public_base64url(), 1)),
             Err(_) => {
                 let detail = format!(
                     "there is none: run `pushcast serve` once, or `pushcast vapid generate --out vapid.pem` and set {}=vapid.pem",

@@ -12,11 +12,11 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use http::header::AUTHORIZATION;
 use pushcast::clock::Clock;
-use pushcast::config::{self, Config, read_key};
+use pushcast::config::{self, Config, ConfiguredKey, read_key};
 use pushcast::push::{Client, Limits};
 use pushcast::webpush::{
     ContentEncoding, Message, Outcome, SenderClaims, Subject, Subscription, Topic, Urgency, Vapid,
-    VapidKey, build_request, build_unsigned,
+    build_request, build_unsigned,
 };
 
 use crate::output::complain;
@@ -219,7 +219,11 @@ impl Push {
         })
     }
 
-    fn vapid(&self, configured: Vec<VapidKey>, subject: Option<Subject>) -> Result<Option<Vapid>> {
+    fn vapid(
+        &self,
+        configured: Vec<ConfiguredKey>,
+        subject: Option<Subject>,
+    ) -> Result<Option<Vapid>> {
         let claims = match &self.claims {
             Some(file) => {
                 let text = read_text("--claims", file)?;
@@ -233,7 +237,16 @@ impl Push {
         let key = match &self.key {
             // What was given is not repeated: it may be a key.
             Some(text) => Some(read_key(text).map_err(|error| anyhow!("--key {error}"))?),
-            None => configured.into_iter().next(),
+            None => match configured.into_iter().next() {
+                Some(ConfiguredKey::Here(key)) => Some(key),
+                None => None,
+                Some(ConfiguredKey::InKms(..) | ConfiguredKey::Kms(_) | ConfiguredKey::Ssm(_)) => {
+                    bail!(
+                        "{} names a key in AWS, with which this command does not sign: give --key",
+                        config::VAPID_KEYS
+                    )
+                }
+            },
         };
         match (key, claims) {
             (Some(key), Some(claims)) => Ok(Some(Vapid::with_claims(key, claims))),

@@ -13,16 +13,16 @@ use axum::{Json, Router};
 use clap::Args;
 use http::header::CONTENT_TYPE;
 use pushcast::auth::{ApiToken, UserSecret};
+use pushcast::aws::Aws;
 use pushcast::campaigns;
 use pushcast::clock::Clock;
-use pushcast::config::{self, Config};
+use pushcast::config::{self, Config, ConfiguredKey};
 use pushcast::edge::{self, CorsOrigins};
 use pushcast::push::{Client, Limits, Pusher};
 use pushcast::schedule::local::Fired;
 use pushcast::schedule::{self, LocalSchedules};
 use pushcast::send::{self, Send};
 use pushcast::subscribe::{self, Subscribe};
-use pushcast::webpush::Keyring;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -56,7 +56,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<()> {
-        let mut config = Config::from_env()?;
+        let mut config = Config::from_env()?.resolve(&Aws::default()).await?;
         let pages = CorsOrigins::parse(self.allow_origin.iter().map(String::as_str));
         let pages = pages.context("--allow-origin")?;
         if config.tables.is_some() {
@@ -78,7 +78,8 @@ impl Serve {
         let url = address(listener.local_addr()?);
 
         if config.vapid_keys.is_empty() {
-            config.vapid_keys.push(folder.vapid_key()?);
+            let key = ConfiguredKey::Here(folder.vapid_key()?);
+            config.vapid_keys.push(key);
         }
         let token_from_env = config.token.is_some();
         let cors = std::mem::take(&mut config.cors).and(pages);
@@ -108,7 +109,7 @@ impl Serve {
 /// Everything over the embedded database, and the demo page.
 async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers)> {
     let store = folder.store().await?;
-    let keyring: Arc<Keyring> = config.take_keyring()?.into();
+    let signer = config.take_signer()?;
     let token = match config.token {
         Some(token) => token,
         None => ApiToken::new(folder.token()?),
@@ -121,13 +122,13 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
     let demo = demo(&user_secret);
     let subscribe = Subscribe {
         store: store.clone(),
-        keyring: Arc::clone(&keyring),
+        keyring: Arc::clone(signer.keyring()),
         allowed: config.allowed.clone(),
         user_secret,
         clock: Clock::system(),
     };
     let broadcast = campaigning::broadcast(store.clone());
-    let pusher = Pusher::new(client, keyring, Clock::system());
+    let pusher = Pusher::new(client, signer, Clock::system());
     let workers = Workers::start(broadcast.clone(), pusher.clone(), config.allowed.clone());
     let schedules = LocalSchedules::new(store);
     let firing = broadcast.clone();

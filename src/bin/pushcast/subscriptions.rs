@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use indicatif::HumanCount;
+use pushcast::aws::Aws;
 use pushcast::clock::Chance;
 use pushcast::config::Config;
 use pushcast::store::Store;
@@ -93,7 +94,9 @@ impl Subscriptions {
             }
             Action::Import { file } => {
                 let store = match &config.tables {
-                    Some(tables) => Store::connect(tables.clone(), Chance::system()).await,
+                    Some(tables) => {
+                        Store::connect(&Aws::default(), tables.clone(), Chance::system()).await
+                    }
                     None => DataFolder::create(&self.data)?.store().await?,
                 };
                 let (input, size) = open_input(&file)?;

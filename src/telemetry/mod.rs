@@ -1,10 +1,21 @@
-//! Logs. `RUST_LOG` chooses what is said; endpoints only ever as origin and hash, keys, tokens and payloads never.
+//! Logs and figures. `RUST_LOG` chooses what is said; endpoints only ever as origin and hash, keys, tokens and payloads
+//! never.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | what is let through, and lines of text |
+//! | `json` | lines of JSON, as CloudWatch reads them |
+//! | [`metrics`] | figures, in lines that CloudWatch takes for metrics |
+
+mod json;
+pub mod metrics;
 
 use std::io::{IsTerminal as _, stderr};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
@@ -12,6 +23,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is said when `RUST_LOG` is silent: ourselves, and what others warn of.
 const DEFAULT: &str = "warn,pushcast=info";
+/// The runtime's span holds the id of the request.
+const DEFAULT_IN_LAMBDA: &str = "warn,pushcast=info,lambda_runtime::layers=info";
 
 /// `RUST_LOG` is not a filter.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +33,10 @@ pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
 /// What `RUST_LOG` lets through. At `debug` and `trace` the SDK and the HTTP client write whole requests, keys and
 /// endpoints included: those levels are for our own lines only, whatever the variable says.
-fn filter() -> Result<impl Filter<Registry>, BadFilter> {
+fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     let chosen = std::env::var("RUST_LOG").unwrap_or_default();
     let chosen = if chosen.trim().is_empty() {
-        DEFAULT
+        default
     } else {
         &chosen
     };
@@ -43,19 +56,21 @@ pub fn init_text() -> Result<(), BadFilter> {
         .with_ansi(colours)
         .with_target(false);
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter()?))
+        .with(lines.with_filter(filter(DEFAULT)?))
         .init();
     Ok(())
 }
 
-/// One JSON object a line, as CloudWatch reads it. CloudWatch adds the time.
+/// One JSON object a line to the standard output, as CloudWatch reads it. CloudWatch adds the time.
 ///
 /// # Errors
 /// When `RUST_LOG` is wrong.
 pub fn init_json() -> Result<(), BadFilter> {
-    let lines = layer().json().without_time();
+    let lines = layer()
+        .fmt_fields(JsonFields::new())
+        .event_format(json::FlatJson);
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter()?))
+        .with(lines.with_filter(filter(DEFAULT_IN_LAMBDA)?))
         .init();
     Ok(())
 }

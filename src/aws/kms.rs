@@ -1,0 +1,113 @@
+//! A VAPID key that never leaves KMS: it tells its public half, and signs.
+
+use aws_sdk_kms::Client;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
+
+use crate::webpush::signature::{self, NotDer};
+use crate::webpush::vapid_key::{VapidKeyError, public_from_spki};
+
+/// A key of KMS: ECC_NIST_P256, to sign and verify.
+#[derive(Debug, Clone)]
+pub struct KmsKey {
+    client: Client,
+    id: String,
+}
+
+/// Why KMS did not do it. Names the key, and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KmsError {
+    /// It could not be reached, or is busy: it may go well in a moment.
+    #[error("KMS cannot be reached, or is busy: {0}")]
+    Busy(String),
+    /// It refused.
+    #[error("KMS refuses the key {id}: {reason}")]
+    Refused {
+        /// Which key.
+        id: String,
+        /// KMS's own words.
+        reason: String,
+    },
+    /// The key is of another kind.
+    #[error(
+        "the key {id} of KMS is not one for VAPID: make it with key spec ECC_NIST_P256 and usage SIGN_VERIFY"
+    )]
+    Kind {
+        /// Which key.
+        id: String,
+    },
+    /// KMS answered with no signature.
+    #[error("KMS's signature cannot be read")]
+    Signature(#[from] NotDer),
+}
+
+impl KmsKey {
+    /// The key with this id, ARN, or alias (`alias/..`).
+    pub fn new(client: Client, id: String) -> Self {
+        Self { client, id }
+    }
+
+    /// The public key, an uncompressed point (`GetPublicKey`).
+    ///
+    /// # Errors
+    /// When KMS refuses, or the key is of another kind.
+    pub async fn public(&self) -> Result<[u8; 65], KmsError> {
+        let answer = self.client.get_public_key().key_id(&self.id).send().await;
+        let answer = answer.map_err(|error| self.error(&error))?;
+        let spki = answer.public_key().map(Blob::as_ref).unwrap_or_default();
+        public_from_spki(spki).map_err(|_: VapidKeyError| KmsError::Kind {
+            id: self.id.clone(),
+        })
+    }
+
+    /// Signs a token's signing input: `r || s` (`Sign`; RFC 7518, section 3.4). KMS itself takes the hash.
+    ///
+    /// # Errors
+    /// When KMS refuses, or cannot be reached.
+    pub async fn sign(&self, input: &str) -> Result<[u8; 64], KmsError> {
+        let answer = self
+            .client
+            .sign()
+            .key_id(&self.id)
+            .message_type(MessageType::Raw)
+            .message(Blob::new(input))
+            .signing_algorithm(SigningAlgorithmSpec::EcdsaSha256)
+            .send()
+            .await
+            .map_err(|error| self.error(&error))?;
+        let der = answer.signature().map(Blob::as_ref).unwrap_or_default();
+        Ok(signature::from_der(der)?)
+    }
+
+    fn error<E, R>(&self, error: &SdkError<E, R>) -> KmsError
+    where
+        E: ProvideErrorMetadata,
+    {
+        const BUSY: [&str; 4] = [
+            "ThrottlingException",
+            "DependencyTimeoutException",
+            "KeyUnavailableException",
+            "KMSInternalException",
+        ];
+        match error.as_service_error() {
+            Some(service) if service.code().is_some_and(|code| BUSY.contains(&code)) => {
+                KmsError::Busy(words(service))
+            }
+            Some(service) => KmsError::Refused {
+                id: self.id.clone(),
+                reason: words(service),
+            },
+            None => KmsError::Busy("no answer".to_owned()),
+        }
+    }
+}
+
+/// An error of AWS in its own words.
+pub(super) fn words(error: &impl ProvideErrorMetadata) -> String {
+    let code = error.code().unwrap_or("an error without a name");
+    match error.message() {
+        Some(message) => format!("{code}: {message}"),
+        None => code.to_owned(),
+    }
+}

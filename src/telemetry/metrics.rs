@@ -1,0 +1,190 @@
+//! Figures as CloudWatch reads them off the log: lines of Embedded Metric Format. None of them costs a call, and none
+//! is written where no namespace is configured.
+//!
+//! | metric | dimension | means |
+//! |---|---|---|
+//! | `accepted`, `gone` and the other outcomes | `service` | pushes, by push service |
+//! | `latency` | `service` | milliseconds from a push to its answer, waiting for a place included |
+//! | `pages`, `prunes` | none | pages of a campaign that were settled, subscribers that were removed |
+//! | `campaigns` | `status` | campaigns that ended, as `done`, `halted` or `cancelled` |
+//!
+//! An outcome that did not occur is left out: CloudWatch charges for each metric, in the hours in which it has a value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::webpush::{Outcome, PushService};
+
+/// Steps of the scale of latencies for each doubling: a value is at most 9 % off.
+const STEPS: f64 = 4.0;
+
+/// Where figures are written.
+#[derive(Clone, Default)]
+pub struct Metrics(Option<Arc<Sink>>);
+
+struct Sink {
+    namespace: String,
+    out: Mutex<Box<dyn Write + Send>>,
+}
+
+/// What one page of a campaign, or one request to send, came to.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    services: BTreeMap<&'static str, Service>,
+    prunes: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Service {
+    outcomes: BTreeMap<&'static str, u64>,
+    /// How many answers took about as long, by step of the scale.
+    latencies: BTreeMap<i32, u64>,
+}
+
+impl Page {
+    /// Counts one push; `latency` is the exchange's, where there was one.
+    pub fn push(&mut self, service: PushService, outcome: &Outcome, latency: Option<Duration>) {
+        let service = self.services.entry(service.label()).or_default();
+        *service.outcomes.entry(outcome.label()).or_default() += 1;
+        if let Some(latency) = latency {
+            *service.latencies.entry(step(latency)).or_default() += 1;
+        }
+    }
+
+    /// Counts one subscriber that was removed.
+    pub fn pruned(&mut self) {
+        self.prunes += 1;
+    }
+}
+
+impl Metrics {
+    /// Lines on the standard output, which in Lambda is the log; nowhere without a namespace.
+    pub fn new(namespace: Option<String>) -> Self {
+        namespace.map_or_else(Self::off, |namespace| {
+            Self::to(namespace, std::io::stdout())
+        })
+    }
+
+    /// Nowhere.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Lines to `out`.
+    pub fn to(namespace: impl Into<String>, out: impl Write + Send + 'static) -> Self {
+        Self(Some(Arc::new(Sink {
+            namespace: namespace.into(),
+            out: Mutex::new(Box::new(out)),
+        })))
+    }
+
+    /// Writes what a page of a campaign came to.
+    pub fn page(&self, page: &Page, now: Timestamp) {
+        self.pushes(page, now);
+        self.write(&[], now, |line| {
+            line.count("pages", 1);
+            if page.prunes > 0 {
+                line.count("prunes", page.prunes);
+            }
+        });
+    }
+
+    /// Writes what a request to send came to.
+    pub fn pushes(&self, page: &Page, now: Timestamp) {
+        for (label, service) in &page.services {
+            self.write(&[("service", label)], now, |line| {
+                for (outcome, n) in &service.outcomes {
+                    line.count(outcome, *n);
+                }
+                if !service.latencies.is_empty() {
+                    let values: Vec<f64> = service.latencies.keys().copied().map(millis).collect();
+                    let counts: Vec<u64> = service.latencies.values().copied().collect();
+                    let scale = json!({"Values": values, "Counts": counts});
+                    line.put("latency", "Milliseconds", scale);
+                }
+            });
+        }
+    }
+
+    /// Writes that a campaign has ended, and how: its status.
+    pub fn campaign_ended(&self, status: &str, now: Timestamp) {
+        self.write(&[("status", status)], now, |line| {
+            line.count("campaigns", 1)
+        });
+    }
+
+    fn write(&self, dimensions: &[(&str, &str)], now: Timestamp, fill: impl FnOnce(&mut Line)) {
+        let Some(sink) = &self.0 else {
+            return;
+        };
+        let mut line = Line::default();
+        fill(&mut line);
+        let line = line.finish(&sink.namespace, dimensions, now);
+        let mut out = sink.out.lock().unwrap_or_else(PoisonError::into_inner);
+        // A figure that cannot be written must not cost the push that it counts.
+        drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+    }
+}
+
+/// One document of Embedded Metric Format.
+#[derive(Debug, Default)]
+struct Line {
+    definitions: Vec<Value>,
+    members: Map<String, Value>,
+}
+
+impl Line {
+    fn count(&mut self, name: &str, n: u64) {
+        self.put(name, "Count", json!(n));
+    }
+
+    fn put(&mut self, name: &str, unit: &str, value: Value) {
+        self.definitions.push(json!({"Name": name, "Unit": unit}));
+        self.members.insert(name.to_owned(), value);
+    }
+
+    fn finish(self, namespace: &str, dimensions: &[(&str, &str)], now: Timestamp) -> Value {
+        let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+        let mut document = Map::new();
+        let directive = json!({
+            "Namespace": namespace, "Dimensions": [names], "Metrics": self.definitions,
+        });
+        let head = json!({"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive]});
+        document.insert("_aws".to_owned(), head);
+        for (name, value) in dimensions {
+            document.insert((*name).to_owned(), json!(value));
+        }
+        document.extend(self.members);
+        Value::Object(document)
+    }
+}
+
+/// On which step of the scale a latency is. From half a millisecond to a minute there are 68, so that one document,
+/// which may hold a hundred values, has room for all.
+fn step(latency: Duration) -> i32 {
+    let ms = (latency.as_secs_f64() * 1000.0).clamp(0.5, 60_000.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the logarithm of a number between 0.5 and 60 000 is small"
+    )]
+    let step = (ms.log2() * STEPS).round() as i32;
+    step
+}
+
+/// The latency in the middle of a step, to a hundredth of a millisecond.
+fn millis(step: i32) -> f64 {
+    ((f64::from(step) / STEPS).exp2() * 100.0).round() / 100.0
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespace = self.0.as_ref().map(|sink| &sink.namespace);
+        f.debug_tuple("Metrics").field(&namespace).finish()
+    }
+}

@@ -1,0 +1,143 @@
+//! Figures, as CloudWatch reads them off the log (Embedded Metric Format).
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use pushcast::telemetry::metrics::{Metrics, Page};
+use pushcast::webpush::{Outcome, PushService};
+use serde_json::{Value, json};
+
+/// A log that the test reads.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let line = |line| serde_json::from_str(line).expect("a line is JSON");
+        text.lines().map(line).collect()
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+/// What the specification asks of a document.
+fn assert_is_emf(line: &Value, namespace: &str) {
+    assert_eq!(line["_aws"]["Timestamp"], now().as_millisecond(), "{line}");
+    let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+    for directive in directives {
+        assert_eq!(directive["Namespace"], namespace, "{line}");
+        for name in directive["Dimensions"].as_array().unwrap() {
+            for name in name.as_array().unwrap() {
+                let value = &line[name.as_str().unwrap()];
+                assert!(value.is_string(), "{name} is a member: {line}");
+            }
+        }
+        let metrics = directive["Metrics"].as_array().unwrap();
+        assert!(!metrics.is_empty(), "{line}");
+        for metric in metrics {
+            let value = &line[metric["Name"].as_str().unwrap()];
+            let scale = || {
+                let (values, counts) = (value["Values"].as_array()?, value["Counts"].as_array()?);
+                Some(values.len() == counts.len() && (1..=100).contains(&values.len()))
+            };
+            assert!(
+                value.is_number() || scale() == Some(true),
+                "{metric}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_page_is_counted_by_push_service_and_outcome() {
+    let (log, mut page) = (Log::default(), Page::default());
+    let ms = Duration::from_millis;
+    page.push(PushService::Fcm, &Outcome::Accepted, Some(ms(30)));
+    page.push(PushService::Fcm, &Outcome::Accepted, Some(ms(31)));
+    page.push(PushService::Fcm, &Outcome::Gone, Some(ms(500)));
+    page.push(PushService::Apple, &Outcome::Unreachable, None);
+    page.pruned();
+    Metrics::to("pushcast/a", log.clone()).page(&page, now());
+
+    let lines = log.lines();
+    for line in &lines {
+        assert_is_emf(line, "pushcast/a");
+    }
+    let of = |service: &str| {
+        let found = lines.iter().find(|line| line["service"] == service);
+        found.cloned().unwrap_or_default()
+    };
+    assert_eq!(of("apple")["unreachable"], 1);
+    assert_eq!(of("apple")["latency"], Value::Null, "there was no answer");
+    assert_eq!(of("fcm")["accepted"], 2);
+    assert_eq!(of("fcm")["gone"], 1);
+    assert_eq!(of("fcm")["latency"]["Counts"], json!([2, 1]));
+    let whole = lines.iter().find(|line| line["pages"] == 1);
+    assert_eq!(whole.expect("a line for the page")["prunes"], 1);
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn a_campaign_that_halts_is_counted_where_an_alarm_looks_for_it() {
+    let log = Log::default();
+    Metrics::to("pushcast/a", log.clone()).campaign_ended("halted", now());
+    let [line] = &log.lines()[..] else {
+        panic!("one line");
+    };
+    assert_is_emf(line, "pushcast/a");
+    assert_eq!(
+        (&line["status"], &line["campaigns"]),
+        (&json!("halted"), &json!(1))
+    );
+}
+
+#[test]
+fn nothing_is_written_where_no_namespace_is_configured() {
+    let mut page = Page::default();
+    page.push(PushService::Fcm, &Outcome::Accepted, None);
+    let metrics = Metrics::new(None);
+    metrics.page(&page, now());
+    assert_eq!(format!("{metrics:?}"), format!("{:?}", Metrics::off()));
+}
+
+proptest! {
+    /// However long answers took: a document holds a hundred values, each is near its latency, and none is lost.
+    #[test]
+    fn latencies_fit_into_one_document_and_stay_near_what_they_were(
+        nanos in prop::collection::vec(500_000_u64..60_000_000_000, 1..800)
+    ) {
+        let (log, mut page) = (Log::default(), Page::default());
+        for nanos in &nanos {
+            page.push(PushService::Wns, &Outcome::Accepted, Some(Duration::from_nanos(*nanos)));
+        }
+        Metrics::to("n", log.clone()).pushes(&page, now());
+        let [line] = &log.lines()[..] else { panic!("one line") };
+        assert_is_emf(line, "n");
+        let scale = |name: &str| {
+            line["latency"][name].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect::<Vec<_>>()
+        };
+        let (values, counts) = (scale("Values"), scale("Counts"));
+        prop_assert_eq!(counts.iter().sum::<f64>() as usize, nanos.len());
+        for nanos in nanos {
+            let ms = nanos as f64 / 1e6;
+            let near = values.iter().any(|value| (value / ms - 1.0).abs() < 0.1);
+            prop_assert!(near, "{ms} ms among {values:?}");
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! AWS on a port of this machine: every call comes in through one gate, which notes who called what on which resource,
+//! as an IAM policy would name it. Behind it are dynoxide for DynamoDB, rustack for SQS, and keys of P-256 that really
+//! sign for KMS.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{DerSignature, SigningKey};
+use p256::pkcs8::EncodePublicKey as _;
+use pushcast::clock::Chance;
+use pushcast::store::{Store, Tables, schema};
+use rustack_sqs_core::config::SqsConfig;
+use rustack_sqs_core::handler::RustackSqsHandler;
+use rustack_sqs_core::provider::RustackSqs;
+use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::template::Right;
+
+/// One call, as the caller's policy must allow it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Call {
+    /// The access key that signed it: a test gives every function one of its own.
+    pub(crate) by: String,
+    /// `dynamodb:UpdateItem` on `Subscriptions`.
+    pub(crate) right: Right,
+}
+
+/// Running until the test ends.
+#[derive(Clone)]
+pub(crate) struct Cloud {
+    gate: String,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dynamodb: String,
+    sqs: String,
+    http: HttpClient<HttpConnector, Full<Bytes>>,
+    keys: BTreeMap<String, SigningKey>,
+    state: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    calls: Vec<Call>,
+    events: Vec<Value>,
+    secrets: BTreeMap<String, String>,
+    parameters: BTreeMap<String, String>,
+    /// By name.
+    schedules: BTreeMap<String, Value>,
+    /// Answers of KMS that are errors, before it signs again.
+    kms_failures: usize,
+}
+
+impl Cloud {
+    /// With both tables and these keys in KMS; without queues.
+    pub(crate) async fn start(tables: &Tables, kms_keys: &[&str]) -> Self {
+        let key = |id: &&str| ((*id).to_owned(), SigningKey::random(&mut rand_core()));
+        let inner = Arc::new(Inner {
+            dynamodb: start_dynamodb().await,
+            sqs: start_sqs().await,
+            http: HttpClient::builder(TokioExecutor::new()).build_http(),
+            keys: kms_keys.iter().map(key).collect(),
+            state: Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let gate = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = Router::new()
+            .fallback(gate_keeper)
+            .with_state(inner.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let cloud = Self { gate, inner };
+        let made = schema::create_missing(&cloud.dynamodb(), tables).await;
+        made.expect("tables can be made");
+        cloud
+    }
+
+    /// Where every service is, and credentials that name the caller.
+    pub(crate) fn environment(&self, caller: &str) -> Vec<(String, String)> {
+        let gate = &self.gate;
+        let mut environment = vec![
+            ("AWS_ACCESS_KEY_ID".to_owned(), caller.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), "secret".to_owned()),
+        ];
+        for service in [
+            "DYNAMODB",
+            "SQS",
+            "KMS",
+            "SSM",
+            "SECRETS_MANAGER",
+            "EVENTBRIDGE",
+            "SCHEDULER",
+        ] {
+            environment.push((format!("AWS_ENDPOINT_URL_{service}"), gate.clone()));
+        }
+        environment
+    }
+
+    /// The tables, as the test itself sees them.
+    pub(crate) fn store(&self, tables: &Tables) -> Store {
+        Store::new(self.dynamodb(), tables.clone(), Chance::system())
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(credentials())
+            .endpoint_url(&self.gate)
+            .build();
+        aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// SQS, as the test itself uses it.
+    pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(credentials())
+            .endpoint_url(&self.gate)
+            .build();
+        aws_sdk_sqs::Client::from_conf(config)
+    }
+
+    /// Puts a secret into Secrets Manager.
+    pub(crate) fn keep_secret(&self, id: &str, text: &str) {
+        let mut state = self.inner.state.lock().unwrap();
+        state.secrets.insert(id.to_owned(), text.to_owned());
+    }
+
+    /// Puts a SecureString into SSM.
+    pub(crate) fn keep_parameter(&self, name: &str, text: &str) {
+        let mut state = self.inner.state.lock().unwrap();
+        state.parameters.insert(name.to_owned(), text.to_owned());
+    }
+
+    /// KMS refuses to sign so many times.
+    pub(crate) fn let_kms_fail(&self, times: usize) {
+        self.inner.state.lock().unwrap().kms_failures = times;
+    }
+
+    /// Every call so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.inner.state.lock().unwrap().calls.clone()
+    }
+
+    /// What one caller has called so far.
+    pub(crate) fn rights_used(&self, by: &str) -> BTreeSet<Right> {
+        let calls = self.calls().into_iter().filter(|call| call.by == by);
+        calls.map(|call| call.right).collect()
+    }
+
+    /// Entries put on EventBridge's bus.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.inner.state.lock().unwrap().events.clone()
+    }
+}
+
+fn credentials() -> Credentials {
+    Credentials::new("test", "secret", None, None, "test")
+}
+
+/// Credentials that nobody checks.
+pub(crate) fn credentials_provider() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(credentials())
+}
+
+fn rand_core() -> p256::elliptic_curve::rand_core::OsRng {
+    p256::elliptic_curve::rand_core::OsRng
+}
+
+async fn start_dynamodb() -> String {
+    let database = dynoxide::Database::memory().expect("memory");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    url
+}
+
+async fn start_sqs() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let provider = Arc::new(RustackSqs::new(SqsConfig {
+        default_region: "eu-west-1".to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: address.port(),
+        ..SqsConfig::default()
+    }));
+    let handler = Arc::new(RustackSqsHandler::new(provider));
+    let service = SqsHttpService::new(handler, SqsHttpConfig::default());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let http = auto::Builder::new(TokioExecutor::new());
+                // A client that goes away is no failure of the queue's.
+                http.serve_connection(TokioIo::new(stream), service)
+                    .await
+                    .ok();
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Notes the call, and has it answered.
+async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a whole request");
+    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let (by, service) = signer(&head.headers);
+    let target = head.headers.get("x-amz-target");
+    let target = target
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
+    let operation = match &service[..] {
+        "scheduler" => scheduler_operation(&head.method, head.uri.path()),
+        _ => target.rsplit('.').next().unwrap_or_default(),
+    };
+    {
+        let mut state = inner.state.lock().unwrap();
+        for (action, resource) in rights(&service, operation, &json) {
+            let right = (format!("{service}:{action}"), resource);
+            state.calls.push(Call {
+                by: by.clone(),
+                right,
+            });
+        }
+        if let Some(role) = json["Target"]["RoleArn"].as_str() {
+            let right = ("iam:PassRole".to_owned(), role.to_owned());
+            state.calls.push(Call { by, right });
+        }
+    }
+    match &service[..] {
+        "dynamodb" => inner.forward(&inner.dynamodb, head.headers, body).await,
+        "sqs" => inner.forward(&inner.sqs, head.headers, body).await,
+        "scheduler" => inner.schedule(operation, head.uri.path(), json),
+        _ => inner.answer(operation, &json),
+    }
+}
+
+fn scheduler_operation(method: &Method, path: &str) -> &'static str {
+    match (method.as_str(), path) {
+        ("GET", "/schedules") => "ListSchedules",
+        ("GET", _) => "GetSchedule",
+        ("POST", _) => "CreateSchedule",
+        ("PUT", _) => "UpdateSchedule",
+        ("DELETE", _) => "DeleteSchedule",
+        (other, _) => panic!("{other} {path} is called"),
+    }
+}
+
+/// Whose key signed the request, and for which service (Signature Version 4).
+fn signer(headers: &HeaderMap) -> (String, String) {
+    let authorization = headers.get("authorization").expect("it is signed");
+    let authorization = authorization.to_str().expect("text");
+    let scope = authorization.split("Credential=").nth(1).expect("a scope");
+    let parts: Vec<&str> = scope
+        .split(',')
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .collect();
+    (parts[0].to_owned(), parts[3].to_owned())
+}
+
+/// What a policy must allow for a call.
+fn rights(service: &str, operation: &str, body: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let last = |value: &Value| {
+        text(value)
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let one = |resource: String| vec![(operation.to_owned(), resource)];
+    match (service, operation) {
+        // A transaction is allowed by the rights to its parts.
+        ("dynamodb", "TransactWriteItems") => {
+            let items = body["TransactItems"].as_array().expect("items").iter();
+            let parts = items.flat_map(|item| item.as_object().expect("an item"));
+            let action = |name: &str| match name {
+                "ConditionCheck" => "ConditionCheckItem".to_owned(),
+                name => format!("{name}Item"),
+            };
+            parts
+                .map(|(name, item)| (action(name), text(&item["TableName"])))
+                .collect()
+        }
+        ("dynamodb", "BatchGetItem") => {
+            let tables = body["RequestItems"].as_object().expect("tables").keys();
+            tables
+                .map(|table| (operation.to_owned(), table.clone()))
+                .collect()
+        }
+        ("dynamodb", _) => match body["IndexName"].as_str() {
+            Some(index) => one(format!("{}/index/{index}", text(&body["TableName"]))),
+            None => one(text(&body["TableName"])),
+        },
+        ("sqs", "SendMessageBatch") => vec![("SendMessage".to_owned(), last(&body["QueueUrl"]))],
+        ("sqs", _) => one(last(&body["QueueUrl"])),
+        ("kms", _) => one(text(&body["KeyId"])),
+        ("secretsmanager", _) => one(text(&body["SecretId"])),
+        ("ssm", _) => one(text(&body["Name"])),
+        // Whoever makes a schedule lends it a role.
+        ("scheduler", "ListSchedules") => one("*".to_owned()),
+        ("scheduler", _) => one("Schedules/*".to_owned()),
+        ("events", _) => {
+            let entries = body["Entries"].as_array().expect("entries").iter();
+            let bus = |entry: &Value| {
+                entry["EventBusName"]
+                    .as_str()
+                    .unwrap_or("default")
+                    .to_owned()
+            };
+            entries
+                .map(|entry| (operation.to_owned(), bus(entry)))
+                .collect()
+        }
+        (other, _) => panic!("{other} is called"),
+    }
+}
+
+impl Inner {
+    async fn forward(&self, to: &str, headers: HeaderMap, body: Bytes) -> Response {
+        let mut request = http::Request::post(format!("{to}/"));
+        for (name, value) in &headers {
+            if name != "host" {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(Full::new(body)).expect("a request");
+        let answer = self.http.request(request).await.expect("an answer");
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        Response::from_parts(head, Body::from(body))
+    }
+
+    /// EventBridge Scheduler: one group, whose schedules never fire.
+    fn schedule(&self, operation: &str, path: &str, body: Value) -> Response {
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut state = self.state.lock().unwrap();
+        let schedules = &mut state.schedules;
+        let made =
+            json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:1:schedule/g/{name}")});
+        let (code, answer) = match (operation, schedules.contains_key(&name)) {
+            ("CreateSchedule", true) => ("ConflictException", None),
+            ("CreateSchedule", false) | ("UpdateSchedule", true) => {
+                assert_eq!(body["GroupName"], "Schedules");
+                assert_eq!(body["Target"]["Arn"], "Broadcast");
+                schedules.insert(name, body);
+                ("", Some(made))
+            }
+            ("GetSchedule", true) => ("", schedules.get(&name).cloned()),
+            ("DeleteSchedule", true) => {
+                schedules.remove(&name);
+                ("", Some(json!({})))
+            }
+            ("ListSchedules", _) => {
+                let names: Vec<_> = schedules.keys().map(|name| json!({"Name": name})).collect();
+                ("", Some(json!({"Schedules": names})))
+            }
+            _ => ("ResourceNotFoundException", None),
+        };
+        match answer {
+            Some(json) => axum::Json(json).into_response(),
+            None => {
+                let mut refused = refused(code, "as it is");
+                refused
+                    .headers_mut()
+                    .insert("x-amzn-errortype", code.parse().expect("a name"));
+                *refused.status_mut() = if code == "ConflictException" {
+                    StatusCode::CONFLICT
+                } else {
+                    StatusCode::NOT_FOUND
+                };
+                refused
+            }
+        }
+    }
+
+    /// KMS, Secrets Manager, SSM and EventBridge, as far as functions call them.
+    fn answer(&self, operation: &str, body: &Value) -> Response {
+        let text = |name: &str| body[name].as_str().unwrap_or_default();
+        let mut state = self.state.lock().unwrap();
+        let answer = match operation {
+            "GetPublicKey" => self.keys.get(text("KeyId")).map(|key| {
+                let der = key.verifying_key().to_public_key_der().expect("a point");
+                json!({"KeyId": text("KeyId"), "PublicKey": STANDARD.encode(der.as_bytes())})
+            }),
+            "Sign" if state.kms_failures > 0 => {
+                state.kms_failures -= 1;
+                return refused("DisabledException", "the key is disabled");
+            }
+            "Sign" => self.keys.get(text("KeyId")).map(|key| {
+                assert_eq!(text("MessageType"), "RAW");
+                assert_eq!(text("SigningAlgorithm"), "ECDSA_SHA_256");
+                let message = STANDARD.decode(text("Message")).expect("base64");
+                let signature: DerSignature = key.sign(&message);
+                json!({"KeyId": text("KeyId"), "Signature": STANDARD.encode(signature.as_bytes())})
+            }),
+            "GetSecretValue" => {
+                let secret = state.secrets.get(text("SecretId"));
+                secret.map(|secret| json!({"SecretString": secret}))
+            }
+            "GetParameter" => {
+                assert_eq!(body["WithDecryption"], true);
+                let parameter = state.parameters.get(text("Name"));
+                parameter.map(|value| json!({"Parameter": {"Value": value}}))
+            }
+            "PutEvents" => {
+                let entries = body["Entries"].as_array().expect("entries").clone();
+                let ids: Vec<Value> = entries.iter().map(|_| json!({"EventId": "1"})).collect();
+                state.events.extend(entries);
+                Some(json!({"FailedEntryCount": 0, "Entries": ids}))
+            }
+            other => panic!("{other} is not answered"),
+        };
+        let missing = || refused("ResourceNotFoundException", "there is none");
+        answer.map_or_else(missing, |json| axum::Json(json).into_response())
+    }
+}
+
+fn refused(code: &str, message: &str) -> Response {
+    let body = json!({"__type": code, "message": message});
+    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+}

@@ -1,0 +1,158 @@
+"""Lints template.yaml as CloudFormation will see it, and shows that errors which matter would be caught.
+
+cfn-lint no longer expands SAM, so that most errors pass it: the template is expanded first, by the library that AWS
+itself expands it with. What no linter knows is checked here: house_rules. Then every error of SEEDS is put into the
+template, one at a time, and must be found.
+"""
+
+import json
+import logging
+import os
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+REGION = "eu-west-1"
+FUNCTIONS = ["Subscribe", "Send", "Broadcast", "Deliver"]
+
+os.environ["AWS_DEFAULT_REGION"] = REGION
+logging.disable(logging.WARNING)  # samtranslator warns of its own metrics
+
+# What is put in the place of what; each is found, or the linting is worth nothing.
+SEEDS = {
+    "a misspelt FunctionResponseTypes": ("[ReportBatchItemFailures]", "[ReportBatchItemFailure]"),
+    "a processor that there is not": ("AllowedValues: [arm64, x86_64]", "AllowedValues: [arm65, x86_64]"),
+    "a runtime that there is not": ("provided.al2023", "provided.al2024"),
+    "a right that there is not": ("'kms:Sign'", "'kms:Signs'"),
+    "a key that cannot sign": ("KeySpec: ECC_NIST_P256", "KeySpec: ECC_NIST_P265"),
+    "a visibility timeout below the function's": ("VisibilityTimeout: 370", "VisibilityTimeout: 30"),
+    "a visibility timeout below six times the function's": ("VisibilityTimeout: 370", "VisibilityTimeout: 350"),
+    "a resource that there is not": ("Queue: !GetAtt Jobs.Arn", "Queue: !GetAtt Job.Arn"),
+    "an attribute that there is not": ("!GetAtt DeadJobs.QueueName", "!GetAtt DeadJobs.Name"),
+    "an index on an attribute that is not defined": ("AttributeName: user, KeyType", "AttributeName: usr, KeyType"),
+    "a condition that there is not": ("Condition: HasAlarmEmail", "Condition: HasAlarmMail"),
+    "a misspelt property of the queue": ("RedrivePolicy: {dead", "RedrivePolice: {dead"),
+    "too long a wait before a key is deleted": ("PendingWindowInDays: 30", "PendingWindowInDays: 31"),
+    "a misspelt build method": ("BuildMethod: rust-cargolambda", "BuildMethod: rust-cargo-lambda"),
+    "a misspelt build property": ("BuildProperties: {Binary: send}", "BuildProperties: {Binari: send}"),
+    "another function's binary": ("BuildProperties: {Binary: send}", "BuildProperties: {Binary: deliver}"),
+    "a right on everything": ("Action: 'kms:Sign', Resource: !GetAtt VapidKey.Arn", "Action: 'kms:Sign', Resource: '*'"),
+    "all rights of a service": ("Action: 'dynamodb:Scan'", "Action: 'dynamodb:*'"),
+    "a table that goes with the stack": ("DeletionPolicy: Retain", "DeletionPolicy: Delete"),
+    "a table without protection": ("DeletionProtectionEnabled: true", "DeletionProtectionEnabled: false"),
+    "a schedule that fires by itself": ("State: DISABLED", "State: ENABLED"),
+    "an input that is not JSON": ('"message": {"to"', '"message": "to"'),
+    "a dashboard that is not JSON": ('{"widgets": [', '{"widgets": '),
+    "origins that are one text": ("AllowOrigins: !Split [',', !Ref SiteOrigins]", "AllowOrigins: !Ref SiteOrigins"),
+}
+
+# There is no narrower resource for these rights.
+WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "scheduler:ListSchedules"}
+
+
+class Policies(ManagedPolicyLoader):
+    """No managed policy is used: roles are explicit."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def load(self):
+        return {}
+
+
+def expand(template):
+    """The CloudFormation template."""
+    template = deepcopy(template)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/code"
+    template["Globals"]["Function"].pop("CodeUri", None)
+    return transform(template, {}, Policies())
+
+
+def statements(resource):
+    for policy in resource["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield from statement["Fn::If"][1:2] if "Fn::If" in statement else [statement]
+
+
+def house_rules(template):
+    """What no linter knows."""
+    resources = template["Resources"]
+    functions = {name for name, r in resources.items() if r["Type"] == "AWS::Serverless::Function"}
+    if functions != set(FUNCTIONS):
+        yield f"functions are {functions}"
+    for name in functions:
+        metadata = {k: v for k, v in resources[name]["Metadata"].items() if k.startswith("Build")}
+        if metadata != {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": name.lower()}}:
+            yield f"{name} is built with {metadata}"
+        if resources[name]["Properties"].get("Role") != {"Fn::GetAtt": [f"{name}Role", "Arn"]}:
+            yield f"{name} has no role of its own"
+    timeout = resources["Deliver"]["Properties"]["Timeout"]
+    if resources["Jobs"]["Properties"]["VisibilityTimeout"] < 6 * timeout:
+        yield "the queue's visibility timeout is below six times deliver's timeout"
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::IAM::Role":
+            for statement in statements(resource):
+                action, where = statement["Action"], statement["Resource"]
+                if not isinstance(action, str) or "*" in action or isinstance(where, list):
+                    yield f"{name}: a statement is one right on one resource: {statement}"
+                if where == "*" and action not in WITHOUT_RESOURCE:
+                    yield f"{name}: {action} on everything"
+        if resource["Type"] in ("AWS::DynamoDB::Table", "AWS::KMS::Key"):
+            if {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} != {"Retain"}:
+                yield f"{name} would go with the stack"
+        if resource["Type"] == "AWS::DynamoDB::Table" and not resource["Properties"]["DeletionProtectionEnabled"]:
+            yield f"{name} is not protected"
+    if resources["ExampleSchedule"]["Properties"]["State"] != "DISABLED":
+        yield "the example schedule fires"
+    message = json.loads(resources["ExampleSchedule"]["Properties"]["Target"]["Input"])
+    if not {"schedule", "scheduled_time"} < set(message):
+        yield "the schedule's input does not say which firing it is"
+    json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    origins = resources["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"]
+    if "Fn::Split" not in origins:
+        yield "AllowOrigins must be a list"
+
+
+def faults(text):
+    """Everything that is wrong with a template, in words."""
+    try:
+        template = yaml_parse(text)
+        found = list(house_rules(template))
+        expanded = json.dumps(expand(template), indent=1)
+        matches = lint(expanded, regions=[REGION], config=ManualArgs(include_checks=["W", "E"]))
+        return found + [f"{m.rule.id} {'/'.join(map(str, m.path or []))}: {m.message}" for m in matches]
+    except Exception as error:  # noqa: BLE001  (an error of any library means that the template is wrong)
+        return [f"{type(error).__name__}: {error}"]
+
+
+def main():
+    text = TEMPLATE.read_text()
+    wrong = faults(text)
+    for fault in wrong:
+        print(f"template.yaml: {fault}")
+    if wrong:
+        return 1
+    for name, (old, new) in SEEDS.items():
+        if old not in text:
+            wrong.append(name)
+            print(f"seed: {name}: {old!r} is no longer in the template")
+        elif not (found := faults(text.replace(old, new))):
+            wrong.append(name)
+            print(f"seed: {name} is not caught")
+        elif "-v" in sys.argv:
+            print(f"seed: {name}: {found[0][:150]}")
+    print(f"template.yaml: {len(wrong)} faults; {len(SEEDS)} seeded errors tried")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

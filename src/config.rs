@@ -13,10 +13,14 @@ use crate::webpush::{AllowList, Keyring, Origin, Subject, VapidKey};
 pub const SUBSCRIPTIONS_TABLE: &str = "PUSHCAST_SUBSCRIPTIONS_TABLE";
 /// Name of the ledger table.
 pub const LEDGER_TABLE: &str = "PUSHCAST_LEDGER_TABLE";
+/// URL of the queue of jobs.
+pub const QUEUE_URL: &str = "PUSHCAST_QUEUE_URL";
 /// VAPID keys, comma-separated, the first is current: files, or the keys themselves.
 pub const VAPID_KEYS: &str = "PUSHCAST_VAPID_KEYS";
 /// Whom push services may write to: `mailto:` or `https:`.
 pub const VAPID_SUBJECT: &str = "PUSHCAST_VAPID_SUBJECT";
+/// Where the client commands find the API.
+pub const URL: &str = "PUSHCAST_URL";
 /// The API token.
 pub const TOKEN: &str = "PUSHCAST_TOKEN";
 /// The secret under which user ids are signed.
@@ -54,6 +58,8 @@ impl ConfigError {
 pub struct Config {
     /// Both tables, or neither.
     pub tables: Option<Tables>,
+    /// The queue of jobs.
+    pub queue_url: Option<String>,
     /// The first is current; empty when none is configured.
     pub vapid_keys: Vec<VapidKey>,
     /// Apple refuses a push without one.
@@ -118,6 +124,7 @@ impl Config {
         let cors = list(get(CORS_ORIGINS));
         Ok(Self {
             tables,
+            queue_url: get(QUEUE_URL),
             vapid_keys: keys(get(VAPID_KEYS))
                 .iter()
                 .map(|text| configured_key(text))
@@ -145,6 +152,16 @@ impl Config {
         self.tables
             .clone()
             .ok_or_else(|| ConfigError::missing(SUBSCRIPTIONS_TABLE))
+    }
+
+    /// The queue's URL, which must be configured.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require_queue(&self) -> Result<String, ConfigError> {
+        self.queue_url
+            .clone()
+            .ok_or_else(|| ConfigError::missing(QUEUE_URL))
     }
 
     /// The API token, which must be configured.

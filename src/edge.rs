@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use serde_json::Value;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::auth::ApiToken;
 use crate::problem::Problem;
 
 /// Bytes of a request's body that are read. The largest message is below 4 kB.
@@ -59,7 +60,7 @@ impl CorsOrigins {
         };
         CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::POST])
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
             .allow_headers([AUTHORIZATION, CONTENT_TYPE])
             .max_age(std::time::Duration::from_secs(24 * 60 * 60))
     }
@@ -73,6 +74,18 @@ pub fn finish(router: Router, cors: &CorsOrigins) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(cors.layer())
         .layer(from_fn(log))
+}
+
+/// Lets through only who carries the token, before anything of the request is read.
+pub fn require_token(router: Router, token: &ApiToken) -> Router {
+    router.route_layer(from_fn_with_state(token.clone(), admit))
+}
+
+async fn admit(State(token): State<ApiToken>, request: Request, next: Next) -> Response {
+    if token.admits(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::unauthorized().into_response()
 }
 
 async fn log(request: Request, next: Next) -> Response {

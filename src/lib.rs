@@ -16,6 +16,7 @@
 //! | [`subscribe`] | HTTP: a browser's subscription, and the way back |
 //! | [`registration`] | what a browser says of itself, checked |
 //! | [`send`] | HTTP: a message to one person's devices, now |
+//! | [`audience`] | `news && !sports`: for one set of tags, and as a filter of DynamoDB's |
 //! | [`push`] | one push, and the connections to push services |
 //! | [`webpush`] | the RFCs as a library: no I/O, no clock |
 //! | [`settle`] | what an outcome asks of the world |
@@ -44,12 +45,20 @@
 //! # }
 //! ```
 
+pub mod announce;
+pub mod audience;
 pub mod auth;
+pub mod broadcast;
+pub mod campaign;
+pub mod campaigns;
 pub mod clock;
 pub mod config;
+pub mod deliver;
 pub mod edge;
+pub mod order;
 pub mod problem;
 pub mod push;
+pub mod queue;
 pub mod registration;
 pub mod send;
 pub mod settle;

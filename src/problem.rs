@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::broadcast::BroadcastError;
 use crate::store::StoreError;
 use crate::wire::Invalid;
 
@@ -87,6 +88,16 @@ impl Problem {
         problem
     }
 
+    /// 404: no campaign has this id.
+    pub fn no_such_campaign() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:pushcast:no-such-campaign",
+            "There is no campaign with this id",
+            "GET /push/campaigns lists those there are.".to_owned(),
+        )
+    }
+
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(
@@ -159,6 +170,35 @@ impl From<StoreError> for Problem {
             "The database failed",
             "The cause is in the server's log.".to_owned(),
         )
+    }
+}
+
+impl From<BroadcastError> for Problem {
+    fn from(error: BroadcastError) -> Self {
+        match error {
+            BroadcastError::Invalid(invalid) => invalid.into(),
+            BroadcastError::Store(error) => error.into(),
+            BroadcastError::Unknown => Self::no_such_campaign(),
+            BroadcastError::TooLate { .. } => Self::new(
+                StatusCode::CONFLICT,
+                "urn:pushcast:too-late",
+                "The campaign is over",
+                format!("{error}."),
+            ),
+            BroadcastError::Queue(_) | BroadcastError::Announce(_) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a campaign is held up"
+                );
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "urn:pushcast:queue-failed",
+                    "The queue or the event bus failed",
+                    "The campaign is written down. The same request again goes on with it."
+                        .to_owned(),
+                )
+            }
+        }
     }
 }
 

@@ -161,9 +161,12 @@ fn tags(members: Members<'_>) -> Result<Change<BTreeSet<String>>, Invalid> {
     })
 }
 
-fn is_tag(tag: &str) -> bool {
-    let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-');
-    (1..=MAX_TAG_LEN).contains(&tag.len()) && tag.bytes().all(alphabet)
+pub(crate) fn is_tag(tag: &str) -> bool {
+    (1..=MAX_TAG_LEN).contains(&tag.len()) && tag.chars().all(is_tag_character)
+}
+
+pub(crate) fn is_tag_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
 }
 
 fn check_user(members: Members<'_>, user: &str) -> Result<String, Invalid> {

@@ -82,6 +82,11 @@ impl<'a> Members<'a> {
             .ok_or_else(|| Invalid::new("body", "must be a JSON object"))
     }
 
+    /// The members of an object that is at hand.
+    pub fn at_top(map: &'a Map<String, Value>) -> Self {
+        Self { map, path: "" }
+    }
+
     /// The object under `name`, which must be there; its members' paths begin with `path`.
     ///
     /// # Errors

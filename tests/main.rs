@@ -37,6 +37,9 @@ mod settle;
 /// Who is subscribed, and how many they are: exact under races, faults and lost answers.
 mod store;
 
+/// For whom an expression over tags is, in words and to the database.
+mod audience;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::begun::Begun;
 use super::connection::{ConnectError, Connector};
 use super::pool::{Lease, Pool, Sizes};
 use super::tls::{self, TlsError};
@@ -131,7 +132,21 @@ impl Client {
     pub async fn exchange(
         &self,
         origin: &Origin,
+        request: Request<Bytes>,
+    ) -> Result<RawAnswer, ExchangeError> {
+        self.exchange_watched(origin, request, &Begun::default())
+            .await
+    }
+
+    /// [`exchange`](Self::exchange), which tells when it can no longer be given up as if it had never been.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]: there was no answer.
+    pub async fn exchange_watched(
+        &self,
+        origin: &Origin,
         mut request: Request<Bytes>,
+        begun: &Begun,
     ) -> Result<RawAnswer, ExchangeError> {
         request.headers_mut().insert(USER_AGENT, AGENT);
         let service = self.service(origin);
@@ -146,6 +161,7 @@ impl Client {
         loop {
             let lease = timeout(self.0.limits.wait(), service.pool.lease()).await;
             let lease = lease.unwrap_or(Err(ConnectError::TimedOut))?;
+            begun.set();
             match self.over(lease, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::NotSent(unsent, _)) if stale < stale_limit => {

@@ -3,19 +3,23 @@
 //! | file | owns |
 //! |---|---|
 //! | this one | the order of the steps, and which key to sign with |
+//! | [`begun`] | whether a push can still be given up without a trace |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
 //! | `pool` | connections: how many, to whom, and who waits for one |
 //! | [`tls`] | whom to trust |
 //! | `connection` | opening one, HTTP/2 or HTTP/1.1 |
 
+pub mod begun;
 pub mod client;
 mod connection;
 mod pool;
+mod row;
 pub mod tls;
 
 use std::error::Error as _;
 use std::sync::Arc;
 
+pub use begun::Begun;
 pub use client::{Client, Limits};
 
 use crate::clock::Clock;
@@ -91,9 +95,22 @@ impl Pusher {
         subscription: &Subscription,
         message: &Message,
     ) -> Report {
+        self.push_watched(made_with, subscription, message, &Begun::default())
+            .await
+    }
+
+    /// [`push_made_with`](Self::push_made_with), which tells when it can no longer be given up as if it had never
+    /// been. Begun under one key, it stays begun while others are tried.
+    pub async fn push_watched(
+        &self,
+        made_with: Option<&KeyId>,
+        subscription: &Subscription,
+        message: &Message,
+        begun: &Begun,
+    ) -> Report {
         let mut last = None;
         for vapid in self.keyring.in_order(made_with) {
-            let report = self.push_signed(vapid, subscription, message).await;
+            let report = self.push_signed(vapid, subscription, message, begun).await;
             if report.outcome != Outcome::Mismatched {
                 return report;
             }
@@ -107,13 +124,17 @@ impl Pusher {
         vapid: &Vapid,
         subscription: &Subscription,
         message: &Message,
+        begun: &Begun,
     ) -> Report {
         let request = match build_request(subscription, message, vapid, self.clock.now()) {
             Ok(request) => request,
             Err(error) => return Report::not_sent(error.outcome(), error),
         };
         let endpoint = &subscription.endpoint;
-        match self.client.exchange(endpoint.origin(), request).await {
+        let exchange = self
+            .client
+            .exchange_watched(endpoint.origin(), request, begun);
+        match exchange.await {
             Ok(raw) => {
                 let (status, now) = (raw.status.as_u16(), self.clock.now());
                 let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);

@@ -171,6 +171,7 @@ fn full_is_not_busy(error: DynoxideError) -> DynoxideError {
 /// The operations that the store calls.
 fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     match operation {
+        "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
         "CreateTable" => run(body, |request| database.create_table(request)),
         "DescribeTable" => run(body, |request| database.describe_table(request)),
         "GetItem" => run(body, |request| database.get_item(request)),

@@ -6,12 +6,15 @@
 //! | [`subscriptions`] | who is subscribed, and that the count agrees |
 //! | [`row`], `upsert` | a subscription as it is stored, and how it gets there |
 //! | [`ledger`] | the count |
+//! | [`campaigns`], [`parts`] | campaigns, and how far each part of one is |
 //! | `transaction` | writing several items as one, again when it collides |
 //! | [`schema`] | the tables' shape: made locally, checked by the doctor |
 
+pub mod campaigns;
 #[cfg(feature = "local")]
 pub mod embedded;
 pub mod ledger;
+pub mod parts;
 pub mod row;
 pub mod schema;
 pub mod subscriptions;
@@ -20,9 +23,9 @@ mod upsert;
 
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -63,19 +66,23 @@ impl Store {
 
     /// Over DynamoDB in the region and with the credentials of the environment.
     pub async fn connect(tables: Tables, chance: Chance) -> Self {
-        let shared = aws_config::defaults(behavior_version())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(1))
-                    .operation_attempt_timeout(Duration::from_secs(2))
-                    .operation_timeout(Duration::from_secs(5))
-                    .build(),
-            )
-            .load()
-            .await;
-        Self::new(Client::new(&shared), tables, chance)
+        Self::new(Client::new(&aws().await), tables, chance)
     }
+}
+
+/// Region, credentials, retries and time-outs of every AWS client.
+pub async fn aws() -> SdkConfig {
+    aws_config::defaults(behavior_version())
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(1))
+                .operation_attempt_timeout(Duration::from_secs(2))
+                .operation_timeout(Duration::from_secs(5))
+                .build(),
+        )
+        .load()
+        .await
 }
 
 /// Why the store did not do it. The subscription and its count are as they were, or both changed.

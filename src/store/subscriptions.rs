@@ -7,11 +7,12 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use jiff::Timestamp;
 
-use super::row::{Cursor, Page, Row, string};
+use super::row::{Cursor, Item, Page, Row, string};
 use super::schema::BY_USER;
 use super::transaction::{ATTEMPTS, PATIENCE, Transacted};
 use super::upsert::Upsert;
 use super::{Store, StoreError};
+use crate::audience::Audience;
 use crate::registration::{MadeWith, Registration};
 use crate::webpush::KeyId;
 
@@ -40,6 +41,17 @@ pub enum Subscribed {
     New,
     /// It was there, and has new keys and fields.
     Refreshed,
+}
+
+/// Part of a segment.
+#[derive(Debug, Clone, Default)]
+pub struct SegmentPage {
+    /// Those of the audience.
+    pub rows: Vec<Row>,
+    /// Rows that were looked at.
+    pub scanned: u64,
+    /// The last one's endpoint; nothing when the segment is at its end.
+    pub next: Option<String>,
 }
 
 impl Store {
@@ -272,6 +284,49 @@ impl Store {
         })
     }
 
+    /// One segment's subscriptions of `audience`, of which there are `of`: at most `limit` rows are looked at, after the
+    /// endpoint `after`.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn scan_segment(
+        &self,
+        segment: u32,
+        of: u32,
+        audience: &Audience,
+        after: Option<&str>,
+        limit: i32,
+    ) -> Result<SegmentPage, StoreError> {
+        let number = |n: u32| i32::try_from(n).expect("a thousand segments at most");
+        let after = after.map(|endpoint| Item::from([("endpoint".to_owned(), string(endpoint))]));
+        let mut request = self
+            .client
+            .scan()
+            .table_name(&self.tables.subscriptions)
+            .segment(number(segment))
+            .total_segments(number(of))
+            .set_exclusive_start_key(after)
+            .limit(limit);
+        if let Some(filter) = audience.filter() {
+            request = request
+                .filter_expression(filter.expression)
+                .set_expression_attribute_names(Some(filter.names))
+                .set_expression_attribute_values(Some(filter.values));
+        }
+        let found = request
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk("Scan", error))?;
+        let next = found.last_evaluated_key();
+        Ok(SegmentPage {
+            rows: found.items().iter().map(Row::read).collect(),
+            scanned: u64::try_from(found.scanned_count()).unwrap_or_default(),
+            next: next
+                .and_then(|key| key.get("endpoint")?.as_s().ok())
+                .cloned(),
+        })
+    }
+
     /// Writes a row that must be there. False when it is not.
     async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
         let (began, mut attempt) = (Instant::now(), 0);
@@ -304,7 +359,7 @@ impl Store {
         }
     }
 
-    fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {
+    pub(super) fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {
         let delete = Delete::builder()
             .table_name(&self.tables.subscriptions)
             .key("endpoint", string(&row.endpoint))

@@ -38,6 +38,22 @@ pub enum PushService {
 }
 
 impl PushService {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Fcm,
+        Self::Mozilla,
+        Self::Apple,
+        Self::Wns,
+        Self::Other,
+    ];
+
+    /// Whose service an endpoint is at, for counting, whether or not it may be posted to.
+    pub fn of_url(endpoint: &str) -> Self {
+        let url = Url::parse(endpoint).ok();
+        url.and_then(|url| known(url.domain()?))
+            .unwrap_or(Self::Other)
+    }
+
     /// A short lower-case name, for logs and figures.
     pub fn label(self) -> &'static str {
         match self {

@@ -111,6 +111,12 @@ impl DataFolder {
         read_or_make(&self.token_file(), random_text)
     }
 
+    /// The API token that a server has made in the folder at `path`, if there is one.
+    pub(crate) fn kept_token(path: &Path) -> Option<String> {
+        let token = fs::read_to_string(Self(path.to_owned()).token_file()).ok()?;
+        Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+    }
+
     /// The user secret, made at the first start.
     pub(crate) fn user_secret(&self) -> Result<String> {
         read_or_make(&self.user_secret_file(), random_text)

@@ -1,9 +1,12 @@
 //! The program `pushcast`: everything on one machine, and the tools around it.
 
+mod api;
+mod campaigning;
 mod data_folder;
 mod doctor;
 mod import;
 mod output;
+mod schedules;
 mod serve;
 mod subscriptions;
 mod vapid;
@@ -41,6 +44,7 @@ enum Command {
     #[command(subcommand)]
     Vapid(vapid::Vapid),
     Subscriptions(subscriptions::Subscriptions),
+    Schedules(schedules::Schedules),
     Doctor(doctor::Doctor),
 }
 
@@ -63,6 +67,7 @@ impl Command {
             Self::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
             Self::Vapid(vapid) => vapid.run().map(|()| ExitCode::SUCCESS),
             Self::Subscriptions(subscriptions) => subscriptions.run().await,
+            Self::Schedules(schedules) => schedules.run().await,
             Self::Doctor(doctor) => doctor.run().await,
         }
     }

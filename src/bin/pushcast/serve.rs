@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use clap::Args;
 use http::header::CONTENT_TYPE;
 use pushcast::auth::{ApiToken, UserSecret};
+use pushcast::campaigns;
 use pushcast::clock::Clock;
 use pushcast::config::{self, Config};
 use pushcast::edge::{self, CorsOrigins};
@@ -23,6 +24,7 @@ use pushcast::webpush::Keyring;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::campaigning::{self, Workers};
 use crate::data_folder::{self, DataFolder};
 use crate::output::{complain, say};
 
@@ -79,7 +81,8 @@ impl Serve {
         let token_from_env = config.token.is_some();
         let cors = std::mem::take(&mut config.cors).and(pages);
         let without_subject = config.vapid_subject.is_none();
-        let app = edge::finish(app(config, &folder).await?, &cors);
+        let (app, workers) = app(config, &folder).await?;
+        let app = edge::finish(app, &cors);
 
         let token = if token_from_env {
             format!("${}", config::TOKEN)
@@ -94,12 +97,14 @@ impl Serve {
                 config::VAPID_SUBJECT
             ));
         }
-        serve(listener, app).await
+        let served = serve(listener, app).await;
+        workers.stop().await;
+        served
     }
 }
 
-/// Subscribe and send over the embedded database, and the demo page.
-async fn app(mut config: Config, folder: &DataFolder) -> Result<Router> {
+/// Everything over the embedded database, and the demo page.
+async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers)> {
     let store = folder.store().await?;
     let keyring: Arc<Keyring> = config.take_keyring()?.into();
     let token = match config.token {
@@ -119,16 +124,19 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<Router> {
         user_secret,
         clock: Clock::system(),
     };
+    let broadcast = campaigning::broadcast(store);
+    let pusher = Pusher::new(client, keyring, Clock::system());
+    let workers = Workers::start(broadcast.clone(), pusher.clone(), config.allowed.clone());
     let send = Send {
-        store,
-        pusher: Pusher::new(client, keyring, Clock::system()),
+        broadcast: broadcast.clone(),
+        pusher,
         allowed: config.allowed,
-        token,
-        clock: Clock::system(),
     };
-    Ok(subscribe::router(subscribe)
-        .merge(send::router(send))
-        .merge(demo))
+    let app = subscribe::router(subscribe)
+        .merge(send::router(send, &token))
+        .merge(campaigns::router(broadcast, &token))
+        .merge(demo);
+    Ok((app, workers))
 }
 
 /// The page at `/`, and who its visitors are.

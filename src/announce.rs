@@ -1,0 +1,71 @@
+//! Telling the world that a campaign has ended: an event `pushcast.campaign` on EventBridge, or a line in the log.
+
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use serde_json::Value;
+
+/// `detail-type` of the event.
+const KIND: &str = "pushcast.campaign";
+/// `source` of the event.
+const SOURCE: &str = "pushcast";
+
+/// Where ends are told. They are told at least once.
+#[derive(Debug, Clone)]
+pub enum Announcer {
+    /// To the log.
+    Log,
+    /// To an event bus.
+    EventBridge {
+        /// The SDK's client.
+        client: Client,
+        /// Name or ARN of the bus; the account's default one without.
+        bus: Option<String>,
+    },
+}
+
+/// Why nobody was told.
+#[derive(Debug, thiserror::Error)]
+pub enum AnnounceError {
+    /// EventBridge could not be reached, or refused.
+    #[error("the end of the campaign could not be put on EventBridge")]
+    Put(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took the call and not the event.
+    #[error("EventBridge did not take the end of the campaign: {0}")]
+    Refused(String),
+}
+
+impl Announcer {
+    /// Tells that a campaign has ended, as the API shows it.
+    ///
+    /// # Errors
+    /// When EventBridge does not take it: to be told again.
+    pub async fn ended(&self, campaign: &Value) -> Result<(), AnnounceError> {
+        match self {
+            Self::Log => {
+                tracing::info!(
+                    campaign = campaign["id"].as_str(),
+                    status = campaign["status"].as_str(),
+                    reason = campaign["reason"].as_str(),
+                    counts = %campaign["counts"],
+                    "{KIND}"
+                );
+                Ok(())
+            }
+            Self::EventBridge { client, bus } => {
+                let event = PutEventsRequestEntry::builder()
+                    .source(SOURCE)
+                    .detail_type(KIND)
+                    .detail(campaign.to_string())
+                    .set_event_bus_name(bus.clone())
+                    .build();
+                let put = client.put_events().entries(event).send().await;
+                let put = put.map_err(|error| AnnounceError::Put(error.into()))?;
+                let refused = put
+                    .entries()
+                    .iter()
+                    .find_map(|entry| entry.error_message().or(entry.error_code()));
+                refused.map_or(Ok(()), |why| Err(AnnounceError::Refused(why.to_owned())))
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! For whom a campaign is: `all`, or an expression over tags such as `news && !(sports || beta)`.
+//!
+//! Parsed once, at the edge. The same value then answers for one set of tags, and becomes the filter with which
+//! DynamoDB answers for a table: a test holds the two together.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `parse` | text -> [`Audience`], or where it is wrong |
+//! | `filter` | [`Audience`] -> [`Filter`], an expression of DynamoDB's |
+
+mod filter;
+mod parse;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+pub use filter::Filter;
+pub use parse::{AudienceError, MAX_DEPTH, MAX_LEN, MAX_NAMED};
+
+/// The word that stands for everyone. It hides a tag of the same name.
+const EVERYONE: &str = "all";
+
+/// Some of the subscribers, by their tags. Its text is the plainest with the same meaning in the same order:
+/// `((news))&& all` is `news`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Audience(Option<Node>);
+
+/// What an audience is made of, unless it is everyone. Nothing is denied twice; a join has two nodes or more, none of
+/// them a join of the same operator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Node {
+    Tag(String),
+    Not(Box<Node>),
+    Join(Operator, Vec<Node>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Operator {
+    And,
+    Or,
+}
+
+impl Audience {
+    /// Everyone: `all`.
+    pub const EVERYONE: Self = Self(None);
+
+    /// Whether a subscription with these tags belongs to it.
+    pub fn admits(&self, tags: &BTreeSet<String>) -> bool {
+        self.0.as_ref().is_none_or(|node| node.admits(tags))
+    }
+
+    /// The same for DynamoDB, which takes no filter for everyone.
+    pub fn filter(&self) -> Option<Filter> {
+        self.0.as_ref().map(Filter::new)
+    }
+}
+
+impl Node {
+    fn admits(&self, tags: &BTreeSet<String>) -> bool {
+        match self {
+            Self::Tag(tag) => tags.contains(tag),
+            Self::Not(node) => !node.admits(tags),
+            Self::Join(Operator::And, nodes) => nodes.iter().all(|node| node.admits(tags)),
+            Self::Join(Operator::Or, nodes) => nodes.iter().any(|node| node.admits(tags)),
+        }
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(node) => write!(f, "{node}"),
+            None => f.write_str(EVERYONE),
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Not(node) => match **node {
+                Self::Join(..) => write!(f, "!({node})"),
+                Self::Tag(_) | Self::Not(_) => write!(f, "!{node}"),
+            },
+            Self::Join(operator, nodes) => {
+                for (i, node) in nodes.iter().enumerate() {
+                    if i > 0 {
+                        write!(f, " {} ", operator.text())?;
+                    }
+                    match (operator, node) {
+                        (Operator::And, Self::Join(..)) => write!(f, "({node})")?,
+                        (Operator::And | Operator::Or, _) => write!(f, "{node}")?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Operator {
+    fn text(self) -> &'static str {
+        match self {
+            Self::And => "&&",
+            Self::Or => "||",
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The HTTP API of a server, here or in AWS, for the commands that are its clients.
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use clap::Args;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, StatusCode};
+use pushcast::config;
+use pushcast::push::client::{ExchangeError, RawAnswer};
+use pushcast::push::{Client, Limits};
+use pushcast::webpush::Origin;
+use serde_json::Value;
+use url::{Host, Url};
+
+use crate::data_folder::{self, DataFolder};
+
+/// Where `pushcast serve` listens unless told otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+/// Which server, and the right to ask it.
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    /// Address of the API, with the stage if it has one.
+    #[arg(long, env = config::URL, default_value = DEFAULT_URL, value_name = "URL", global = true)]
+    url: String,
+    /// The API token. Better in the environment: other users of this machine see a command's arguments.
+    #[arg(long, env = config::TOKEN, hide_env_values = true, value_name = "TOKEN", global = true)]
+    token: Option<String>,
+    /// Folder of `pushcast serve`, where the token is if it is not given: for a server on this machine.
+    #[arg(long, default_value = data_folder::DEFAULT, value_name = "DIR", global = true)]
+    data: PathBuf,
+    /// Extra roots to trust, PEM: for a server with a certificate of one's own.
+    #[arg(long, env = config::CA_FILE, value_name = "FILE", global = true)]
+    ca_file: Option<PathBuf>,
+}
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// No connection, or no answer.
+    #[error("{url} cannot be reached ({cause}): is it running, and is --url (PUSHCAST_URL) right?")]
+    Unreachable { url: Url, cause: String },
+    /// The server said why: `application/problem+json`.
+    #[error("{title}: {detail} (HTTP status {})", status.as_u16())]
+    Problem {
+        status: StatusCode,
+        title: String,
+        detail: String,
+    },
+    /// What answered does not speak as a pushcast server does.
+    #[error(
+        "{url} answered with HTTP status {} and not as pushcast does: is --url (PUSHCAST_URL) right?",
+        status.as_u16()
+    )]
+    Stranger { url: Url, status: StatusCode },
+}
+
+/// A client of one server.
+pub(crate) struct Api {
+    base: Url,
+    origin: Origin,
+    bearer: HeaderValue,
+    client: Client,
+}
+
+impl Server {
+    /// A client of it. Nothing is asked yet.
+    pub(crate) fn api(&self) -> Result<Api> {
+        let base = Url::parse(&self.url).with_context(|| format!("--url {}", self.url))?;
+        let origin = Origin::parse(&base.origin().ascii_serialization())
+            .with_context(|| format!("--url {}: must begin with http:// or https://", self.url))?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.token(&base)?))
+            .ok()
+            .context("the API token holds characters that no token has")?;
+        bearer.set_sensitive(true);
+        let limits = Limits {
+            total: Duration::from_secs(30),
+            body: 8 * 1024 * 1024,
+            ..Limits::default()
+        };
+        Ok(Api {
+            client: Client::new(limits, self.ca_file.as_deref())?,
+            base,
+            origin,
+            bearer,
+        })
+    }
+
+    /// The token of the folder is for the server of the folder: it is not sent to another machine.
+    fn token(&self, base: &Url) -> Result<String> {
+        let given = self.token.as_deref().map(str::trim);
+        if let Some(token) = given.filter(|token| !token.is_empty()) {
+            return Ok(token.to_owned());
+        }
+        if !is_here(base) {
+            anyhow::bail!("there is no API token for {base}: set PUSHCAST_TOKEN");
+        }
+        DataFolder::kept_token(&self.data).with_context(|| {
+            format!(
+                "there is no API token: set PUSHCAST_TOKEN, or name the folder of `pushcast serve` with --data \
+                 (it is not {})",
+                self.data.display()
+            )
+        })
+    }
+}
+
+fn is_here(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+impl Api {
+    /// `GET`. `path` begins with `/push/`, and may hold a query; see [`segment`].
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// `POST`, with a body or without.
+    pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
+        self.ask(Method::POST, path, body).await
+    }
+
+    /// `DELETE`. The answer to what has no body is `null`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, ApiError> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ApiError> {
+        let stage = self.base.path().trim_end_matches('/');
+        let mut request =
+            Request::new(body.map_or_else(Bytes::new, |json| json.to_string().into()));
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("{}{stage}{path}", self.origin)
+            .parse()
+            .unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, self.bearer.clone());
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        match self.client.exchange(&self.origin, request).await {
+            Ok(answer) => self.read(&answer),
+            Err(error) => Err(ApiError::Unreachable {
+                url: self.base.clone(),
+                cause: cause(&error),
+            }),
+        }
+    }
+
+    fn read(&self, answer: &RawAnswer) -> Result<Value, ApiError> {
+        let status = answer.status;
+        let json = match &answer.body {
+            empty if empty.is_empty() && status.is_success() => Some(Value::Null),
+            body => serde_json::from_slice::<Value>(body).ok(),
+        };
+        let text = |json: &Value, name: &str| json.get(name)?.as_str().map(str::to_owned);
+        match json {
+            Some(json) if status.is_success() => Ok(json),
+            Some(json) => match (text(&json, "title"), text(&json, "detail")) {
+                (Some(title), Some(detail)) => Err(ApiError::Problem {
+                    status,
+                    title,
+                    detail,
+                }),
+                _ => Err(self.stranger(status)),
+            },
+            None => Err(self.stranger(status)),
+        }
+    }
+
+    fn stranger(&self, status: StatusCode) -> ApiError {
+        let url = self.base.clone();
+        ApiError::Stranger { url, status }
+    }
+}
+
+/// What the machine says; the push client's own words are of push services.
+fn cause(error: &ExchangeError) -> String {
+    let Some(mut deepest) = error.source() else {
+        return "no answer in time".to_owned();
+    };
+    while let Some(deeper) = deepest.source() {
+        deepest = deeper;
+    }
+    deepest.to_string()
+}
+
+/// A name as one segment of a path, or as a value in a query (RFC 3986, section 2.3).
+pub(crate) fn segment(name: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    name.bytes().map(encode).collect()
+}

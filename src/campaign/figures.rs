@@ -1,0 +1,129 @@
+//! What became of everyone, by push service. The figures add up to everyone who was read.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::webpush::PushService;
+
+/// How one subscriber is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tally {
+    /// The service took the message.
+    Accepted,
+    /// The subscription is no more.
+    Gone,
+    /// It was made with a key that is not among ours.
+    Mismatched,
+    /// The service takes no message of this size.
+    TooLarge,
+    /// The service will not have the message, or the row cannot be sent to.
+    Refused,
+    /// Given up after the last attempt, or when the TTL had run out.
+    Failed,
+    /// To be pushed to again.
+    Retrying,
+}
+
+impl Tally {
+    /// In the order in which they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Gone,
+        Self::Mismatched,
+        Self::TooLarge,
+        Self::Refused,
+        Self::Failed,
+        Self::Retrying,
+    ];
+
+    /// One lower-case word, for the API and the ledger.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Gone => "gone",
+            Self::Mismatched => "mismatched",
+            Self::TooLarge => "too_large",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Retrying => "retrying",
+        }
+    }
+}
+
+/// Counts, or changes of counts, by push service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures(BTreeMap<(&'static str, Tally), i64>);
+
+impl Figures {
+    /// Counts `n` more.
+    pub fn add(&mut self, service: PushService, tally: Tally, n: i64) {
+        *self.0.entry((service.label(), tally)).or_default() += n;
+    }
+
+    /// Counts everything of `other` too.
+    pub fn merge(&mut self, other: &Self) {
+        for (key, n) in &other.0 {
+            *self.0.entry(*key).or_default() += n;
+        }
+    }
+
+    /// Takes everything of `other` away.
+    pub fn subtract(&mut self, other: &Self) {
+        for (key, n) in &other.0 {
+            *self.0.entry(*key).or_default() -= n;
+        }
+    }
+
+    /// How many were counted so, at all services.
+    pub fn of(&self, tally: Tally) -> i64 {
+        let counted = self.0.iter().filter(|((_, other), _)| *other == tally);
+        counted.map(|(_, n)| n).sum()
+    }
+
+    /// Everyone.
+    pub fn total(&self) -> i64 {
+        self.0.values().sum()
+    }
+
+    /// What is not zero, named `<service>.<tally>`: attributes of an item in the ledger.
+    pub fn entries(&self) -> impl Iterator<Item = (String, i64)> {
+        let changed = self.0.iter().filter(|(_, n)| **n != 0);
+        changed.map(|((service, tally), n)| (format!("{service}.{}", tally.label()), *n))
+    }
+
+    /// Reads what [`Figures::entries`] names; other names are none of ours.
+    pub fn read(&mut self, name: &str, n: i64) {
+        let Some((service, tally)) = name.split_once('.') else {
+            return;
+        };
+        let service = PushService::ALL.into_iter().find(|s| s.label() == service);
+        let tally = Tally::ALL.into_iter().find(|t| t.label() == tally);
+        if let (Some(service), Some(tally)) = (service, tally) {
+            self.add(service, tally, n);
+        }
+    }
+
+    /// `{"accepted": n, ..}`, over all services.
+    pub fn counts(&self) -> Value {
+        let count = |tally: Tally| (tally.label().to_owned(), json!(self.of(tally)));
+        Value::Object(Tally::ALL.into_iter().map(count).collect())
+    }
+
+    /// `{"fcm": {"accepted": n, ..}, ..}`, of the services that were met.
+    pub fn by_service(&self) -> Value {
+        let mut services = Map::new();
+        for service in PushService::ALL {
+            let mut one = Self::default();
+            for ((label, tally), n) in &self.0 {
+                if *label == service.label() {
+                    one.add(service, *tally, *n);
+                }
+            }
+            if one.0.values().any(|n| *n != 0) {
+                services.insert(service.label().to_owned(), one.counts());
+            }
+        }
+        Value::Object(services)
+    }
+}

@@ -1,0 +1,275 @@
+//! Campaigns: values and arithmetic, no I/O.
+//!
+//! A campaign is one message to an audience. Its plan cuts the table of subscriptions into segments; what must be
+//! pushed again becomes a retry part, a list of endpoints of its own. Segments and retry parts are the campaign's
+//! *parts*: each is worked on under a lease, by one worker at a time, and a job in the queue only points to one.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the campaign, its parts and its plan |
+//! | [`figures`] | what became of everyone, by push service |
+//! | [`verdict`] | what one push asks of the campaign: counted, or again, and when |
+//! | [`faults`] | when our own fault stops it |
+//! | [`view`] | the campaign as the API and events show it |
+
+pub mod faults;
+pub mod figures;
+pub mod verdict;
+pub mod view;
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use faults::Faults;
+pub use figures::{Figures, Tally};
+pub use verdict::{Verdict, judge};
+
+use crate::audience::Audience;
+
+/// The most pushes of one process that may be under way, or answered, and not yet written down: what a crash can
+/// repeat.
+pub const PAGE: usize = 500;
+
+/// Rows that a segment is meant to hold: half a minute's work.
+const SEGMENT_ROWS: u64 = 5_000;
+
+/// More segments than this are longer ones instead: their items are read whenever a campaign is looked at.
+const MOST_SEGMENTS: u32 = 1_000;
+
+/// What a campaign that keeps to a rate may do in one segment: the rate is shared out among them.
+const SEGMENT_RATE: u32 = 250;
+
+/// The longest id: it is part of keys, paths and topics.
+const MAX_ID_LEN: usize = 128;
+
+/// A campaign's name: the message's `id`, or one made for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CampaignId(String);
+
+/// The text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {MAX_ID_LEN} characters of A-Z, a-z, 0-9 and . _ : ~ -")]
+pub struct NotAnId;
+
+impl CampaignId {
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CampaignId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let alphabet =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'~' | b'-');
+        // A dot or two alone would be a step in a path.
+        let step = text == "." || text == "..";
+        if (1..=MAX_ID_LEN).contains(&text.len()) && text.bytes().all(alphabet) && !step {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(NotAnId)
+    }
+}
+
+impl TryFrom<String> for CampaignId {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<Self, NotAnId> {
+        text.parse()
+    }
+}
+
+impl From<CampaignId> for String {
+    fn from(id: CampaignId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for CampaignId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a campaign is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Written down; its jobs are not all in the queue yet.
+    Planned,
+    /// Under way.
+    Running,
+    /// Everyone has been pushed to, or given up.
+    Done,
+    /// Stopped by a fault of ours, which has to be repaired: `resume` goes on.
+    Halted,
+    /// Stopped by the operator.
+    Cancelled,
+}
+
+impl Status {
+    const ALL: [Self; 5] = [
+        Self::Planned,
+        Self::Running,
+        Self::Done,
+        Self::Halted,
+        Self::Cancelled,
+    ];
+
+    /// One lower-case word, for the API, the ledger and events.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Halted => "halted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status with this label.
+    pub fn of(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.label() == label)
+    }
+
+    /// Whether its parts are to be worked on.
+    pub fn is_under_way(self) -> bool {
+        match self {
+            Self::Planned | Self::Running => true,
+            Self::Done | Self::Halted | Self::Cancelled => false,
+        }
+    }
+}
+
+/// A campaign as the ledger holds it.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    /// Its name.
+    pub id: CampaignId,
+    /// How far it is.
+    pub status: Status,
+    /// Why it is halted.
+    pub reason: Option<String>,
+    /// To whom.
+    pub audience: Audience,
+    /// The message's members.
+    pub message: Map<String, Value>,
+    /// Messages a second, at most.
+    pub rate: Option<u32>,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Subscriptions there were when it was planned.
+    pub subscribers: u64,
+    /// How many segments it has.
+    pub segments: u32,
+    /// How many of them are done, with every retry of theirs.
+    pub segments_done: u32,
+    /// How often it was resumed.
+    pub resumed: u32,
+    /// Whether its end has been told.
+    pub announced: bool,
+}
+
+/// One part of a campaign: the sort key of its item in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum PartKey {
+    /// Segment i of a parallel scan.
+    Segment(u32),
+    /// Endpoints of a segment that are to be pushed to again.
+    Retry {
+        /// The segment that read them.
+        segment: u32,
+        /// Tells the retries of one segment apart.
+        serial: u64,
+    },
+}
+
+impl PartKey {
+    /// The segment that it is, or that it comes from.
+    pub fn segment(&self) -> u32 {
+        match self {
+            Self::Segment(segment) | Self::Retry { segment, .. } => *segment,
+        }
+    }
+}
+
+/// The text is not a part's key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is not the key of a campaign's part")]
+pub struct NotAPart;
+
+impl FromStr for PartKey {
+    type Err = NotAPart;
+
+    fn from_str(text: &str) -> Result<Self, NotAPart> {
+        let number = |text: &str| text.parse().map_err(|_| NotAPart);
+        let key = match *text.split('#').collect::<Vec<_>>() {
+            ["segment", segment] => Self::Segment(number(segment)?),
+            ["retry", segment, serial] => Self::Retry {
+                segment: number(segment)?,
+                serial: u64::from_str_radix(serial, 16).map_err(|_| NotAPart)?,
+            },
+            _ => return Err(NotAPart),
+        };
+        // One part has one key.
+        if key.to_string() == text {
+            Ok(key)
+        } else {
+            Err(NotAPart)
+        }
+    }
+}
+
+impl TryFrom<String> for PartKey {
+    type Error = NotAPart;
+
+    fn try_from(text: String) -> Result<Self, NotAPart> {
+        text.parse()
+    }
+}
+
+impl From<PartKey> for String {
+    fn from(key: PartKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl fmt::Display for PartKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment(segment) => write!(f, "segment#{segment:05}"),
+            Self::Retry { segment, serial } => write!(f, "retry#{segment:05}#{serial:016x}"),
+        }
+    }
+}
+
+/// A job in the queue: a pointer, nothing else. The ledger is the truth, so a job that is lost or doubled loses and
+/// doubles nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Job {
+    /// Which campaign.
+    pub campaign: CampaignId,
+    /// Which part of it.
+    pub part: PartKey,
+}
+
+/// Into how many segments `subscribers` are cut. A campaign that keeps to a rate has no more of them than it takes to
+/// reach it, since each keeps to its share.
+pub fn segments(subscribers: u64, rate: Option<u32>, at_most: u32) -> u32 {
+    let wanted = subscribers.div_ceil(SEGMENT_ROWS);
+    let wanted = u32::try_from(wanted).unwrap_or(MOST_SEGMENTS);
+    let for_rate = rate.map_or(MOST_SEGMENTS, |rate| rate.div_ceil(SEGMENT_RATE));
+    wanted
+        .min(for_rate)
+        .clamp(1, at_most.clamp(1, MOST_SEGMENTS))
+}

@@ -1,0 +1,31 @@
+//! A campaign as the API and events show it.
+
+use serde_json::{Value, json};
+
+use super::Campaign;
+use super::figures::Figures;
+
+/// The campaign, with what became of everyone so far.
+pub fn view(campaign: &Campaign, figures: &Figures, scanned: u64) -> Value {
+    let mut view = json!({
+        "id": campaign.id,
+        "status": campaign.status,
+        "audience": campaign.audience.to_string(),
+        "created_at": campaign.created_at,
+        "segments": {"total": campaign.segments, "done": campaign.segments_done},
+        "subscribers": campaign.subscribers,
+        "scanned": scanned,
+        "counts": figures.counts(),
+        "services": figures.by_service(),
+    });
+    if let Some(reason) = &campaign.reason {
+        view["reason"] = reason.as_str().into();
+    }
+    if let Some(at) = campaign.finished_at {
+        view["finished_at"] = at.to_string().into();
+    }
+    if let Some(rate) = campaign.rate {
+        view["rate"] = rate.into();
+    }
+    view
+}

@@ -1,0 +1,88 @@
+//! HTTP: campaigns, looked at, cancelled, resumed.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::auth::ApiToken;
+use crate::broadcast::Broadcast;
+use crate::campaign::{Campaign, CampaignId};
+use crate::edge::require_token;
+use crate::problem::Problem;
+use crate::queue::Queue;
+
+/// Campaigns on one page.
+const PAGE: i32 = 20;
+
+/// `GET /push/campaigns`, `GET /push/campaigns/{id}`, `POST /push/campaigns/{id}/cancel` and `.../resume`.
+pub fn router<Q: Queue>(broadcast: Broadcast<Q>, token: &ApiToken) -> Router {
+    let router = Router::new()
+        .route("/push/campaigns", get(list::<Q>))
+        .route("/push/campaigns/{id}", get(show::<Q>))
+        .route("/push/campaigns/{id}/cancel", post(cancel::<Q>))
+        .route("/push/campaigns/{id}/resume", post(resume::<Q>))
+        .with_state(Arc::new(broadcast));
+    require_token(router, token)
+}
+
+#[derive(Deserialize)]
+struct From {
+    from: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Campaigns {
+    campaigns: Vec<Value>,
+    /// Where the next page begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+async fn list<Q: Queue>(
+    State(broadcast): State<Arc<Broadcast<Q>>>,
+    Query(From { from }): Query<From>,
+) -> Result<Json<Campaigns>, Problem> {
+    let page = broadcast.store.campaigns(from.as_deref(), PAGE).await?;
+    let mut campaigns = Vec::with_capacity(page.campaigns.len());
+    for campaign in &page.campaigns {
+        campaigns.push(broadcast.view(campaign).await?);
+    }
+    Ok(Json(Campaigns {
+        campaigns,
+        next: page.next,
+    }))
+}
+
+async fn show<Q: Queue>(
+    State(broadcast): State<Arc<Broadcast<Q>>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let campaign = broadcast.store.campaign(&named(&id)?).await?;
+    let campaign = campaign.ok_or_else(Problem::no_such_campaign)?;
+    Ok(Json(broadcast.view(&campaign).await?))
+}
+
+async fn cancel<Q: Queue>(
+    State(broadcast): State<Arc<Broadcast<Q>>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let campaign: Campaign = broadcast.cancel(&named(&id)?).await?;
+    Ok(Json(broadcast.view(&campaign).await?))
+}
+
+async fn resume<Q: Queue>(
+    State(broadcast): State<Arc<Broadcast<Q>>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let campaign: Campaign = broadcast.resume(&named(&id)?).await?;
+    Ok(Json(broadcast.view(&campaign).await?))
+}
+
+/// A name that cannot be one is nobody's.
+fn named(id: &str) -> Result<CampaignId, Problem> {
+    id.parse().map_err(|_| Problem::no_such_campaign())
+}

@@ -1,0 +1,74 @@
+//! SQS's batches, record by record: one that cannot be read, fails or panics comes again alone.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use jiff::Timestamp;
+
+use super::{Deliver, Stop, until};
+use crate::campaign::Job;
+use crate::queue::Queue;
+
+/// So long before its deadline a worker stops: it waits a second for answers, writes down what it has done, and hands
+/// over.
+const MARGIN: Duration = Duration::from_millis(2_500);
+
+/// How often SQS has delivered a record.
+const RECEIVED: &str = "ApproximateReceiveCount";
+
+impl<Q: Queue> Deliver<Q> {
+    /// Does the jobs of one SQS event at once, until `deadline`, and says which are to come again
+    /// (`ReportBatchItemFailures`).
+    pub async fn batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        let time = until(deadline, self.now()).saturating_sub(MARGIN);
+        let stop = Stop::after(time);
+        let mut deliver = self.clone();
+        deliver.at_once = event.records.len();
+        let tasks: Vec<_> = event
+            .records
+            .into_iter()
+            .map(|record| {
+                let (id, deliver) = (record.message_id.clone(), deliver.clone());
+                let stop = stop.clone();
+                let work = async move { deliver.record(&record, stop).await };
+                (id, tokio::spawn(work))
+            })
+            .collect();
+        let mut answer = SqsBatchResponse::default();
+        for (id, task) in tasks {
+            // A panic has been logged where it happened.
+            if !task.await.unwrap_or(false) {
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id.unwrap_or_default();
+                answer.batch_item_failures.push(failure);
+            }
+        }
+        answer
+    }
+
+    /// Whether the record is done with.
+    async fn record(&self, record: &SqsMessage, stop: Stop) -> bool {
+        let body = record.body.as_deref().unwrap_or_default();
+        let job: Job = match serde_json::from_str(body) {
+            Ok(job) => job,
+            Err(error) => {
+                tracing::error!(message_id = record.message_id, %error, "a record is no job");
+                return false;
+            }
+        };
+        let received = record.attributes.get(RECEIVED);
+        let again = received.is_some_and(|count| count != "1");
+        match self.handle(&job, again, stop).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(
+                    campaign = %job.campaign,
+                    part = %job.part,
+                    error = &error as &dyn std::error::Error,
+                    "a job comes again"
+                );
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `deliver`: a job -> a part of a campaign -> page -> push -> settle -> checkpoint -> next page.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | what is to be done with one job |
+//! | `segment` | a segment, page by page, from its checkpoint |
+//! | `retry` | a list of endpoints that are pushed to again |
+//! | `pages` | reading ahead |
+//! | `page` | pushing one page, and who may be left under way |
+//! | `stop` | when a worker must stop |
+//! | `tally` | what its answers add up to |
+//! | [`lambda`] | SQS's batches, record by record |
+//!
+//! What a crash may repeat is what was pushed and is not written down: one page of this process. Everything else is
+//! in the ledger before the next page begins.
+
+pub mod lambda;
+mod page;
+mod pages;
+mod retry;
+mod segment;
+mod stop;
+mod tally;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinError;
+
+use self::page::Push;
+pub use self::stop::{Stop, Stopper};
+use crate::broadcast::{Broadcast, BroadcastError, until};
+use crate::campaign::verdict::spread;
+use crate::campaign::{Campaign, CampaignId, Job, PAGE, PartKey};
+use crate::push::Pusher;
+use crate::queue::{Queue, QueueError};
+use crate::store::StoreError;
+use crate::store::parts::{Lease, NewPart, Worker};
+use crate::webpush::{AllowList, Message};
+use crate::wire::Invalid;
+
+/// A lease is given for this long, and renewed with every page: longer than a page can take with everything at its
+/// slowest.
+pub const LEASE: Duration = Duration::from_secs(90);
+
+/// Who could not be taken a job off is asked again after this long, at least.
+const HELD: Duration = Duration::from_secs(1);
+
+/// What delivering needs.
+#[derive(Debug, Clone)]
+pub struct Deliver<Q> {
+    /// Ledger, queue, clock, and the end of campaigns.
+    pub broadcast: Broadcast<Q>,
+    /// Encrypts, signs, posts.
+    pub pusher: Pusher,
+    /// Where messages may be sent: checked again, rows can be older than the rules.
+    pub allowed: AllowList,
+    /// Who holds the leases.
+    pub worker: Worker,
+    /// Jobs that this process works on at a time: they share what a crash may repeat.
+    pub at_once: usize,
+}
+
+/// Why a job was not done. It is to be delivered again.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The campaign could not be moved on.
+    #[error(transparent)]
+    Broadcast(#[from] BroadcastError),
+    /// What the ledger holds is no message.
+    #[error("the campaign's message is wrong: {0}")]
+    Message(#[from] Invalid),
+    /// A bug.
+    #[error("a part of the work panicked")]
+    Panicked(#[source] JoinError),
+}
+
+/// One part that is being worked on.
+struct Work<'a, Q> {
+    deliver: &'a Deliver<Q>,
+    campaign: &'a Campaign,
+    push: Push,
+    stop: Stop,
+}
+
+impl<Q: Queue> Deliver<Q> {
+    /// Does one job, or as much of it as there is time for until `stop`. `again`: it was delivered before, and
+    /// whoever had it may have died between writing and queueing.
+    ///
+    /// # Errors
+    /// When the job is to be delivered again.
+    pub async fn handle(&self, job: &Job, again: bool, stop: Stop) -> Result<(), DeliverError> {
+        let Some(campaign) = self.store().campaign(&job.campaign).await? else {
+            tracing::warn!(campaign = %job.campaign, "a job of an unknown campaign");
+            return Ok(());
+        };
+        if !campaign.status.is_under_way() {
+            // Whoever ended it may have died before anybody was told.
+            self.broadcast.finish(&campaign.id).await?;
+            return Ok(());
+        }
+        if again {
+            self.recover(job).await?;
+        }
+        let message = Arc::new(campaign.to_message()?);
+        let work = Work {
+            deliver: self,
+            campaign: &campaign,
+            push: self.push(message),
+            stop,
+        };
+        match &job.part {
+            PartKey::Segment(segment) => work.segment(*segment).await,
+            PartKey::Retry { .. } => work.retry(&job.part).await,
+        }
+    }
+
+    /// Queues the segment's other parts that are open: they may have no job.
+    async fn recover(&self, job: &Job) -> Result<(), DeliverError> {
+        let now = self.broadcast.clock.now();
+        let segment = Some(job.part.segment());
+        let open = self.store().open_parts(&job.campaign, segment).await?;
+        let others = open.into_iter().filter(|(part, _)| *part != job.part);
+        let jobs: Vec<_> = others
+            .map(|(part, due)| {
+                let campaign = job.campaign.clone();
+                let delay = due.map_or(Duration::ZERO, |due| until(due, now));
+                (Job { campaign, part }, delay)
+            })
+            .collect();
+        self.broadcast.queue.send(&jobs).await?;
+        Ok(())
+    }
+
+    fn push(&self, message: Arc<Message>) -> Push {
+        Push {
+            pusher: self.pusher.clone(),
+            allowed: self.allowed.clone(),
+            clock: self.broadcast.clock.clone(),
+            message,
+        }
+    }
+
+    fn store(&self) -> &crate::store::Store {
+        &self.broadcast.store
+    }
+
+    fn now(&self) -> Timestamp {
+        self.broadcast.clock.now()
+    }
+
+    /// Of a page, what one job may have under way: those read, and those left over from pages before.
+    fn shares(&self) -> (usize, usize) {
+        let share = (PAGE / self.at_once.max(1)).max(5);
+        (share * 4 / 5, share / 5)
+    }
+
+    /// Queues a job for each new part, when it is due; a part that is held, for when it would be free again.
+    async fn queue_parts(&self, id: &CampaignId, parts: &[NewPart]) -> Result<(), DeliverError> {
+        let now = self.now();
+        let job = |part: &NewPart| {
+            let due = match &part.held {
+                Some((_, until)) => *until,
+                None => spread(part.retry.again.not_before, now, &self.broadcast.chance),
+            };
+            let job = Job {
+                campaign: id.clone(),
+                part: part.key.clone(),
+            };
+            (job, until(due, now))
+        };
+        let jobs: Vec<_> = parts.iter().map(job).collect();
+        self.broadcast.queue.send(&jobs).await?;
+        Ok(())
+    }
+}
+
+impl<Q: Queue> Work<'_, Q> {
+    /// Delivers the same job again, after `delay`.
+    async fn queue_again(&self, part: &PartKey, delay: Duration) -> Result<(), DeliverError> {
+        let job = Job {
+            campaign: self.campaign.id.clone(),
+            part: part.clone(),
+        };
+        self.deliver.broadcast.queue.send(&[(job, delay)]).await?;
+        Ok(())
+    }
+
+    /// Somebody works on the part: when they are done, or dead, we look again.
+    async fn held(&self, part: &PartKey, free_at: Timestamp) -> Result<(), DeliverError> {
+        let wait = until(free_at, self.deliver.now()).max(HELD);
+        self.queue_again(part, wait).await
+    }
+
+    /// A part is done: perhaps its segment is, and the campaign with it.
+    async fn close(&self, segment: u32) -> Result<(), DeliverError> {
+        let id = &self.campaign.id;
+        if self.deliver.store().close_segment(id, segment).await? {
+            self.deliver.broadcast.finish(id).await?;
+        }
+        Ok(())
+    }
+
+    /// A lease is of no use to us any more. What fails here ends with the lease.
+    async fn give_back(&self, lease: &Lease) {
+        let store = self.deliver.store();
+        if let Err(error) = store.give_back(&self.campaign.id, lease).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a lease could not be given back: it ends by itself"
+            );
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_reached()
+    }
+
+    /// Messages a second that one part may send.
+    fn rate(&self) -> Option<f64> {
+        let segments = f64::from(self.campaign.segments.max(1));
+        self.campaign.rate.map(|rate| f64::from(rate) / segments)
+    }
+
+    /// How long a page of `rows` takes at that rate.
+    fn spread(&self, rows: usize) -> Duration {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        let rate = self.rate();
+        rate.map_or(Duration::ZERO, |rate| {
+            Duration::from_secs_f64(f64::from(rows) / rate)
+        })
+    }
+}

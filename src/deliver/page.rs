@@ -1,0 +1,223 @@
+//! Pushing one page: everyone at once, as the push services take it, and nobody waits long for the slowest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep_until};
+
+use super::stop::Stop;
+use crate::clock::Clock;
+use crate::push::{Begun, Pusher, Report};
+use crate::store::row::Row;
+use crate::webpush::{AllowList, Message};
+
+/// A page may take this long before it is asked who holds it up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// And this many times as long as its faster half took.
+const SLOWER: u32 = 4;
+/// Whoever has not been begun by then is pushed to another time: the lease must not run out.
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
+/// A worker that must stop waits this long for the answers to what it has begun.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// How often it is looked at again.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What pushing needs.
+#[derive(Debug, Clone)]
+pub(super) struct Push {
+    pub(super) pusher: Pusher,
+    pub(super) allowed: AllowList,
+    pub(super) clock: Clock,
+    pub(super) message: Arc<Message>,
+}
+
+/// A page under way, or what is left of one.
+pub(super) struct Flights {
+    flights: BTreeMap<usize, Flight>,
+    under_way: FuturesUnordered<BoxFuture<'static, (usize, Option<Report>)>>,
+}
+
+struct Flight {
+    row: Row,
+    begun: Arc<Begun>,
+    abort: AbortHandle,
+    fate: Fate,
+}
+
+enum Fate {
+    UnderWay,
+    Answered(Report),
+    /// Taken out before anything was sent.
+    Aside,
+}
+
+/// What became of a page.
+#[derive(Default)]
+pub(super) struct Pushed {
+    /// Pushed to, with what became of it.
+    pub(super) done: Vec<(Row, Report)>,
+    /// Not pushed to: their service had no place for them.
+    pub(super) aside: Vec<Row>,
+}
+
+/// What the page may take.
+#[derive(Debug)]
+pub(super) struct Bounds<'a> {
+    /// Pushes that may be left under way when the page is passed.
+    pub(super) stragglers: usize,
+    /// When the worker must stop.
+    pub(super) stop: &'a Stop,
+    /// How long the pushes are spread out over.
+    pub(super) spread: Duration,
+}
+
+impl Push {
+    /// Begins to push to `rows`, each when `start` says.
+    pub(super) fn begin(
+        &self,
+        rows: Vec<Row>,
+        mut start: impl FnMut() -> Option<Instant>,
+    ) -> Flights {
+        let mut flights = BTreeMap::new();
+        let under_way = FuturesUnordered::new();
+        for (i, row) in rows.into_iter().enumerate() {
+            let begun = Arc::new(Begun::default());
+            let (abort, registration) = AbortHandle::new_pair();
+            let one = self.clone().one(row.clone(), Arc::clone(&begun), start());
+            let one = Abortable::new(one, registration);
+            let one: BoxFuture<'static, _> = Box::pin(async move { (i, one.await.ok()) });
+            under_way.push(one);
+            flights.insert(
+                i,
+                Flight {
+                    row,
+                    begun,
+                    abort,
+                    fate: Fate::UnderWay,
+                },
+            );
+        }
+        Flights { flights, under_way }
+    }
+
+    async fn one(self, row: Row, begun: Arc<Begun>, start: Option<Instant>) -> Report {
+        if let Some(start) = start {
+            sleep_until(start).await;
+        }
+        let now = self.clock.now();
+        self.pusher
+            .push_to_row(&row, &self.allowed, &self.message, now, &begun)
+            .await
+    }
+}
+
+impl Flights {
+    /// Waits for answers: for all of them, or until those that are left may be left.
+    pub(super) async fn land(&mut self, bounds: Bounds<'_>) {
+        let began = Instant::now();
+        let half = self.under_way.len() / 2;
+        let mut longest = began + bounds.spread + LONGEST;
+        let mut look_at = longest;
+        let (mut stopping, mut leave_at) = (false, longest);
+        loop {
+            tokio::select! {
+                biased;
+                landed = self.under_way.next() => {
+                    let Some((i, report)) = landed else {
+                        return;
+                    };
+                    if let Some(flight) = self.flights.get_mut(&i) {
+                        flight.fate = report.map_or(Fate::Aside, Fate::Answered);
+                    }
+                    if self.under_way.len() == half {
+                        let taken = began.elapsed().saturating_sub(bounds.spread);
+                        look_at = Instant::now() + (taken * SLOWER).clamp(PATIENCE, LONGEST);
+                    }
+                }
+                () = bounds.stop.reached(), if !stopping => {
+                    self.put_aside();
+                    (stopping, leave_at) = (true, Instant::now() + GRACE);
+                }
+                () = sleep_until(leave_at), if stopping => return,
+                () = sleep_until(longest) => {
+                    self.put_aside();
+                    longest += LONGEST;
+                }
+                () = sleep_until(look_at) => {
+                    if self.others_are_held_up() {
+                        self.put_aside();
+                        if self.under_way.len() <= bounds.stragglers {
+                            return;
+                        }
+                    }
+                    look_at = Instant::now() + LOOK;
+                }
+            }
+        }
+    }
+
+    /// Waits for everyone.
+    pub(super) async fn land_all(&mut self) {
+        while let Some((i, report)) = self.under_way.next().await {
+            if let Some(flight) = self.flights.get_mut(&i) {
+                flight.fate = report.map_or(Fate::Aside, Fate::Answered);
+            }
+        }
+    }
+
+    /// Takes out what is over, and says how many are left under way.
+    pub(super) fn take_landed(&mut self) -> (Pushed, usize) {
+        let mut pushed = Pushed::default();
+        let all = std::mem::take(&mut self.flights);
+        for (i, flight) in all {
+            match flight.fate {
+                Fate::Answered(report) => pushed.done.push((flight.row, report)),
+                Fate::Aside => pushed.aside.push(flight.row),
+                Fate::UnderWay => {
+                    self.flights.insert(i, flight);
+                }
+            }
+        }
+        (pushed, self.flights.len())
+    }
+
+    /// The endpoints of those under way.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.flights.values().map(|flight| &flight.row.endpoint[..])
+    }
+
+    /// Whether those who are left are at other services than a good part of the page: then these wait for them.
+    fn others_are_held_up(&self) -> bool {
+        let slow: BTreeSet<&str> = self.left().map(Flight::service).collect();
+        let fast = |flight: &&Flight| !slow.contains(flight.service());
+        self.flights.values().filter(fast).count() * 10 >= self.flights.len()
+    }
+
+    fn left(&self) -> impl Iterator<Item = &Flight> {
+        let left = |flight: &&Flight| matches!(flight.fate, Fate::UnderWay);
+        self.flights.values().filter(left)
+    }
+
+    /// Takes out those that were not begun: nothing of them was sent.
+    fn put_aside(&mut self) {
+        for flight in self.flights.values_mut() {
+            if matches!(flight.fate, Fate::UnderWay) && !flight.begun.is_begun() {
+                flight.abort.abort();
+                flight.fate = Fate::Aside;
+            }
+        }
+    }
+}
+
+impl Flight {
+    /// Scheme and host, as the endpoint begins: enough to tell services apart.
+    fn service(&self) -> &str {
+        let endpoint = &self.row.endpoint;
+        let path = endpoint.match_indices('/').nth(2);
+        path.map_or(endpoint, |(at, _)| &endpoint[..at])
+    }
+}

@@ -1,0 +1,754 @@
+//! A campaign's parts in the ledger: who works on one, how far it is, and what is still to be done.
+//!
+//! A part is worked on under a lease. Whoever holds it has written its own name, drawn by chance, into the item; every
+//! write is conditional on that name (a *fence*), so that a worker that was thought dead and is not changes nothing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::campaigns::{count, key, number};
+use super::row::{Item, Row, string};
+use super::transaction::{ATTEMPTS, Transacted};
+use super::{Store, StoreError};
+use crate::campaign::verdict::Again;
+use crate::campaign::{CampaignId, Faults, Figures, PartKey, Tally};
+use crate::webpush::PushService;
+
+/// Rows that one transaction removes, at most: a transaction holds 100 items.
+const MOST_PRUNES: usize = 60;
+
+/// New retry parts in one settlement, at most: they and the rows removed share a transaction.
+pub const MOST_NEW: usize = 30;
+
+/// Bytes of endpoints in one retry part, at most: an item holds 400 kB.
+pub const MAX_PART_BYTES: usize = 256 * 1024;
+
+/// Rows that one request reads, at most.
+const MOST_READ: usize = 100;
+
+/// Who works here.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Of this process, drawn at its start.
+    pub name: String,
+    /// Nobody else works on this ledger, so a lease of another name is one of the dead.
+    pub alone: bool,
+}
+
+/// The right to work on a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Which part.
+    pub part: PartKey,
+    /// What the holder has written into it.
+    pub owner: String,
+}
+
+/// A part that was asked for.
+#[derive(Debug, Clone)]
+pub enum Taken<T> {
+    /// It is ours.
+    Ours(Lease, T),
+    /// Somebody works on it, at the latest until then.
+    Held(Timestamp),
+    /// It is done, or was never there.
+    Missing,
+}
+
+/// How far a segment is.
+#[derive(Debug, Clone, Default)]
+pub struct Segment {
+    /// The last endpoint that was read.
+    pub cursor: Option<String>,
+    /// Everyone has been read.
+    pub read: bool,
+    /// Retry parts that are still open.
+    pub open: u64,
+    /// It is done, with every retry.
+    pub closed: bool,
+    /// What origins have answered since it was last resumed.
+    pub faults: Faults,
+    /// How often the campaign had been resumed when those were noted.
+    pub resumed: u32,
+}
+
+/// Endpoints that are to be pushed to again.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// Whom.
+    pub endpoints: BTreeSet<String>,
+    /// When, and how often it was tried.
+    pub again: Again,
+}
+
+/// A retry part that is to be written.
+#[derive(Debug, Clone)]
+pub struct NewPart {
+    /// Its key.
+    pub key: PartKey,
+    /// What it holds.
+    pub retry: Retry,
+    /// Who works on it already, and until when.
+    pub held: Option<(String, Timestamp)>,
+}
+
+/// What a worker has done, and what is left.
+#[derive(Debug)]
+pub struct Settlement<'a> {
+    /// Which campaign.
+    pub campaign: &'a CampaignId,
+    /// The part, and our right to it.
+    pub lease: &'a Lease,
+    /// How far the part is now.
+    pub step: Step<'a>,
+    /// How the campaign's figures change.
+    pub figures: Figures,
+    /// Rows to be removed, unless their browser has written them again.
+    pub gone: Vec<&'a Row>,
+    /// Who is to be pushed to again: at most [`MOST_NEW`] parts.
+    pub later: Vec<NewPart>,
+}
+
+/// How far a part is.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// A segment that was read up to `cursor`.
+    Segment {
+        /// The last endpoint read; nothing before the first.
+        cursor: Option<&'a str>,
+        /// Everyone has been read.
+        read: bool,
+        /// Rows that were looked at.
+        scanned: u64,
+        /// What origins have answered.
+        faults: &'a Faults,
+        /// How often the campaign had been resumed.
+        resumed: u32,
+        /// Until when the lease is renewed; given back without.
+        until: Option<Timestamp>,
+    },
+    /// A retry part that is done: its item goes.
+    Retry,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is written.
+    Done,
+    /// The lease had passed to somebody else: nothing is written.
+    Fenced,
+}
+
+impl Store {
+    /// Takes a segment, unless somebody works on it.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn take_segment(
+        &self,
+        id: &CampaignId,
+        part: &PartKey,
+        worker: &Worker,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Taken<Segment>, StoreError> {
+        self.take(id, part, worker, lease, now, read_segment).await
+    }
+
+    /// Takes a retry part, unless somebody works on it.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn take_retry(
+        &self,
+        id: &CampaignId,
+        part: &PartKey,
+        worker: &Worker,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Taken<Retry>, StoreError> {
+        self.take(id, part, worker, lease, now, read_retry).await
+    }
+
+    async fn take<T>(
+        &self,
+        id: &CampaignId,
+        part: &PartKey,
+        worker: &Worker,
+        lease: Duration,
+        now: Timestamp,
+        read: impl Fn(&Item) -> T,
+    ) -> Result<Taken<T>, StoreError> {
+        let owner = self.owner(worker);
+        let until = now
+            .checked_add(SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX))
+            .unwrap_or(Timestamp::MAX);
+        let free = "attribute_not_exists(#owner) OR #until <= :now";
+        let free = if worker.alone {
+            format!("{free} OR NOT begins_with(#owner, :name)")
+        } else {
+            free.to_owned()
+        };
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.ledger)
+            .key("id", key(id))
+            .key("part", string(&part.to_string()))
+            .update_expression("SET #owner = :owner, #until = :until")
+            .condition_expression(format!("attribute_exists(id) AND ({free})"))
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":owner", string(&owner))
+            .expression_attribute_values(":until", number(until.as_millisecond()))
+            .expression_attribute_values(":now", number(now.as_millisecond()));
+        if worker.alone {
+            request = request.expression_attribute_values(":name", string(&worker.name));
+        }
+        match request.return_values(ReturnValue::AllNew).send().await {
+            Ok(taken) => {
+                let item = taken.attributes.unwrap_or_default();
+                let lease = Lease {
+                    part: part.clone(),
+                    owner,
+                };
+                Ok(Taken::Ours(lease, read(&item)))
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                let Some(item) = self.part(id, part).await? else {
+                    return Ok(Taken::Missing);
+                };
+                let until = millis(&item, "until").unwrap_or(now);
+                Ok(Taken::Held(until))
+            }
+            Err(error) => Err(StoreError::sdk("UpdateItem", error)),
+        }
+    }
+
+    /// Gives a lease back before its time. One that has passed to somebody else stays theirs.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn give_back(&self, id: &CampaignId, lease: &Lease) -> Result<(), StoreError> {
+        let update = Update::builder()
+            .table_name(&self.tables.ledger)
+            .key("id", key(id))
+            .key("part", string(&lease.part.to_string()))
+            .update_expression("REMOVE #owner, #until")
+            .condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":owner", string(&lease.owner))
+            .build()
+            .expect("table, key and expression are given");
+        let update = TransactWriteItem::builder().update(update).build();
+        self.transact("give a lease back", vec![update]).await?;
+        Ok(())
+    }
+
+    /// When a retry part may be pushed to; nothing when it is done.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn due(
+        &self,
+        id: &CampaignId,
+        part: &PartKey,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let item = self.part(id, part).await?;
+        Ok(item.map(|item| read_retry(&item).again.not_before))
+    }
+
+    /// How far a segment is, whoever works on it.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn segment(
+        &self,
+        id: &CampaignId,
+        segment: u32,
+    ) -> Result<Option<Segment>, StoreError> {
+        let item = self.part(id, &PartKey::Segment(segment)).await?;
+        Ok(item.as_ref().map(read_segment))
+    }
+
+    async fn part(&self, id: &CampaignId, part: &PartKey) -> Result<Option<Item>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.tables.ledger)
+            .key("id", key(id))
+            .key("part", string(&part.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk("GetItem", error))?;
+        Ok(found.item)
+    }
+
+    /// Every part that is still to be worked on: segments not read to their end, and retry parts with when they are
+    /// due. Only those of one segment, where one is given.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn open_parts(
+        &self,
+        id: &CampaignId,
+        segment: Option<u32>,
+    ) -> Result<Vec<(PartKey, Option<Timestamp>)>, StoreError> {
+        let prefixes = match segment {
+            None => vec!["segment#".to_owned(), "retry#".to_owned()],
+            Some(segment) => vec![
+                format!("segment#{segment:05}"),
+                format!("retry#{segment:05}#"),
+            ],
+        };
+        let mut open = Vec::new();
+        for prefix in prefixes {
+            let mut from = None;
+            loop {
+                let found = self
+                    .client
+                    .query()
+                    .table_name(&self.tables.ledger)
+                    .key_condition_expression("id = :id AND begins_with(part, :prefix)")
+                    .filter_expression("attribute_not_exists(closed)")
+                    .projection_expression("part, not_before")
+                    .expression_attribute_values(":id", key(id))
+                    .expression_attribute_values(":prefix", string(&prefix))
+                    .consistent_read(true)
+                    .set_exclusive_start_key(from)
+                    .limit(500)
+                    .send()
+                    .await
+                    .map_err(|error| StoreError::sdk("Query", error))?;
+                open.extend(found.items().iter().filter_map(|item| {
+                    let part = item.get("part")?.as_s().ok()?.parse().ok()?;
+                    Some((part, millis(item, "not_before")))
+                }));
+                from = found.last_evaluated_key;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    /// Writes down what was done, as one: how far the part is, the figures, the rows that go, and who is to be pushed
+    /// to again. Where there is too much for one transaction, rows are removed and counted first, a transaction each.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn settle(&self, settlement: Settlement<'_>) -> Result<Settled, StoreError> {
+        let Settlement {
+            campaign,
+            lease,
+            step,
+            mut figures,
+            gone,
+            later,
+        } = settlement;
+        let mut gone = &gone[..];
+        while gone.len() > MOST_PRUNES {
+            let (some, rest) = gone.split_at(MOST_PRUNES);
+            gone = rest;
+            let counted = counted_gone(&lease.part, some);
+            figures.subtract(&counted);
+            let items = self.remove_from(campaign, lease, &counted, some);
+            if self.write(items, some).await? == Settled::Fenced {
+                return Ok(Settled::Fenced);
+            }
+        }
+        let items = self.step(campaign, lease, step, &figures, &later);
+        self.write(items, gone).await
+    }
+
+    /// Writes items and removes rows, as one. The first item holds the fence; a row whose browser came back stays.
+    async fn write(
+        &self,
+        items: Vec<TransactWriteItem>,
+        gone: &[&Row],
+    ) -> Result<Settled, StoreError> {
+        let mut gone = gone.to_vec();
+        loop {
+            let mut all = items.clone();
+            let fixed = all.len();
+            all.extend(gone.iter().map(|row| self.delete_unchanged(row)));
+            if let Some(first) = gone.first() {
+                let number = i64::try_from(gone.len()).expect("a hundred at most");
+                all.push(self.count_change(&first.endpoint, -number));
+            }
+            match self.transact("settle", all).await? {
+                Transacted::Done => return Ok(Settled::Done),
+                Transacted::Unmet(unmet) if unmet.contains(&0) => return Ok(Settled::Fenced),
+                Transacted::Unmet(unmet) => {
+                    let mut i = fixed..;
+                    gone.retain(|_| i.next().is_some_and(|i| !unmet.contains(&i)));
+                }
+            }
+        }
+    }
+
+    fn step(
+        &self,
+        id: &CampaignId,
+        lease: &Lease,
+        step: Step<'_>,
+        figures: &Figures,
+        later: &[NewPart],
+    ) -> Vec<TransactWriteItem> {
+        let opened = i64::try_from(later.len()).expect("a few");
+        let mut items = match step {
+            Step::Segment {
+                cursor,
+                read,
+                scanned,
+                faults,
+                resumed,
+                until,
+            } => {
+                let faults = serde_json::to_string(faults).expect("text and numbers");
+                let mut change = SegmentChange::new(figures, opened);
+                change.set("#faults", "faults", AttributeValue::S(faults));
+                change.set("#resumed", "resumed", number(resumed));
+                change.add("#scanned", "scanned", number(scanned));
+                if let Some(cursor) = cursor {
+                    change.set("#cursor", "cursor", string(cursor));
+                }
+                if read {
+                    change.set("#read", "read", AttributeValue::Bool(true));
+                }
+                match until {
+                    Some(until) => {
+                        change.set("#until", "until", number(until.as_millisecond()));
+                        change.fence(&lease.owner);
+                    }
+                    None => change.fence_and_give_back(&lease.owner),
+                }
+                vec![change.item(&self.tables.ledger, id, lease.part.segment())]
+            }
+            Step::Retry => {
+                let delete = Delete::builder()
+                    .table_name(&self.tables.ledger)
+                    .key("id", key(id))
+                    .key("part", string(&lease.part.to_string()))
+                    .condition_expression("#owner = :owner")
+                    .expression_attribute_names("#owner", "owner")
+                    .expression_attribute_values(":owner", string(&lease.owner))
+                    .build()
+                    .expect("table and key are given");
+                let change = SegmentChange::new(figures, opened - 1);
+                vec![
+                    TransactWriteItem::builder().delete(delete).build(),
+                    change.item(&self.tables.ledger, id, lease.part.segment()),
+                ]
+            }
+        };
+        items.extend(later.iter().map(|part| self.put_part(id, part)));
+        items
+    }
+
+    /// Some rows go before the rest of a settlement is written: they are counted at once, and a retry part forgets
+    /// their endpoints, so that nobody is counted twice.
+    fn remove_from(
+        &self,
+        id: &CampaignId,
+        lease: &Lease,
+        counted: &Figures,
+        gone: &[&Row],
+    ) -> Vec<TransactWriteItem> {
+        let mut change = SegmentChange::new(counted, 0);
+        let segment = lease.part.segment();
+        match lease.part {
+            PartKey::Segment(_) => {
+                change.fence(&lease.owner);
+                vec![change.item(&self.tables.ledger, id, segment)]
+            }
+            PartKey::Retry { .. } => {
+                let endpoints = gone.iter().map(|row| row.endpoint.clone()).collect();
+                let update = Update::builder()
+                    .table_name(&self.tables.ledger)
+                    .key("id", key(id))
+                    .key("part", string(&lease.part.to_string()))
+                    .update_expression("DELETE endpoints :gone")
+                    .condition_expression("#owner = :owner")
+                    .expression_attribute_names("#owner", "owner")
+                    .expression_attribute_values(":owner", string(&lease.owner))
+                    .expression_attribute_values(":gone", AttributeValue::Ss(endpoints))
+                    .build()
+                    .expect("table, key and expression are given");
+                vec![
+                    TransactWriteItem::builder().update(update).build(),
+                    change.item(&self.tables.ledger, id, segment),
+                ]
+            }
+        }
+    }
+}
+
+impl Store {
+    fn put_part(&self, id: &CampaignId, part: &NewPart) -> TransactWriteItem {
+        let Retry { endpoints, again } = &part.retry;
+        let endpoints = AttributeValue::Ss(endpoints.iter().cloned().collect());
+        let mut put = Put::builder()
+            .table_name(&self.tables.ledger)
+            .item("id", key(id))
+            .item("part", string(&part.key.to_string()))
+            .item("endpoints", endpoints)
+            .item("attempts", number(again.attempts))
+            .item("not_before", number(again.not_before.as_millisecond()))
+            .item("expires", number(again.expires.as_millisecond()));
+        if let Some((owner, until)) = &part.held {
+            put = put.item("owner", string(owner));
+            put = put.item("until", number(until.as_millisecond()));
+        }
+        let put = put.build().expect("table and item are given");
+        TransactWriteItem::builder().put(put).build()
+    }
+
+    /// Counts a segment as done, once it is read to its end and none of its retries is open. True when it is done, by
+    /// this call or before.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn close_segment(&self, id: &CampaignId, segment: u32) -> Result<bool, StoreError> {
+        match self.segment(id, segment).await? {
+            None => return Ok(false),
+            Some(segment) if segment.closed => return Ok(true),
+            Some(segment) if !segment.read || segment.open > 0 => return Ok(false),
+            Some(_) => {}
+        }
+        let update = Update::builder()
+            .table_name(&self.tables.ledger)
+            .key("id", key(id))
+            .key("part", string(&PartKey::Segment(segment).to_string()))
+            .update_expression("SET closed = :true")
+            .condition_expression(
+                "#read = :true AND #open = :none AND attribute_not_exists(closed)",
+            )
+            .expression_attribute_names("#read", "read")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":none", number(0))
+            .build()
+            .expect("table, key and expression are given");
+        let items = vec![
+            TransactWriteItem::builder().update(update).build(),
+            self.count_segment_done(id),
+        ];
+        match self.transact("close segment", items).await? {
+            Transacted::Done => Ok(true),
+            // Somebody was faster.
+            Transacted::Unmet(_) => {
+                let segment = self.segment(id, segment).await?;
+                Ok(segment.is_some_and(|segment| segment.closed))
+            }
+        }
+    }
+
+    /// The subscriptions with these endpoints, in no order; those that are gone are left out.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn rows(&self, endpoints: &BTreeSet<String>) -> Result<Vec<Row>, StoreError> {
+        let table = &self.tables.subscriptions;
+        let mut rows = Vec::with_capacity(endpoints.len());
+        let all: Vec<&String> = endpoints.iter().collect();
+        for some in all.chunks(MOST_READ) {
+            let keys = some
+                .iter()
+                .map(|endpoint| Item::from([("endpoint".to_owned(), string(endpoint))]));
+            let mut wanted = Some(
+                KeysAndAttributes::builder()
+                    .set_keys(Some(keys.collect()))
+                    .consistent_read(true)
+                    .build()
+                    .expect("keys are given"),
+            );
+            let mut attempt = 0;
+            while let Some(keys) = wanted.take() {
+                let before = rows.len();
+                let found = self
+                    .client
+                    .batch_get_item()
+                    .request_items(table, keys)
+                    .send()
+                    .await
+                    .map_err(|error| StoreError::sdk("BatchGetItem", error))?;
+                let read = found.responses().and_then(|tables| tables.get(table));
+                rows.extend(read.into_iter().flatten().map(Row::read));
+                // What did not fit into one answer, or was too fast for the table.
+                wanted = found
+                    .unprocessed_keys
+                    .and_then(|mut tables| tables.remove(table))
+                    .filter(|keys| !keys.keys().is_empty());
+                if wanted.is_some() && rows.len() == before {
+                    attempt += 1;
+                    if attempt == ATTEMPTS {
+                        return Err(StoreError::Contended {
+                            operation: "BatchGetItem",
+                            attempts: ATTEMPTS,
+                        });
+                    }
+                    self.wait(attempt).await;
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A name that nobody else has: the worker's own, and chance.
+    pub fn owner(&self, worker: &Worker) -> String {
+        format!("{}/{:016x}", worker.name, self.chance.draw())
+    }
+
+    /// A key for a new retry part of a segment.
+    pub fn new_retry(&self, segment: u32) -> PartKey {
+        PartKey::Retry {
+            segment,
+            serial: self.chance.draw(),
+        }
+    }
+}
+
+/// The change of a segment's item: figures and open retries are added to, whoever else adds to them.
+struct SegmentChange {
+    set: Vec<String>,
+    add: Vec<String>,
+    remove: &'static str,
+    condition: Option<&'static str>,
+    names: HashMap<String, String>,
+    values: Item,
+}
+
+impl SegmentChange {
+    fn new(figures: &Figures, opened: i64) -> Self {
+        let mut change = Self {
+            set: Vec::new(),
+            add: Vec::new(),
+            remove: "",
+            condition: None,
+            names: HashMap::new(),
+            values: Item::new(),
+        };
+        change.add("#open", "open", number(opened));
+        for (i, (name, n)) in figures.entries().enumerate() {
+            change.add(&format!("#f{i}"), &name, number(n));
+        }
+        change
+    }
+
+    fn set(&mut self, alias: &str, name: &str, value: AttributeValue) {
+        let placeholder = self.name(alias, name, value);
+        self.set.push(format!("{alias} = {placeholder}"));
+    }
+
+    fn add(&mut self, alias: &str, name: &str, value: AttributeValue) {
+        let placeholder = self.name(alias, name, value);
+        self.add.push(format!("{alias} {placeholder}"));
+    }
+
+    fn name(&mut self, alias: &str, name: &str, value: AttributeValue) -> String {
+        let placeholder = alias.replace('#', ":");
+        self.names.insert(alias.to_owned(), name.to_owned());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    /// Only while the lease is ours.
+    fn fence(&mut self, owner: &str) {
+        self.name("#owner", "owner", string(owner));
+        self.condition = Some("#owner = :owner");
+    }
+
+    fn fence_and_give_back(&mut self, owner: &str) {
+        self.fence(owner);
+        self.names.insert("#until".to_owned(), "until".to_owned());
+        self.remove = " REMOVE #owner, #until";
+    }
+
+    fn item(self, table: &str, id: &CampaignId, segment: u32) -> TransactWriteItem {
+        let mut expression = String::new();
+        if !self.set.is_empty() {
+            expression += &format!("SET {} ", self.set.join(", "));
+        }
+        expression += &format!("ADD {}{}", self.add.join(", "), self.remove);
+        let update = Update::builder()
+            .table_name(table)
+            .key("id", key(id))
+            .key("part", string(&PartKey::Segment(segment).to_string()))
+            .update_expression(expression)
+            .set_condition_expression(self.condition.map(str::to_owned))
+            .set_expression_attribute_names(Some(self.names))
+            .set_expression_attribute_values(Some(self.values))
+            .build()
+            .expect("table, key and expression are given");
+        TransactWriteItem::builder().update(update).build()
+    }
+}
+
+/// How rows are counted that go before the rest of a settlement is written.
+fn counted_gone(part: &PartKey, gone: &[&Row]) -> Figures {
+    let mut figures = Figures::default();
+    for row in gone {
+        let service = PushService::of_url(&row.endpoint);
+        figures.add(service, Tally::Gone, 1);
+        if matches!(part, PartKey::Retry { .. }) {
+            figures.add(service, Tally::Retrying, -1);
+        }
+    }
+    figures
+}
+
+fn millis(item: &Item, name: &str) -> Option<Timestamp> {
+    let millis = item.get(name)?.as_n().ok()?.parse().ok()?;
+    Timestamp::from_millisecond(millis).ok()
+}
+
+fn is_true(item: &Item, name: &str) -> bool {
+    let value = item.get(name).and_then(|value| value.as_bool().ok());
+    value.is_some_and(|value| *value)
+}
+
+fn read_segment(item: &Item) -> Segment {
+    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+    let faults = text("faults").and_then(|json| serde_json::from_str(json).ok());
+    Segment {
+        cursor: text("cursor").cloned(),
+        read: is_true(item, "read"),
+        open: count(item, "open").unwrap_or_default(),
+        closed: is_true(item, "closed"),
+        faults: faults.unwrap_or_default(),
+        resumed: count(item, "resumed")
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or_default(),
+    }
+}
+
+fn read_retry(item: &Item) -> Retry {
+    let endpoints = item.get("endpoints").and_then(|value| value.as_ss().ok());
+    Retry {
+        endpoints: endpoints
+            .map(|endpoints| endpoints.iter().cloned().collect())
+            .unwrap_or_default(),
+        again: Again {
+            attempts: count(item, "attempts")
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or_default(),
+            not_before: millis(item, "not_before").unwrap_or(Timestamp::UNIX_EPOCH),
+            expires: millis(item, "expires").unwrap_or(Timestamp::MAX),
+        },
+    }
+}

@@ -63,3 +63,6 @@ mod openapi;
 
 /// The program's other commands: keys, subscriptions in and out, the doctor.
 mod command_line;
+
+/// Firefox, from the click to the notification, with its own decryption.
+mod firefox;

@@ -1,6 +1,7 @@
 //! The two parties that pushcast stands between: a push service that really checks, and a browser that
 //! really decrypts. Neither uses a line of pushcast's own code for it.
 
+pub(crate) mod autopush;
 pub(crate) mod behaviour;
 pub(crate) mod browser;
 pub(crate) mod checks;
@@ -8,5 +9,7 @@ pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod door;
 pub(crate) mod faults;
+pub(crate) mod firefox;
 pub(crate) mod program;
 pub(crate) mod push_service;
+pub(crate) mod remote;

@@ -112,6 +112,22 @@ impl Firefox {
             .collect()
     }
 
+    /// The addresses of the tabs that are in front.
+    pub(crate) async fn visible(&self) -> Vec<String> {
+        let tree = self.command("browsingContext.getTree", json!({})).await;
+        let mut seen = Vec::new();
+        for context in tree["contexts"].as_array().expect("contexts") {
+            let tab = Tab {
+                firefox: self,
+                context: context["context"].as_str().expect("a context").to_owned(),
+            };
+            if tab.run("document.visibilityState").await == "visible" {
+                seen.push(context["url"].as_str().expect("a URL").to_owned());
+            }
+        }
+        seen
+    }
+
     /// The window of a notification that is shown, once there is one with this title.
     pub(crate) async fn alert(&self, title: &str) -> Tab<'_> {
         eventually(&format!("a notification {title:?}"), async || {
@@ -181,6 +197,12 @@ impl Tab<'_> {
             (value == true).then_some(())
         })
         .await;
+    }
+
+    /// A click on an element of the browser's own windows, which no mouse of the test reaches.
+    pub(crate) async fn press(&self, id: &str) {
+        self.run(&format!("void document.getElementById('{id}').click()"))
+            .await;
     }
 
     /// A click of the mouse, in the middle of an element.

@@ -55,7 +55,11 @@ const CONSOLE: &[File] = &[
     file!("/console/api.js", JAVASCRIPT, "console/api.js"),
     file!("/console/dom.js", JAVASCRIPT, "console/dom.js"),
     file!("/console/charts.js", JAVASCRIPT, "console/charts.js"),
-    file!("/console/subscribers.js", JAVASCRIPT, "console/subscribers.js"),
+    file!(
+        "/console/subscribers.js",
+        JAVASCRIPT,
+        "console/subscribers.js"
+    ),
     file!("/console/compose.js", JAVASCRIPT, "console/compose.js"),
     file!("/console/message.js", JAVASCRIPT, "console/message.js"),
     file!("/console/campaigns.js", JAVASCRIPT, "console/campaigns.js"),

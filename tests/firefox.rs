@@ -1,5 +1,4 @@
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -118,9 +117,12 @@ async fn a_click_subscribes_and_what_the_api_sends_is_decrypted_and_shown_by_fir
         .run("document.getElementById('alertTextLabel').textContent")
         .await;
     assert_eq!(text, "Zug 9:42, Gleis 7 🚆");
-    let image = "document.getElementById('alertImage')";
+    // The icon itself: the server's PNG, 192 pixels wide.
+    let size = "Object.assign(new Image(), {src: document.getElementById('alertImage').getAttribute('src')})";
     alert
-        .wait_for(&format!("{image}.naturalWidth === 192"))
+        .wait_for(&format!(
+            "(async (image) => {{ await image.decode(); return image.naturalWidth === 192; }})({size})"
+        ))
         .await;
     let shown = page.run(NOTIFICATIONS).await;
     assert_eq!(shown[0]["title"], "Grüße");
@@ -159,7 +161,8 @@ async fn the_demo_sends_itself_a_test_keeps_tags_and_unsubscribes() {
         (world.autopush.unregistered() == 1).then_some(())
     })
     .await;
-    let body = json!({"endpoint": endpoint, "notification": {"title": "?", "navigate": world.server.url}});
+    let body =
+        json!({"endpoint": endpoint, "notification": {"title": "?", "navigate": world.server.url}});
     let sent = world.server.post("/demo/send", &body).await;
     assert_eq!(sent.status, 404, "{sent:?}");
 }
@@ -295,13 +298,16 @@ async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
     let begun = world.server.post_with_token("/push/send", &order).await;
     assert_eq!(begun.status, 202, "{begun:?}");
     world.shown(20).await;
-    let shown = page
-        .run(
-            "navigator.serviceWorker.getRegistrations().then((all) => Promise.all(all.map((it) => it.getNotifications()))) \
-             .then((all) => all.flat().filter((it) => it.title === 'to all').length)",
-        )
+    // Each worker shows it, and tells the page, which is in the scope of none.
+    page.wait_for("document.querySelectorAll('#arrived li').length === 20")
         .await;
-    assert_eq!(shown, 20);
+    let campaign = begun.json["campaign"].as_str().expect("an id").to_owned();
+    eventually("the campaign is done", async || {
+        let path = format!("/push/campaigns/{campaign}");
+        let view = world.server.get_with_token(&path).await.json;
+        (view["status"] == "done" && view["counts"]["accepted"] == 20).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -319,7 +325,11 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
     let subscription = Subscription::from_json(&subscription.to_string(), &allowed);
     let subscription = subscription.expect("a subscription");
     let client = Client::new(Limits::default(), None).expect("a client");
-    let keyring = Keyring::new(key, vec![], Some(&"mailto:tests@pushcast.dev".parse().expect("a contact")));
+    let keyring = Keyring::new(
+        key,
+        vec![],
+        Some(&"mailto:tests@pushcast.dev".parse().expect("a contact")),
+    );
     let pusher = Pusher::new(client, keyring.into(), Clock::system());
 
     let mut sent = 0;
@@ -338,12 +348,7 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
             assert_eq!(report.outcome, Outcome::Accepted, "{:?}", report.detail());
             sent += 1;
             world.shown(sent).await;
-            let bodies = page.run(NOTIFICATIONS).await;
-            let bodies = bodies.as_array().expect("notifications");
-            assert!(
-                bodies.iter().any(|it| it["body"] == text),
-                "{mark}{bodies:?}"
-            );
+            page.wait_for(&arrived(&text)).await;
         }
     }
     // No payload at all: something is shown all the same.
@@ -354,10 +359,206 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
     let report = pusher.push(&subscription, &empty).await;
     assert_eq!(report.outcome, Outcome::Accepted, "{:?}", report.detail());
     world.shown(sent + 1).await;
-    let shown = page.run(NOTIFICATIONS).await;
-    let all = shown.as_array().expect("notifications");
-    assert!(
-        all.iter().any(|it| it["body"] == "There is something new."),
-        "{shown}"
+    page.wait_for(&arrived("There is something new.")).await;
+}
+
+/// Whether the demo page says that this has arrived.
+fn arrived(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#arrived span')].some((it) => it.textContent === {})",
+        json!(text)
+    )
+}
+
+/// A site with a worker of its own choice, on another origin than the server.
+struct Site {
+    url: String,
+    worker: Arc<Mutex<&'static str>>,
+}
+
+impl Site {
+    async fn start(worker: &'static str) -> Self {
+        let worker = Arc::new(Mutex::new(worker));
+        let script =
+            |text: &'static str| ([(CONTENT_TYPE, "text/javascript")], text).into_response();
+        let current = async move |State(worker): State<Arc<Mutex<&'static str>>>| {
+            let text = *worker.lock().expect("no panic");
+            ([(CONTENT_TYPE, "text/javascript")], text).into_response()
+        };
+        let page = async || {
+            (
+                [(CONTENT_TYPE, "text/html")],
+                "<!doctype html><title>A site</title>",
+            )
+        };
+        let site = Router::new()
+            .route("/deep/down/page.html", get(page))
+            .route("/assets/pushcast.js", get(async move || script(CLIENT)))
+            .route(
+                "/assets/pushcast-worker.js",
+                get(async move || script(WORKER)),
+            )
+            .route("/worker.js", get(current))
+            .with_state(Arc::clone(&worker));
+        Self {
+            url: listen(site).await,
+            worker,
+        }
+    }
+
+    fn page(&self) -> String {
+        format!("{}/deep/down/page.html", self.url)
+    }
+}
+
+/// Serves until the test ends; the origin.
+async fn listen(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    origin
+}
+
+/// `push`, a client of this server, in a page of the site.
+fn client(server: &str) -> String {
+    format!(
+        "import('/assets/pushcast.js').then(({{ pushcast }}) => \
+         (globalThis.push = pushcast({{ server: {}, serviceWorker: '/worker.js', timeout: 1500 }})).visited)",
+        json!(server)
+    )
+}
+
+/// The worker of a site that imports ours.
+const IMPORTING: &str =
+    "self.pushcast = { title: 'A site' }; importScripts('/assets/pushcast-worker.js');";
+
+/// One that shows nothing, and will not go by itself.
+const STALE: &str = "self.addEventListener('push', () => {});";
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_replaced() {
+    let site = Site::start(STALE).await;
+    let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
+    let page = world.firefox.open(&site.page()).await;
+    page.run("navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.getRegistration('/')).then(() => null)")
+        .await;
+    *site.worker.lock().expect("no panic") = IMPORTING;
+
+    assert_eq!(page.run(&client(&world.server.url)).await, "nothing");
+    let subscribed = page.run("push.subscribe({ tags: ['site'] })").await;
+    assert_eq!(subscribed["count"], 1);
+    assert_eq!(page.run("push.state()").await, "subscribed");
+    let active = "navigator.serviceWorker.getRegistration('/').then((it) => !it.installing && !it.waiting && it.active?.state === 'activated')";
+    page.wait_for(active).await;
+    world
+        .send(json!({"to": {"endpoint": subscribed["endpoint"]}, "data": {"unread": 3}}))
+        .await;
+    world.shown(1).await;
+    world.firefox.alert("A site").await;
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_costs_nothing() {
+    let site = Site::start(IMPORTING).await;
+    let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
+    let page = world.firefox.open(&site.page()).await;
+    let answering = async |body: &'static str| {
+        let cors = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        let answer = async move || ([cors], body);
+        listen(Router::new().fallback(answer)).await
+    };
+    let never = async || std::future::pending::<()>().await;
+    let slow = listen(Router::new().fallback(never)).await;
+    let down = "http://127.0.0.1:9".to_owned();
+    let fails = "push.subscribe().then(() => 'subscribed', ({ name, code, message }) => [name, code, message])";
+    for (server, says) in [
+        (down, "cannot be reached"),
+        (slow, "takes too long"),
+        (
+            answering("<h1>Welcome to nginx</h1>").await,
+            "not a pushcast server",
+        ),
+        (answering("null").await, "not a pushcast server"),
+        (
+            answering(r#"{"publicKey": 7}"#).await,
+            "not a pushcast server",
+        ),
+        (
+            answering(r#"{"publicKey": "BAAA"}"#).await,
+            "not a pushcast server",
+        ),
+    ] {
+        page.run(&client(&server)).await;
+        let failed = page.run(fails).await;
+        assert_eq!(failed[0], "PushcastError", "{failed}");
+        assert_eq!(failed[1], "server", "{failed}");
+        let message = failed[2].as_str().expect("words");
+        assert!(message.contains(says), "{server}: {message}");
+        assert_eq!(page.run("push.state()").await, "prompt");
+    }
+
+    // With a good one it works, and a visit while it is away changes nothing.
+    page.run(&client(&world.server.url)).await;
+    page.run("push.subscribe()").await;
+    assert_eq!(page.run(&client("http://127.0.0.1:9")).await, "failed");
+    assert_eq!(page.run("push.state()").await, "subscribed");
+    assert_eq!(page.run(&client(&world.server.url)).await, "current");
+    // The wish to leave is heard without a server.
+    page.run(&client("http://127.0.0.1:9")).await;
+    page.run("push.unsubscribe()").await;
+    assert_eq!(page.run("push.state()").await, "prompt");
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn permission_denied_is_a_state_and_a_sentence_and_stores_nothing() {
+    let world = World::new().await;
+    world.firefox.permit(&world.server.url, "denied").await;
+    let page = world.firefox.open(&format!("{}/", world.server.url)).await;
+    page.wait_for("document.querySelector('#state').textContent === 'Blocked'")
+        .await;
+    page.wait_for(
+        "document.querySelector('#status').textContent.includes('blocked for this site')",
+    )
+    .await;
+    assert_eq!(
+        page.run("document.querySelector('#subscribe').disabled")
+            .await,
+        true
     );
+    let failed = page
+        .run("import('/pushcast.js').then(({ pushcast }) => pushcast().subscribe()).then(() => 'subscribed', ({ code }) => code)")
+        .await;
+    assert_eq!(failed, "denied");
+    assert_eq!(world.count().await, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    let endpoint = page.run(ENDPOINT).await;
+    let lost = json!({"endpoint": endpoint});
+    world.server.post("/push/unsubscribe", &lost).await;
+
+    let visit = "import('/pushcast.js').then(({ pushcast }) => pushcast().visited)";
+    assert_eq!(page.run(visit).await, "current", "it was told today");
+    assert_eq!(world.count().await, 0);
+
+    let hours =
+        |n: u64| format!("{{ const now = Date.now; Date.now = () => now() + {n} * 3600 * 1000; }}");
+    world.firefox.preload(&hours(25)).await;
+    let tomorrow = world.firefox.open(&format!("{}/", world.server.url)).await;
+    eventually("the row is there again", async || {
+        (world.count().await == 1).then_some(())
+    })
+    .await;
+    let rows = world.server.exported().await;
+    let row = &rows[endpoint.as_str().expect("an endpoint")];
+    assert_eq!(row["tags"], json!(["news"]));
+    assert_eq!(row["user"], "demo");
+    assert_eq!(tomorrow.run(visit).await, "current", "once a day is enough");
 }

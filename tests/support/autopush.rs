@@ -110,7 +110,9 @@ impl Shared {
         #[expect(clippy::result_large_err, reason = "tungstenite's own callback")]
         fn subprotocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
             let name = HeaderValue::from_static("push-notification");
-            response.headers_mut().insert("sec-websocket-protocol", name);
+            response
+                .headers_mut()
+                .insert("sec-websocket-protocol", name);
             Ok(response)
         }
         let Ok(mut socket) = accept_hdr_async(stream, subprotocol).await else {
@@ -136,7 +138,11 @@ impl Shared {
                 return;
             };
             for message in answer {
-                if socket.send(Message::text(message.to_string())).await.is_err() {
+                if socket
+                    .send(Message::text(message.to_string()))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -153,11 +159,10 @@ impl Shared {
         let channel = || said["channelID"].as_str().expect("a channel").to_owned();
         let answer = match said["messageType"].as_str() {
             Some("hello") => {
-                let known = said["uaid"].as_str().filter(|it| state.browsers.contains_key(*it));
-                let name = known.map_or_else(
-                    || format!("{:032x}", state.named + 1),
-                    str::to_owned,
-                );
+                let known = said["uaid"]
+                    .as_str()
+                    .filter(|it| state.browsers.contains_key(*it));
+                let name = known.map_or_else(|| format!("{:032x}", state.named + 1), str::to_owned);
                 state.named += 1;
                 let browser = state.browsers.entry(name.clone()).or_default();
                 browser.line = Some(line.clone());
@@ -174,11 +179,15 @@ impl Shared {
                     channel: channel(),
                 };
                 let key = said["key"].as_str().map(|key| {
-                    let key = URL_SAFE.decode(key).or_else(|_| URL_SAFE_NO_PAD.decode(key));
+                    let key = URL_SAFE
+                        .decode(key)
+                        .or_else(|_| URL_SAFE_NO_PAD.decode(key));
                     key.expect("the key is base64url")
                 });
                 let endpoint = self.registry.register(key, relay);
-                vec![json!({"messageType": "register", "channelID": channel(), "status": 200, "pushEndpoint": endpoint})]
+                vec![
+                    json!({"messageType": "register", "channelID": channel(), "status": 200, "pushEndpoint": endpoint}),
+                ]
             }
             Some("unregister") => {
                 state.unregistered += 1;
@@ -187,7 +196,9 @@ impl Shared {
             }
             Some("ack" | "nack") => {
                 let one = [said.clone()];
-                let updates = said["updates"].as_array().map_or(&one[..], |list| &list[..]);
+                let updates = said["updates"]
+                    .as_array()
+                    .map_or(&one[..], |list| &list[..]);
                 let codes = updates.iter().map(|update| Acknowledged {
                     code: update["code"].as_u64().expect("a code"),
                 });

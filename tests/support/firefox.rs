@@ -13,8 +13,8 @@ const ALERT: &str = "chrome://global/content/alerts/alert.xhtml";
 /// Running until dropped.
 pub(crate) struct Firefox {
     remote: Remote,
-    profile: TempDir,
-    child: Child,
+    _profile: TempDir,
+    _child: Child,
 }
 
 /// A tab.
@@ -63,8 +63,8 @@ impl Firefox {
         remote.command(None, "session.new", wanted).await;
         Self {
             remote,
-            profile,
-            child,
+            _profile: profile,
+            _child: child,
         }
     }
 
@@ -151,18 +151,15 @@ impl Firefox {
         })
         .await
     }
-
-    /// Its process, for as long as it runs.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.profile.path().exists() && self.child.try_wait().expect("a status").is_none()
-    }
 }
 
 impl Tab<'_> {
     /// Goes to another page and waits until it is loaded.
     pub(crate) async fn go(&self, url: &str) {
         let params = json!({"context": self.context, "url": url, "wait": "complete"});
-        self.firefox.command("browsingContext.navigate", params).await;
+        self.firefox
+            .command("browsingContext.navigate", params)
+            .await;
     }
 
     /// The value of an expression, which may `await`; as in a click.
@@ -180,7 +177,11 @@ impl Tab<'_> {
             "awaitPromise": true,
             "userActivation": true,
         });
-        let answer = self.firefox.remote.ask(None, "script.evaluate", params).await?;
+        let answer = self
+            .firefox
+            .remote
+            .ask(None, "script.evaluate", params)
+            .await?;
         if answer["type"] != "success" {
             return Err(answer["exceptionDetails"]["text"].clone());
         }

@@ -97,7 +97,12 @@ impl Remote {
     }
 
     /// The same, of a command that must succeed.
-    pub(crate) async fn command(&self, session: Option<&str>, method: &str, params: Value) -> Value {
+    pub(crate) async fn command(
+        &self,
+        session: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> Value {
         let answer = self.ask(session, method, params).await;
         answer.unwrap_or_else(|error| panic!("{method}: {error}"))
     }

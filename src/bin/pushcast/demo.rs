@@ -35,7 +35,8 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn new(store: Store, send: Router, token: &ApiToken) -> Result<Self> {
         let authorization = token.authorization();
-        let authorization = authorization.with_context(|| format!("{} cannot be sent", config::TOKEN))?;
+        let authorization =
+            authorization.with_context(|| format!("{} cannot be sent", config::TOKEN))?;
         Ok(Self {
             store,
             send,
@@ -54,9 +55,7 @@ pub(crate) fn router(demo: Demo, secret: &UserSecret) -> Router {
 }
 
 /// `{"endpoint", "notification"}`: sent as the API would, and answered so.
-async fn send(
-    State(demo): State<Arc<Demo>>, Body(body): Body,
-) -> Result<Response, Problem> {
+async fn send(State(demo): State<Arc<Demo>>, Body(body): Body) -> Result<Response, Problem> {
     let members = Members::of(&body)?;
     let endpoint = endpoint_text(members, "endpoint")?;
     let endpoint = endpoint.ok_or_else(|| members.invalid("endpoint", "is required"))?;

@@ -31,6 +31,9 @@ mod push_service;
 /// Connections to push services: few, shared, and none of them trusted to last.
 mod push_client;
 
+/// A push service gets as much as it takes, and one that is busy holds up no other.
+mod congestion;
+
 /// Who is still subscribed after a push, whatever the service answers, or does instead.
 mod settle;
 
@@ -39,6 +42,9 @@ mod store;
 
 /// For whom an expression over tags is, in words and to the database.
 mod audience;
+
+/// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
+mod campaigns;
 
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;

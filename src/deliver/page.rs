@@ -15,9 +15,9 @@ use crate::push::{Begun, Pusher, Report};
 use crate::store::row::Row;
 use crate::webpush::{AllowList, Message};
 
-/// A page may take this long before it is asked who holds it up.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// And this many times as long as its faster half took.
+/// Once half of a page is answered the rest has this long, before it is asked who holds it up.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Or this many times as long as the faster half took.
 const SLOWER: u32 = 4;
 /// Whoever has not been begun by then is pushed to another time: the lease must not run out.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
@@ -150,9 +150,9 @@ impl Flights {
                 () = sleep_until(look_at) => {
                     if self.others_are_held_up() {
                         self.put_aside();
-                        if self.under_way.len() <= bounds.stragglers {
-                            return;
-                        }
+                    }
+                    if self.left().count() <= bounds.stragglers {
+                        return;
                     }
                     look_at = Instant::now() + LOOK;
                 }

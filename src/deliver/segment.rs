@@ -164,7 +164,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
         };
         flights.land(bounds).await;
         let (mut pushed, under_way) = flights.take_landed();
-        self.note(&pushed, &flights);
+        self.note(&pushed);
         pushed.aside.extend(held);
 
         let now = deliver.now();
@@ -228,8 +228,8 @@ impl<Q: Queue> Run<'_, '_, Q> {
         })
     }
 
-    /// Learns from a page: what was answered, and who held it up.
-    fn note(&mut self, pushed: &Pushed, left: &Flights) {
+    /// Learns from a page: what was answered, and which service had no place for everyone while others were done.
+    fn note(&mut self, pushed: &Pushed) {
         let allowed = &self.work.deliver.allowed;
         for (row, report) in &pushed.done {
             if let Ok(endpoint) = Endpoint::parse(&row.endpoint, allowed) {
@@ -237,9 +237,8 @@ impl<Q: Queue> Run<'_, '_, Q> {
             }
         }
         let until = Instant::now() + HOLD;
-        let aside = pushed.aside.iter().map(|row| &row.endpoint[..]);
-        for endpoint in aside.chain(left.endpoints()) {
-            if let Ok(endpoint) = Endpoint::parse(endpoint, allowed) {
+        for row in &pushed.aside {
+            if let Ok(endpoint) = Endpoint::parse(&row.endpoint, allowed) {
                 self.held.insert(endpoint.origin().clone(), until);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,11 +11,12 @@ use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::begun::Begun;
 use super::connection::{ConnectError, Connector};
+use super::pace::Verdict;
+use super::places::{Congestion, Places};
 use super::pool::{Lease, Pool, Sizes};
 use super::tls::{self, TlsError};
 use crate::webpush::Origin;
@@ -38,7 +39,7 @@ pub struct Limits {
     pub total: Duration,
     /// Bytes of an answer that are read.
     pub body: usize,
-    /// Requests under way to one origin.
+    /// Requests under way to one origin, at the most: how many are, adapts to the service.
     pub per_origin: usize,
     /// HTTP/2 connections to one origin; services allow about 100 streams on each.
     pub http2_connections: usize,
@@ -81,6 +82,16 @@ pub enum ExchangeError {
     BrokeOff(#[source] hyper::Error),
 }
 
+impl ExchangeError {
+    /// A service that takes requests and does not answer has too many.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::TimedOut => Verdict::Busy(None),
+            Self::Connect(_) | Self::BrokeOff(_) => Verdict::Unclear,
+        }
+    }
+}
+
 /// An answer as it came. Redirects are answers: nothing here follows them.
 #[derive(Debug)]
 pub struct RawAnswer {
@@ -105,7 +116,13 @@ struct Inner {
 /// One origin's connections, and its share of the work.
 struct Service {
     pool: Arc<Pool>,
-    places: Semaphore,
+    places: Arc<Places>,
+}
+
+impl Inner {
+    fn origins(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Service>>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Client {
@@ -134,32 +151,68 @@ impl Client {
         origin: &Origin,
         request: Request<Bytes>,
     ) -> Result<RawAnswer, ExchangeError> {
-        self.exchange_watched(origin, request, &Begun::default())
+        let judge = |answer: RawAnswer| {
+            let verdict = match answer.status.as_u16() {
+                200..=299 => Verdict::Served,
+                429 | 503 => Verdict::Busy(None),
+                _ => Verdict::Unclear,
+            };
+            (answer, verdict)
+        };
+        self.exchange_judged(origin, request, &Begun::default(), judge)
             .await
     }
 
-    /// [`exchange`](Self::exchange), which tells when it can no longer be given up as if it had never been.
-    ///
-    /// # Errors
-    /// [`ExchangeError`]: there was no answer.
-    pub async fn exchange_watched(
+    /// The same for one who knows the service's words: `judge` reads the answer, and what it says about how busy the
+    /// service is. `begun` is set once the request can no longer be given up as if it had never been.
+    pub(super) async fn exchange_judged<T>(
         &self,
         origin: &Origin,
         mut request: Request<Bytes>,
         begun: &Begun,
-    ) -> Result<RawAnswer, ExchangeError> {
+        judge: impl FnOnce(RawAnswer) -> (T, Verdict),
+    ) -> Result<T, ExchangeError> {
         request.headers_mut().insert(USER_AGENT, AGENT);
         let service = self.service(origin);
-        let _place = service
-            .places
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+        let place = service.places.take().await;
+        let exchanged = self.exchange_with(&service.pool, request, begun).await;
+        let (result, verdict) = match exchanged {
+            Ok(answer) => {
+                let (read, verdict) = judge(answer);
+                (Ok(read), verdict)
+            }
+            Err(error) => {
+                let verdict = error.verdict();
+                (Err(error), verdict)
+            }
+        };
+        if place.leave(verdict) {
+            let Congestion { limit, waiting, .. } = service.places.congestion();
+            tracing::info!(%origin, limit, waiting, "the push service is busy: it gets half as much");
+        }
+        result
+    }
+
+    /// How busy the push service is, as far as this client knows.
+    pub fn congestion(&self, origin: &Origin) -> Congestion {
+        let origins = self.0.origins();
+        let places = origins.get(origin).map(|it| Arc::clone(&it.places));
+        drop(origins);
+        let unknown = || Places::new(self.0.limits.per_origin);
+        places.unwrap_or_else(unknown).congestion()
+    }
+
+    async fn exchange_with(
+        &self,
+        pool: &Arc<Pool>,
+        request: Request<Bytes>,
+        begun: &Begun,
+    ) -> Result<RawAnswer, ExchangeError> {
         let mut request = request.map(Full::new);
         let mut stale = 0;
         let stale_limit = STALE_CONNECTIONS + self.0.limits.http2_connections;
         loop {
-            let lease = timeout(self.0.limits.wait(), service.pool.lease()).await;
+            let lease = timeout(self.0.limits.wait(), pool.lease()).await;
             let lease = lease.unwrap_or(Err(ConnectError::TimedOut))?;
             begun.set();
             match self.over(lease, request).await {
@@ -237,11 +290,9 @@ impl Client {
 
     fn service(&self, origin: &Origin) -> Arc<Service> {
         let Inner {
-            connector,
-            limits,
-            origins,
+            connector, limits, ..
         } = &*self.0;
-        let mut origins = origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut origins = self.0.origins();
         if let Some(service) = origins.get(origin) {
             return Arc::clone(service);
         }
@@ -255,7 +306,7 @@ impl Client {
         };
         let service = Arc::new(Service {
             pool: Pool::new(origin.clone(), connector.clone(), sizes),
-            places: Semaphore::new(limits.per_origin),
+            places: Places::new(limits.per_origin),
         });
         origins.insert(origin.clone(), Arc::clone(&service));
         service

@@ -5,6 +5,8 @@
 //! | this one | the order of the steps, and which key to sign with |
 //! | [`begun`] | whether a push can still be given up without a trace |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
+//! | [`pace`] | how many requests a service gets at once |
+//! | [`places`] | who may send now, and who waits |
 //! | `pool` | connections: how many, to whom, and who waits for one |
 //! | [`tls`] | whom to trust |
 //! | `connection` | opening one, HTTP/2 or HTTP/1.1 |
@@ -12,6 +14,8 @@
 pub mod begun;
 pub mod client;
 mod connection;
+pub mod pace;
+pub mod places;
 mod pool;
 mod row;
 pub mod tls;
@@ -21,7 +25,10 @@ use std::sync::Arc;
 
 pub use begun::Begun;
 pub use client::{Client, Limits};
+pub use pace::Verdict;
+pub use places::{Congestion, Places};
 
+use self::client::RawAnswer;
 use crate::clock::Clock;
 use crate::webpush::{
     Answer, KeyId, Keyring, Message, Outcome, Subscription, Vapid, build_request,
@@ -131,13 +138,17 @@ impl Pusher {
             Err(error) => return Report::not_sent(error.outcome(), error),
         };
         let endpoint = &subscription.endpoint;
+        let judge = |raw: RawAnswer| {
+            let (status, now) = (raw.status.as_u16(), self.clock.now());
+            let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
+            let verdict = Verdict::of(&answer, now);
+            (answer, verdict)
+        };
         let exchange = self
             .client
-            .exchange_watched(endpoint.origin(), request, begun);
+            .exchange_judged(endpoint.origin(), request, begun, judge);
         match exchange.await {
-            Ok(raw) => {
-                let (status, now) = (raw.status.as_u16(), self.clock.now());
-                let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
+            Ok(answer) => {
                 let accepted = answer.outcome == Outcome::Accepted;
                 Report {
                     outcome: answer.outcome.clone(),

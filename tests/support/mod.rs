@@ -7,6 +7,7 @@ pub(crate) mod browser;
 pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod connection;
+pub(crate) mod crowd;
 pub(crate) mod door;
 pub(crate) mod faults;
 pub(crate) mod firefox;

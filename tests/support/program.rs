@@ -223,6 +223,14 @@ impl Server {
             .await
     }
 
+    /// Asks as a backend does, with the API token.
+    pub(crate) async fn get_with_token(&self, path: &str) -> Answer {
+        let bearer = format!("Bearer {}", self.token());
+        let headers = [("authorization", &bearer[..])];
+        self.request(Method::GET, path, &headers, Bytes::new())
+            .await
+    }
+
     /// Any request.
     pub(crate) async fn request(
         &self,

@@ -79,6 +79,9 @@ struct Inner {
 struct State {
     subscriptions: HashMap<String, Registered>,
     behaviours: Vec<Standing>,
+    plan: Option<Plan>,
+    visits: HashMap<String, usize>,
+    resets: Vec<(usize, Instant)>,
     asked: usize,
     deliveries: Vec<Delivery>,
     refused: Vec<Refused>,
@@ -89,6 +92,9 @@ struct State {
     peak_in_flight: usize,
     date: Option<HeaderValue>,
 }
+
+/// What happens to the `n`th good request, counted from 0, to a subscription.
+type Plan = Box<dyn Fn(&str, usize) -> Option<Behaviour> + Send>;
 
 /// A behaviour in force.
 struct Standing {
@@ -173,6 +179,7 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
         Some(Behaviour::Answer(canned)) => canned.response(),
         Some(Behaviour::Hang) => std::future::pending().await,
         Some(Behaviour::Reset) => {
+            inner.change(|state| state.resets.push((line.number, Instant::now())));
             line.reset();
             std::future::pending().await
         }
@@ -249,6 +256,11 @@ impl Inner {
 impl State {
     /// The first behaviour in force for this subscription, else for everyone; used up by one.
     fn behaviour_towards(&mut self, id: &str) -> Option<Behaviour> {
+        if let Some(plan) = &self.plan {
+            let visits = self.visits.entry(id.to_owned()).or_default();
+            *visits += 1;
+            return plan(id, *visits - 1);
+        }
         let of = |whom: &Whom| self.behaviours.iter().position(|it| it.whom == *whom);
         let own = of(&Whom::Subscription(id.to_owned()));
         let at = own.or_else(|| of(&Whom::Everyone))?;
@@ -505,6 +517,18 @@ impl PushService {
             inner: &self.inner,
             serial,
         }
+    }
+
+    /// From now on `plan` says what happens to the `n`th good request, counted from 0, to a subscription, whatever else
+    /// was asked for.
+    pub(crate) fn plan(&self, plan: impl Fn(&str, usize) -> Option<Behaviour> + Send + 'static) {
+        self.inner
+            .change(|state| state.plan = Some(Box::new(plan)));
+    }
+
+    /// Connections that were reset as [`Behaviour::Reset`] asks, and when.
+    pub(crate) fn resets(&self) -> Vec<(usize, Instant)> {
+        self.inner.state().resets.clone()
     }
 
     /// Normal service for everyone again.

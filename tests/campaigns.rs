@@ -44,7 +44,11 @@ async fn an_audience_is_pushed_to_and_nobody_else() {
     assert_eq!(reached, (0..200).filter(|i| i % 4 == 0).collect());
     assert_eq!(deliveries.len(), 50);
     let topics: HashSet<_> = deliveries.iter().map(|it| it.topic.clone()).collect();
-    assert_eq!(topics.len(), 1, "each push of a campaign carries the same topic");
+    assert_eq!(
+        topics.len(),
+        1,
+        "each push of a campaign carries the same topic"
+    );
     assert!(!topics.contains(&None));
     let tags: HashSet<_> = deliveries
         .iter()

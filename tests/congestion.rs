@@ -323,7 +323,9 @@ async fn a_push_that_is_tried_under_another_key_stays_begun() {
     scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring.into(), Clock::system());
     let mismatch = Canned::autopush(403, 109, "VAPID public key mismatch");
     let (between, to) = scene.somebody();
-    scene.service.answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
+    scene
+        .service
+        .answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
     scene.service.hang(&between);
     let (push, begun) = scene.begin("mismatched");
     scene.service.wait_for_requests(1, PATIENCE).await;

@@ -72,3 +72,6 @@ mod command_line;
 
 /// Firefox, from the click to the notification, with its own decryption.
 mod firefox;
+
+/// Chromium: every form of push in the service worker, the demo page and the console as people use them, judged by axe.
+mod chromium;

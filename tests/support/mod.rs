@@ -5,6 +5,7 @@ pub(crate) mod autopush;
 pub(crate) mod behaviour;
 pub(crate) mod browser;
 pub(crate) mod checks;
+pub(crate) mod chromium;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod crowd;

@@ -201,14 +201,6 @@ impl Server {
         self.request(Method::GET, path, &[], Bytes::new()).await
     }
 
-    /// Asks as a backend does, with the API token.
-    pub(crate) async fn get_with_token(&self, path: &str) -> Answer {
-        let bearer = format!("Bearer {}", self.token());
-        let headers = [("authorization", &bearer[..])];
-        self.request(Method::GET, path, &headers, Bytes::new())
-            .await
-    }
-
     /// Posts JSON as a page does.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.request(Method::POST, path, &[], body.to_string())

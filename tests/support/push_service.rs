@@ -522,8 +522,7 @@ impl PushService {
     /// From now on `plan` says what happens to the `n`th good request, counted from 0, to a subscription, whatever else
     /// was asked for.
     pub(crate) fn plan(&self, plan: impl Fn(&str, usize) -> Option<Behaviour> + Send + 'static) {
-        self.inner
-            .change(|state| state.plan = Some(Box::new(plan)));
+        self.inner.change(|state| state.plan = Some(Box::new(plan)));
     }
 
     /// Connections that were reset as [`Behaviour::Reset`] asks, and when.

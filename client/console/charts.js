@@ -87,7 +87,8 @@ function scale(most) {
 export function bars(entries, whole) {
   const row = ([name, n]) => {
     const share = whole ? n / whole : 0;
-    const percent = share.toLocaleString(undefined, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 });
+    const exact = share.toLocaleString(undefined, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 });
+    const percent = n > 0 && share < 0.001 ? "<0.1%" : exact;
     return h(
       "li",
       {},

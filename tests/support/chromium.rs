@@ -258,6 +258,12 @@ impl Target<'_> {
             .await;
     }
 
+    /// Types where the keyboard is.
+    pub(crate) async fn write(&self, text: &str) {
+        self.command("Input.insertText", json!({"text": text}))
+            .await;
+    }
+
     /// Presses a key, as `Tab` or `Enter`.
     pub(crate) async fn press(&self, key: &str, code: u64) {
         let text = if key == "Enter" { "\r" } else { "" };

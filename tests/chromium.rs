@@ -34,12 +34,8 @@ async fn judge(tab: &Target<'_>, name: &str) {
         let file = pictures().join(format!("{name}-{width}-{colour}.png"));
         tab.screenshot(&file, true).await;
         assert_eq!(tab.axe().await, json!([]), "{name}, {width} px, {colour}");
-        let wide = "document.documentElement.scrollWidth <= innerWidth";
-        assert_eq!(
-            tab.run(wide).await,
-            true,
-            "{name} scrolls sideways at {width} px"
-        );
+        let wide = tab.run("document.documentElement.scrollWidth").await;
+        assert_eq!(wide, width, "{name} scrolls sideways");
     }
     tab.look(1440, false).await;
 }
@@ -676,4 +672,94 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
     tab.reads("19").await;
     tab.click("a[href='#campaigns']").await;
     tab.reads("news && !beta").await;
+}
+
+/// The README's pictures: `tests/screenshots` puts them into `docs/`.
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_readme_s_pictures_can_be_taken() {
+    let service = PushService::start().await;
+    let (stage, server, chromium) =
+        tokio::join!(Stage::start(), Server::start(&service), Chromium::start());
+    chromium.permit_notifications(&server.url).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    let demo = subscribing_as(&browser.to_json());
+    let demo = chromium.open(&format!("{}/", server.url), &demo).await;
+    demo.click("#subscribe").await;
+    demo.reads("Subscribed: the first one here.").await;
+    for (title, body) in [
+        ("Train 9:42", "Platform 7, on time."),
+        (
+            "Doors open at seven",
+            "The concert begins at eight. Bring a friend.",
+        ),
+    ] {
+        let push = json!({"title": title, "body": body});
+        chromium.push(&demo, &server.url, &push.to_string()).await;
+        demo.reads(body).await;
+    }
+    let console = signed_in(&chromium, &stage.url, TOKEN).await;
+    for (tab, hash, reads, name) in [
+        (&demo, "", "Train 9:42", "demo"),
+        (&console, "#subscribers", "By tag", "console-subscribers"),
+        (
+            &console,
+            "#campaigns/running",
+            "What became of it",
+            "console-campaign",
+        ),
+    ] {
+        tab.run(&format!("(location.hash = {}, null)", json!(hash)))
+            .await;
+        tab.reads(reads).await;
+        for dark in [false, true] {
+            tab.look(1200, dark).await;
+            tab.run("(document.activeElement.blur(), scrollTo(0, 0), null)")
+                .await;
+            let colour = if dark { "-dark" } else { "" };
+            let file = pictures().join(format!("readme/{name}{colour}.png"));
+            tab.screenshot(&file, false).await;
+            assert!(
+                std::fs::metadata(&file).is_ok_and(|it| it.len() > 10_000),
+                "{file:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn where_push_is_not_to_be_had_the_page_says_why() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let agent = |agent: &str| {
+        format!(
+            "delete globalThis.PushManager; Object.defineProperty(navigator, 'userAgent', {{ value: {} }});",
+            json!(agent)
+        )
+    };
+    let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1";
+    let port = server.url.rsplit(':').next().expect("a port");
+    let insecure = format!("http://pushcast.test:{port}/");
+    let local = format!("{}/", server.url);
+    let standalone = format!("{} navigator.standalone = true;", agent(iphone));
+    for (url, before, says) in [
+        (&local, agent(iphone), "add this site to the Home Screen"),
+        (&local, standalone, "iOS 16.4 or later"),
+        (
+            &local,
+            agent("Mozilla/5.0 (X11; Linux x86_64)"),
+            "In a private window it never has.",
+        ),
+        (&insecure, String::new(), "Notifications need https"),
+    ] {
+        let tab = chromium.open(url, &before).await;
+        tab.reads(says).await;
+        tab.reads("Not here").await;
+        assert_eq!(
+            tab.run("document.querySelector('#subscribe').disabled")
+                .await,
+            true
+        );
+    }
 }

@@ -37,7 +37,7 @@ export async function campaigns(go) {
       ),
     ];
   }
-  const head = ["Begun", "Audience", "Status", "Accepted", "Subscribers"].map((text, i) =>
+  const head = ["Begun", "Status", "Audience", "Accepted", "Subscribers"].map((text, i) =>
     h("th", { scope: "col", className: i > 2 ? "number" : "" }, text),
   );
   return [
@@ -56,8 +56,8 @@ function row(campaign) {
     "tr",
     {},
     h("th", { scope: "row" }, h("a", { href: `#campaigns/${encodeURIComponent(id)}` }, when(created_at))),
-    h("td", { className: "expression" }, h("code", {}, audience)),
     h("td", {}, pill(status)),
+    h("td", { className: "expression whole" }, h("code", {}, audience)),
     h("td", { className: "number", attr: { "data-label": "Accepted" } }, number(counts.accepted)),
     h("td", { className: "number", attr: { "data-label": "of" } }, number(subscribers)),
   );

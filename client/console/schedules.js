@@ -33,8 +33,8 @@ export async function schedules(go) {
       "tr",
       {},
       h("th", { scope: "row" }, name, h("div", { className: "soft small" }, what)),
-      h("td", { className: "expression" }, h("code", {}, expression), h("div", { className: "soft small" }, timezone)),
-      h("td", { className: "expression" }, h("code", {}, message?.to?.audience ?? "")),
+      h("td", { className: "expression whole" }, h("code", {}, expression), h("div", { className: "soft small" }, timezone)),
+      h("td", { className: "expression", attr: { "data-label": "To" } }, h("code", {}, message?.to?.audience ?? "")),
       h("td", { attr: { "data-label": "Next" } }, next ? when(next) : "not again"),
       h("td", { className: "number" }, h("button", { className: "danger slim", type: "button", attr: { "aria-label": `Delete ${name}` }, on: { click: remove(name) } }, "Delete")),
     );

@@ -10,7 +10,7 @@ use pushcast::clock::{Chance, Clock};
 use pushcast::config::Config;
 use pushcast::push::{Client, Limits, Pusher};
 use pushcast::queue::SqsQueue;
-use pushcast::{campaigns, edge, send, store, store::Store, telemetry};
+use pushcast::{campaigns, edge, pages, send, store, store::Store, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -36,6 +36,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         pusher: Pusher::new(client, config.take_keyring()?.into(), Clock::system()),
         allowed: config.allowed,
     };
-    let router = send::router(state, &token).merge(campaigns::router(broadcast, &token));
+    let router = send::router(state, &token)
+        .merge(campaigns::router(broadcast, &token))
+        .merge(pages::console());
     lambda_http::run(edge::finish(router, &config.cors)).await
 }

@@ -275,8 +275,10 @@ impl Target<'_> {
 
     /// How wide the screen is, and whether the reader likes it dark.
     pub(crate) async fn look(&self, width: u32, dark: bool) {
-        let height = if width < 600 { 844 } else { 900 };
+        let height = if width < 600 { 844 } else { width * 5 / 8 };
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        // A tab behind another draws nothing.
+        self.command("Page.bringToFront", json!({})).await;
         self.command("Emulation.setDeviceMetricsOverride", metrics)
             .await;
         let scheme = if dark { "dark" } else { "light" };

@@ -50,6 +50,9 @@ impl Chromium {
                 "--force-color-profile=srgb",
                 "--remote-debugging-port=0",
             ])
+            // A name that is not this machine's own: what comes from there over http is not secure.
+            .arg("--host-resolver-rules=MAP pushcast.test 127.0.0.1")
+            .args(["--no-proxy-server", "--disable-features=HttpsUpgrades"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .env("HOME", profile.path())
             .env("LANGUAGE", "en_GB")
@@ -172,7 +175,8 @@ impl Target<'_> {
 
     /// Goes to another page and waits until it is loaded.
     pub(crate) async fn go(&self, url: &str) {
-        self.command("Page.navigate", json!({"url": url})).await;
+        let went = self.command("Page.navigate", json!({"url": url})).await;
+        assert_eq!(went.get("errorText"), None, "{url}: {went}");
         let there = format!(
             "document.readyState === 'complete' && location.href.startsWith({})",
             json!(url)

@@ -29,6 +29,12 @@ pub const USER_SECRET: &str = "PUSHCAST_USER_SECRET";
 pub const PUSH_ORIGINS: &str = "PUSHCAST_PUSH_ORIGINS";
 /// Extra roots for the push client, PEM.
 pub const CA_FILE: &str = "PUSHCAST_CA_FILE";
+/// EventBridge Scheduler's group of schedules.
+pub const SCHEDULE_GROUP: &str = "PUSHCAST_SCHEDULE_GROUP";
+/// ARN of the role that EventBridge Scheduler calls `broadcast` as.
+pub const SCHEDULE_ROLE: &str = "PUSHCAST_SCHEDULE_ROLE";
+/// ARN of the function `broadcast`.
+pub const BROADCAST_ARN: &str = "PUSHCAST_BROADCAST_ARN";
 /// Pages that may subscribe, comma-separated origins.
 pub const CORS_ORIGINS: &str = "PUSHCAST_CORS_ORIGINS";
 
@@ -53,6 +59,17 @@ impl ConfigError {
     }
 }
 
+/// Where schedules are kept in AWS, and what they call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulerTarget {
+    /// Name of the group.
+    pub group: String,
+    /// ARN of the role that may call `broadcast`.
+    pub role: String,
+    /// ARN of `broadcast`.
+    pub broadcast: String,
+}
+
 /// What the environment says, checked.
 #[derive(Debug, Default)]
 pub struct Config {
@@ -74,6 +91,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// Pages that may subscribe.
     pub cors: CorsOrigins,
+    /// All of it, or nothing.
+    pub scheduler: Option<SchedulerTarget>,
 }
 
 impl Config {
@@ -122,6 +141,17 @@ impl Config {
             .map(|text| origin(text))
             .collect::<Result<Vec<_>, _>>()?;
         let cors = list(get(CORS_ORIGINS));
+        let scheduler = match (get(SCHEDULE_GROUP), get(SCHEDULE_ROLE), get(BROADCAST_ARN)) {
+            (Some(group), Some(role), Some(broadcast)) => Some(SchedulerTarget {
+                group,
+                role,
+                broadcast,
+            }),
+            (None, None, None) => None,
+            (None, _, _) => return Err(ConfigError::missing(SCHEDULE_GROUP)),
+            (_, None, _) => return Err(ConfigError::missing(SCHEDULE_ROLE)),
+            (_, _, None) => return Err(ConfigError::missing(BROADCAST_ARN)),
+        };
         Ok(Self {
             tables,
             queue_url: get(QUEUE_URL),
@@ -141,6 +171,7 @@ impl Config {
             ca_file: get(CA_FILE).map(PathBuf::from),
             cors: CorsOrigins::parse(cors.iter().map(String::as_str))
                 .map_err(|error| ConfigError::new(CORS_ORIGINS, error))?,
+            scheduler,
         })
     }
 
@@ -152,6 +183,16 @@ impl Config {
         self.tables
             .clone()
             .ok_or_else(|| ConfigError::missing(SUBSCRIPTIONS_TABLE))
+    }
+
+    /// Where schedules are kept, which must be configured.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn require_scheduler(&self) -> Result<SchedulerTarget, ConfigError> {
+        self.scheduler
+            .clone()
+            .ok_or_else(|| ConfigError::missing(SCHEDULE_GROUP))
     }
 
     /// The queue's URL, which must be configured.

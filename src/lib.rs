@@ -17,6 +17,7 @@
 //! | [`registration`] | what a browser says of itself, checked |
 //! | [`send`] | HTTP: a message to one person's devices, now |
 //! | [`audience`] | `news && !sports`: for one set of tags, and as a filter of DynamoDB's |
+//! | [`schedule`] | messages that are sent again and again, or at a time to come |
 //! | [`push`] | one push, and the connections to push services |
 //! | [`webpush`] | the RFCs as a library: no I/O, no clock |
 //! | [`settle`] | what an outcome asks of the world |
@@ -26,7 +27,10 @@
 //! | [`auth`] | the API token and the proof of a user id |
 //! | [`config`], [`clock`], [`telemetry`] | environment, time and chance, logs |
 //!
-//! To push from code of one's own:
+//! To push from code of one's own, once, [`push::webpush`] is one call; many times, a [`push::Pusher`] keeps connections and
+//! tokens. The parts stand alone as well: [`webpush::encrypt()`], [`webpush::build_request`], [`webpush::Answer`],
+//! [`webpush::decrypt()`]. `docs/from-pywebpush.md` says where each thing of pywebpush, node's `web-push` and the crate
+//! `web-push` is here; with the feature `web-push`, types convert to and from those of that crate.
 //!
 //! ```no_run
 //! use pushcast::clock::Clock;
@@ -62,10 +66,18 @@ pub mod problem;
 pub mod push;
 pub mod queue;
 pub mod registration;
+pub mod schedule;
 pub mod send;
 pub mod settle;
 pub mod store;
 pub mod subscribe;
 pub mod telemetry;
+#[cfg(feature = "web-push")]
+pub mod web_push;
 pub mod webpush;
 pub mod wire;
+
+/// The examples of `docs/from-pywebpush.md`, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-pywebpush.md")]
+struct FromPywebpush;

@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::broadcast::BroadcastError;
+use crate::schedule::SchedulesError;
 use crate::store::StoreError;
 use crate::wire::Invalid;
 
@@ -86,6 +87,17 @@ impl Problem {
         );
         problem.field = Some("to.endpoint".to_owned());
         problem
+    }
+
+    /// 404: no schedule of the name.
+    pub fn no_such_schedule() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "urn:pushcast:no-such-schedule",
+            "There is no schedule of this name",
+            "It was never created here, has been deleted, or has fired for the only time."
+                .to_owned(),
+        )
     }
 
     /// 404: no campaign has this id.
@@ -170,6 +182,39 @@ impl From<StoreError> for Problem {
             "The database failed",
             "The cause is in the server's log.".to_owned(),
         )
+    }
+}
+
+impl From<SchedulesError> for Problem {
+    /// The cause goes to the log: it may name roles and functions.
+    fn from(error: SchedulesError) -> Self {
+        match error {
+            SchedulesError::Store(error) => error.into(),
+            SchedulesError::Refused(why) => {
+                let reason = format!("is not taken by EventBridge Scheduler: {why}");
+                Invalid::new("body", reason).into()
+            }
+            SchedulesError::Scheduler { transient, .. } => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "EventBridge Scheduler failed");
+                let (status, kind, title, detail) = if transient {
+                    (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "urn:pushcast:scheduler-busy",
+                        "The scheduler is busy",
+                        "Try again in a moment.",
+                    )
+                } else {
+                    (
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "urn:pushcast:scheduler-failed",
+                        "The scheduler failed",
+                        "The cause is in the server's log.",
+                    )
+                };
+                Self::new(status, kind, title, detail.to_owned())
+            }
+        }
     }
 }
 

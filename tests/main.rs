@@ -43,6 +43,15 @@ mod store;
 /// For whom an expression over tags is, in words and to the database.
 mod audience;
 
+/// When a schedule fires: as EventBridge Scheduler would, also on the days when clocks change.
+mod expressions;
+
+/// Schedules are kept, and fired at least once, whatever fails or is missed.
+mod schedules;
+
+/// In AWS, EventBridge Scheduler keeps the schedules: what it is told, and what becomes of its answers.
+mod scheduler;
+
 /// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
 mod campaigns;
 
@@ -51,6 +60,22 @@ mod program;
 
 /// pywebpush's foundations and node's web-push read what we write, and we read what they write.
 mod peers;
+
+/// Claims of the sender's own are kept, filled in, and never sent to another origin.
+mod own_claims;
+
+/// The library in one call, many calls, or parts.
+mod one_call;
+
+/// `pushcast push`: every flag, every answer, and the curl command that it prints.
+mod push_command;
+
+/// The crate web-push, one call at a time.
+#[cfg(feature = "web-push")]
+mod crate_types;
+
+/// pywebpush, node's web-push and the program send the same messages, or the page says why not.
+mod side_by_side;
 
 /// The README's examples work as they stand.
 mod readme;

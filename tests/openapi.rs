@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use jsonschema::{Draft, Validator};
+use pushcast::audience::{MAX_DEPTH, MAX_LEN, MAX_NAMED};
 use pushcast::edge::MAX_BODY;
 use pushcast::registration::{MAX_TAG_LEN, MAX_TAGS, MAX_USER_LEN};
+use pushcast::schedule::MAX_NAME_LEN;
 use pushcast::webpush::endpoint::MAX_ENDPOINT_LEN;
 use pushcast::webpush::message::DEFAULT_TTL;
 use pushcast::webpush::{MAX_PLAINTEXT, Outcome};
@@ -18,6 +20,9 @@ use crate::support::push_service::PushService;
 
 /// Documented, and not brought about here: the database of a server that runs cannot be made to fail from outside.
 const EXCEPTED: [&str; 2] = ["500", "503"];
+
+/// What stands in a path for `{name}`.
+const NAME: &str = "weekdays";
 
 /// `POST /push/send`, `400`.
 type Exercised = BTreeSet<(String, String)>;
@@ -169,7 +174,8 @@ impl Bench {
         let (_, path) = operation.split_once(' ').expect("two words");
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
-        let asked = self.server.request(method, path, &headers, body);
+        let path = path.replace("{name}", NAME);
+        let asked = self.server.request(method, &path, &headers, body);
         let answer = asked.await;
         assert_eq!(answer.status.as_u16(), status, "{operation}: {answer:?}");
         self.is_documented(operation, &answer);
@@ -182,6 +188,10 @@ impl Bench {
         let status = answer.status.as_u16().to_string();
         let response = self.document.response(operation, &status);
         let header = |name: &str| answer.headers.get(name).and_then(|it| it.to_str().ok());
+        if response["content"].is_null() {
+            assert_eq!(answer.body.len(), 0, "{operation} {status}");
+            return;
+        }
         let content_type = header("content-type").expect("a content type");
         let media = response["content"].get(content_type);
         let media = media
@@ -267,8 +277,10 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     bench.ask(unsubscribe, &gone, 200).await;
     bench.ask(unsubscribe, &json!({}), 400).await;
 
+    exercise_schedules(&mut bench).await;
+
     let token = bench.server.token();
-    for operation in [subscribe, unsubscribe, send] {
+    for operation in [subscribe, unsubscribe, send, "POST /push/schedules"] {
         let large = " ".repeat(MAX_BODY + 1);
         bench
             .ask_as(operation, Method::POST, &token, large, 413)
@@ -276,7 +288,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     }
     for (operation, _) in Document::read().operations() {
         bench
-            .ask_as(&operation, Method::DELETE, &token, String::new(), 405)
+            .ask_as(&operation, Method::PATCH, &token, String::new(), 405)
             .await;
     }
 
@@ -289,6 +301,40 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         documented.extend(statuses.map(|status| (name.clone(), status.clone())));
     }
     assert_eq!(bench.exercised, documented);
+}
+
+async fn exercise_schedules(bench: &mut Bench) {
+    let (list, create, delete) = (
+        "GET /push/schedules",
+        "POST /push/schedules",
+        "DELETE /push/schedules/{name}",
+    );
+    let schedule = json!({
+        "name": NAME, "expression": " cron(0 9 ? * 2#1 *)", "timezone": "America/New_York", "unknown": 1,
+        "message": {"to": {"audience": " news&&!beta "}, "data": "x", "ttl": 0, "urgency": "low", "topic": "t"},
+    });
+    bench.ask(create, &schedule, 201).await;
+    bench.ask(create, &schedule, 200).await;
+    let plain = json!({
+        "name": "p", "expression": "rate(1 day)", "timezone": null,
+        "message": {"to": {"audience": "all"}, "app_badge": 1, "mutable": false,
+            "notification": {"title": "t", "navigate": "https://a.example/"}},
+    });
+    bench.ask(create, &plain, 201).await;
+    bench.ask(create, &json!({}), 400).await;
+    let listed = bench.ask(list, &Value::Null, 200).await;
+    assert_eq!(listed.json["schedules"].as_array().map(Vec::len), Some(2));
+    bench.ask(delete, &Value::Null, 204).await;
+    bench.ask(delete, &Value::Null, 404).await;
+    for (operation, method) in [
+        (list, Method::GET),
+        (create, Method::POST),
+        (delete, Method::DELETE),
+    ] {
+        bench
+            .ask_as(operation, method, "wrong", String::new(), 401)
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -402,6 +448,9 @@ async fn every_example_is_valid_and_those_of_requests_are_accepted() {
                 assert_valid(&validator, value, &format!("{name} {example}"));
                 let mut value = value.clone();
                 localise(&mut value, &browser);
+                if name == "POST /push/schedules" {
+                    bench.ask(&name, &value, 201).await;
+                }
                 bench.ask(&name, &value, 200).await;
                 requests += 1;
                 // What one example takes away, the next one needs.
@@ -527,6 +576,7 @@ fn the_numbers_are_those_of_the_code() {
         ("User/maxLength", MAX_USER_LEN),
         ("Message/properties/data/maxLength", MAX_PLAINTEXT),
         ("Message/properties/ttl/default", DEFAULT_TTL as usize),
+        ("ScheduleName/maxLength", MAX_NAME_LEN),
     ] {
         let found = document.at(&format!("/components/schemas/{at}"));
         assert_eq!(found, &json!(number), "{at}");
@@ -549,6 +599,15 @@ fn the_numbers_are_those_of_the_code() {
         let said = text.contains(&format!("{number} bytes"));
         assert!(said, "{at} does not say {number} bytes: {text}");
     }
+    let audience = document.at("/components/schemas/Audience/description");
+    let audience = audience.as_str().expect("text");
+    for said in [
+        format!("{MAX_NAMED} tags"),
+        format!("{MAX_LEN} characters"),
+        format!("{MAX_DEPTH} parentheses"),
+    ] {
+        assert!(audience.contains(&said), "{said}");
+    }
     assert_eq!(document.at("/info/version"), env!("CARGO_PKG_VERSION"));
 }
 
@@ -566,6 +625,9 @@ async fn what_the_schemas_refuse_the_server_refuses_too() {
     });
     let message = json!({"to": {"user": "ada"}, "data": "x"});
     let declarative = json!({"to": {"user": "ada"}, "notification": {"title": "t", "navigate": "https://a.example/"}});
+    let schedule = json!({
+        "name": "a", "expression": "rate(1 hour)", "message": {"to": {"audience": "all"}, "data": "x"},
+    });
     let rows = [
         (
             "Registration",
@@ -640,6 +702,14 @@ async fn what_the_schemas_refuse_the_server_refuses_too() {
             json!([{"title": "t"}]),
         ),
         ("Message", &declarative, "/app_badge", json!(-1)),
+        ("Schedule", &schedule, "/name", json!("a b")),
+        ("Schedule", &schedule, "/name", json!("")),
+        ("Schedule", &schedule, "/expression", json!("0 9 * * *")),
+        ("Schedule", &schedule, "/timezone", json!(1)),
+        ("Schedule", &schedule, "/message", json!({"data": "x"})),
+        ("Schedule", &schedule, "/message/to", json!({"user": "a"})),
+        ("Schedule", &schedule, "/message/to/audience", json!("")),
+        ("Schedule", &schedule, "/message/urgency", json!("urgent")),
         (
             "Unsubscription",
             &json!({"endpoint": "x"}),
@@ -657,6 +727,7 @@ async fn what_the_schemas_refuse_the_server_refuses_too() {
         let path = match schema {
             "Registration" => "/push/subscribe",
             "Unsubscription" => "/push/unsubscribe",
+            "Schedule" => "/push/schedules",
             _ => "/push/send",
         };
         let answer = server.post_with_token(path, &bad).await;

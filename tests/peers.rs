@@ -34,16 +34,29 @@ fn python() -> Command {
     Command::new(root().join("target/peers/python/bin/python"))
 }
 
-fn ask_python(question: &Value) -> Value {
+pub(crate) fn ask_python(question: &Value) -> Value {
+    ask_python_with(question, |_| ())
+}
+
+/// Asks in another environment or folder.
+pub(crate) fn ask_python_with(question: &Value, change: impl FnOnce(&mut Command)) -> Value {
     let mut peer = python();
     peer.arg(root().join("tests/peers/peer.py"));
+    change(&mut peer);
     ask(&mut peer, question)
 }
 
-fn ask_node(question: &Value) -> Value {
+pub(crate) fn ask_node(question: &Value) -> Value {
+    ask_node_with(question, |_| ())
+}
+
+/// Asks in another environment.
+pub(crate) fn ask_node_with(question: &Value, change: impl FnOnce(&mut Command)) -> Value {
     let mut peer = Command::new("node");
     peer.arg(root().join("tests/peers/peer.mjs"));
-    ask(peer.current_dir(root().join("target/peers/node")), question)
+    peer.current_dir(root().join("target/peers/node"));
+    change(&mut peer);
+    ask(&mut peer, question)
 }
 
 fn decode(value: &Value) -> Vec<u8> {

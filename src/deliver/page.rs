@@ -18,7 +18,7 @@ use crate::webpush::{AllowList, Message};
 /// Once half of a page is answered the rest has this long, before it is asked who holds it up.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Or this many times as long as the faster half took.
-const SLOWER: u32 = 4;
+const SLOWER: u32 = 2;
 /// Whoever has not been begun by then is pushed to another time: the lease must not run out.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// A worker that must stop waits this long for the answers to what it has begun.
@@ -50,7 +50,7 @@ struct Flight {
 
 enum Fate {
     UnderWay,
-    Answered(Report),
+    Answered(Box<Report>),
     /// Taken out before anything was sent.
     Aside,
 }
@@ -131,7 +131,7 @@ impl Flights {
                         return;
                     };
                     if let Some(flight) = self.flights.get_mut(&i) {
-                        flight.fate = report.map_or(Fate::Aside, Fate::Answered);
+                        flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
                     }
                     if self.under_way.len() == half {
                         let taken = began.elapsed().saturating_sub(bounds.spread);
@@ -164,7 +164,7 @@ impl Flights {
     pub(super) async fn land_all(&mut self) {
         while let Some((i, report)) = self.under_way.next().await {
             if let Some(flight) = self.flights.get_mut(&i) {
-                flight.fate = report.map_or(Fate::Aside, Fate::Answered);
+                flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
             }
         }
     }
@@ -175,7 +175,7 @@ impl Flights {
         let all = std::mem::take(&mut self.flights);
         for (i, flight) in all {
             match flight.fate {
-                Fate::Answered(report) => pushed.done.push((flight.row, report)),
+                Fate::Answered(report) => pushed.done.push((flight.row, *report)),
                 Fate::Aside => pushed.aside.push(flight.row),
                 Fate::UnderWay => {
                     self.flights.insert(i, flight);

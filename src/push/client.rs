@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const AGENT: HeaderValue =
 /// Exchanges on connections that turn out to be closed before the request left, beside those that stand and may all be
 /// closing.
 const STALE_CONNECTIONS: usize = 3;
+/// Who is not answered for so long makes room for others: a few requests that hang do not hold up the rest.
+const OVERSTAY: Duration = Duration::from_secs(2);
 /// Origins whose connections are kept before those without any are forgotten.
 const KEPT_ORIGINS: usize = 256;
 
@@ -172,10 +175,17 @@ impl Client {
         begun: &Begun,
         judge: impl FnOnce(RawAnswer) -> (T, Verdict),
     ) -> Result<T, ExchangeError> {
-        request.headers_mut().insert(USER_AGENT, AGENT);
+        request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
         let service = self.service(origin);
-        let place = service.places.take().await;
-        let exchanged = self.exchange_with(&service.pool, request, begun).await;
+        let mut place = service.places.take().await;
+        let mut exchange = pin!(self.exchange_with(&service.pool, request, begun));
+        let exchanged = match timeout(OVERSTAY, &mut exchange).await {
+            Ok(exchanged) => exchanged,
+            Err(_) => {
+                place.make_room();
+                exchange.await
+            }
+        };
         let (result, verdict) = match exchanged {
             Ok(answer) => {
                 let (read, verdict) = judge(answer);

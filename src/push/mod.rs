@@ -4,6 +4,8 @@
 //! |---|---|
 //! | this one | the order of the steps, and which key to sign with |
 //! | [`begun`] | whether a push can still be given up without a trace |
+//! | [`once`] | the same in one call, for one message |
+//! | `many` | one message to many |
 //! | [`client`] | one HTTP exchange: time-outs, capped answers, no redirects |
 //! | [`pace`] | how many requests a service gets at once |
 //! | [`places`] | who may send now, and who waits |
@@ -14,6 +16,8 @@
 pub mod begun;
 pub mod client;
 mod connection;
+mod many;
+pub mod once;
 pub mod pace;
 pub mod places;
 mod pool;
@@ -25,6 +29,7 @@ use std::sync::Arc;
 
 pub use begun::Begun;
 pub use client::{Client, Limits};
+pub use once::{PushError, webpush};
 pub use pace::Verdict;
 pub use places::{Congestion, Places};
 

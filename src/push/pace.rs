@@ -4,6 +4,10 @@
 //! services allow on one connection. Until the first complaint each answer makes room for one more, which doubles the
 //! limit in a round trip: a broadcast should not spend its first minute finding out that the service keeps up. After
 //! it, a limit's worth of answers makes room for one more.
+//!
+//! Unlike a lost packet, a complaint may be about one subscriber: FCM answers 429 for a device that gets too many. So it
+//! takes a share of them to halve: were each one heeded, a campaign with 5 % of such devices would go on at five
+//! requests at a time.
 
 use jiff::Timestamp;
 
@@ -11,6 +15,10 @@ use crate::webpush::{Answer, Outcome};
 
 /// Requests under way before anything is known of the service: one connection's streams.
 const START: usize = 100;
+
+/// Complaints that are heeded: more than this share of a limit's worth of answers, or of the fewest that say anything.
+const SHARE: usize = 10;
+const FEWEST: usize = 20;
 
 /// What an exchange says about how busy the service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +54,13 @@ impl Verdict {
     }
 }
 
-/// A stretch of time between two halvings. A complaint about a request of an earlier round is the one that was heeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Round(u64);
+/// When a request began: after how many halvings, and after how often the service had asked to wait. A complaint about
+/// a request of an earlier time is the one that was heeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Round {
+    halvings: u64,
+    asks: u64,
+}
 
 /// The limit, and what it is going by.
 #[derive(Debug)]
@@ -60,7 +72,10 @@ pub(super) struct Pace {
     starting: bool,
     /// Answers since the limit last changed.
     served: usize,
-    /// Until when the service asked to wait, and in which round that began to hold.
+    /// Answers that were looked at for complaints, and how many of them were some.
+    looked_at: usize,
+    complaints: usize,
+    /// Until when the service asked to wait, and since when.
     asked: Option<(Timestamp, Round)>,
 }
 
@@ -71,9 +86,11 @@ impl Pace {
         Self {
             limit: START.min(most),
             most,
-            round: Round(0),
+            round: Round::default(),
             starting: true,
             served: 0,
+            looked_at: 0,
+            complaints: 0,
             asked: None,
         }
     }
@@ -94,10 +111,14 @@ impl Pace {
     /// A request of `round` was served. `full`: as many were under way as may be. Unless they were, that all went well
     /// says nothing about more.
     pub(super) fn served(&mut self, round: Round, full: bool) {
-        if self.asked.is_some_and(|(_, since)| round >= since) {
+        if self
+            .asked
+            .is_some_and(|(_, since)| round.asks >= since.asks)
+        {
             // Its pause is over, or was for one subscriber: FCM's 429 may be about a single device.
             self.asked = None;
         }
+        self.look(round, false);
         if !full || self.limit == self.most {
             return;
         }
@@ -111,16 +132,31 @@ impl Pace {
     /// A request of `round` was one too many. Whether the limit is lower now.
     pub(super) fn busy(&mut self, round: Round, not_before: Option<Timestamp>) -> bool {
         let before = self.limit;
-        // Those of one burst all complain about the same: the first is heeded.
-        if round == self.round {
+        // Those of one burst all complain about the same: it is heeded once.
+        if self.look(round, true) {
             self.limit = (self.limit / 2).max(1);
-            self.round.0 += 1;
+            self.round.halvings += 1;
             self.starting = false;
-            self.served = 0;
+            (self.served, self.looked_at, self.complaints) = (0, 0, 0);
         }
         if let Some(not_before) = not_before.max(self.not_before()) {
+            self.round.asks += 1;
             self.asked = Some((not_before, self.round));
         }
         self.limit < before
+    }
+
+    /// Counts an answer of this round. Whether there have been too many complaints.
+    fn look(&mut self, round: Round, complaint: bool) -> bool {
+        if round.halvings != self.round.halvings {
+            return false;
+        }
+        let window = self.limit.max(FEWEST);
+        if self.looked_at >= window {
+            (self.looked_at, self.complaints) = (0, 0);
+        }
+        self.looked_at += 1;
+        self.complaints += usize::from(complaint);
+        self.complaints * SHARE > window
     }
 }

@@ -62,6 +62,7 @@ impl Places {
         Place {
             places: Arc::clone(self),
             round,
+            taken: true,
             left: false,
         }
     }
@@ -95,7 +96,7 @@ impl Places {
         })
     }
 
-    fn leave(&self, round: Round, verdict: Verdict) -> bool {
+    fn leave(&self, round: Round, taken: bool, verdict: Verdict) -> bool {
         let mut state = self.lock();
         let full = state.in_flight >= state.pace.limit();
         let lowered = match verdict {
@@ -106,7 +107,7 @@ impl Places {
             Verdict::Unclear => false,
             Verdict::Busy(not_before) => state.pace.busy(round, not_before),
         };
-        state.in_flight -= 1;
+        state.in_flight -= usize::from(taken);
         let next = state.next();
         drop(state);
         self.hand_out(next);
@@ -151,21 +152,29 @@ impl State {
 pub struct Place {
     places: Arc<Places>,
     round: Round,
+    taken: bool,
     left: bool,
 }
 
 impl Place {
+    /// Lets somebody else have the place; what is learned can still be said.
+    pub fn make_room(&mut self) {
+        if std::mem::take(&mut self.taken) {
+            self.places.leave(self.round, true, Verdict::Unclear);
+        }
+    }
+
     /// Gives it back with what was learned. Whether the limit is lower now.
     pub fn leave(mut self, verdict: Verdict) -> bool {
         self.left = true;
-        self.places.leave(self.round, verdict)
+        self.places.leave(self.round, self.taken, verdict)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.left {
-            self.places.leave(self.round, Verdict::Unclear);
+            self.places.leave(self.round, self.taken, Verdict::Unclear);
         }
     }
 }
@@ -190,7 +199,7 @@ impl Drop for Waiter {
         // A grant that was not sent yet finds it closed and goes to the next.
         self.granted.close();
         if let Ok(round) = self.granted.try_recv() {
-            self.places.leave(round, Verdict::Unclear);
+            self.places.leave(round, true, Verdict::Unclear);
         }
     }
 }

@@ -173,8 +173,10 @@ fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, D
     match operation {
         "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
         "CreateTable" => run(body, |request| database.create_table(request)),
+        "DeleteItem" => run(body, |request| database.delete_item(request)),
         "DescribeTable" => run(body, |request| database.describe_table(request)),
         "GetItem" => run(body, |request| database.get_item(request)),
+        "PutItem" => run(body, |request| database.put_item(request)),
         "Query" => run(body, |request| database.query(request)),
         "Scan" => run(body, |request| database.scan(request)),
         "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),

@@ -6,6 +6,7 @@
 //! | [`subscriptions`] | who is subscribed, and that the count agrees |
 //! | [`row`], `upsert` | a subscription as it is stored, and how it gets there |
 //! | [`ledger`] | the count |
+//! | [`schedules`] | the local server's schedules |
 //! | [`campaigns`], [`parts`] | campaigns, and how far each part of one is |
 //! | `transaction` | writing several items as one, again when it collides |
 //! | [`schema`] | the tables' shape: made locally, checked by the doctor |
@@ -16,6 +17,7 @@ pub mod embedded;
 pub mod ledger;
 pub mod parts;
 pub mod row;
+pub mod schedules;
 pub mod schema;
 pub mod subscriptions;
 mod transaction;

@@ -40,6 +40,11 @@ pub enum OpenError {
     /// The key is refused: not on the curve, or not of its length.
     #[error("the sender's public key is not a point on P-256")]
     SenderKey,
+    /// `Content-Encoding`, or what `aesgcm` needs beside it, is missing or unknown.
+    #[error(
+        "the headers do not say how the body is encrypted: Content-Encoding, and for aesgcm Encryption and Crypto-Key"
+    )]
+    Headers,
 }
 
 /// The header of a body, and where its records begin.

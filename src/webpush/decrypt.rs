@@ -4,8 +4,10 @@ use aws_lc_rs::aead::Aad;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::rand;
+use http::HeaderMap;
 
 use super::aes128gcm::{ContentKeys, Header, OpenError, open};
+use super::base64url;
 use super::encrypt::{aesgcm_keys, ikm};
 use super::subscription::{Keys, KeysError};
 
@@ -74,6 +76,49 @@ impl Receiver {
             .as_be_bytes()
             .expect("a P-256 key has a scalar");
         private.as_ref().to_vec()
+    }
+
+    /// Reads the message of a whole request, in either coding, as its headers say. Empty for a push without a body.
+    ///
+    /// ```
+    /// use pushcast::webpush::{
+    ///     AllowList, Endpoint, Message, Receiver, Subscription, build_unsigned,
+    /// };
+    ///
+    /// let receiver = Receiver::generate()?;
+    /// let subscription = Subscription {
+    ///     endpoint: Endpoint::parse("https://fcm.googleapis.com/fcm/send/a", &AllowList::default())?,
+    ///     keys: receiver.keys().clone(),
+    /// };
+    /// let request = build_unsigned(&subscription, &Message::text("hello"))?;
+    /// assert_eq!(receiver.read(request.headers(), request.body())?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError`] says which step failed.
+    pub fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match header("content-encoding") {
+            None if body.is_empty() => Ok(Vec::new()),
+            Some("aes128gcm") => decrypt(self, Coding::Aes128gcm, body),
+            Some("aesgcm") => {
+                let parameter = |name, parameter| {
+                    let parts = header(name)?.split([';', ',']);
+                    let mut values = parts.filter_map(|part| part.trim().strip_prefix(parameter));
+                    base64url::decode(values.next()?).ok()
+                };
+                let salt = parameter("encryption", "salt=").and_then(|salt| salt.try_into().ok());
+                let salt = salt.ok_or(OpenError::Headers)?;
+                let as_public = parameter("crypto-key", "dh=").ok_or(OpenError::Headers)?;
+                let coding = Coding::Aesgcm {
+                    salt: &salt,
+                    as_public: &as_public,
+                };
+                decrypt(self, coding, body)
+            }
+            Some(_) | None => Err(OpenError::Headers),
+        }
     }
 }
 

@@ -21,6 +21,14 @@ impl Keyring {
         }
     }
 
+    /// One key, with claims of the sender's own.
+    pub fn of(current: Vapid) -> Self {
+        Self {
+            current,
+            older: Vec::new(),
+        }
+    }
+
     /// The key that pages subscribe with.
     pub fn current(&self) -> &Vapid {
         &self.current

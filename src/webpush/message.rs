@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::base64url;
 use super::encrypt::{ContentEncoding, Padding};
+use super::headers::ExtraHeaders;
 
 /// How long a push service keeps a message unless told otherwise: four weeks, as most senders ask.
 pub const DEFAULT_TTL: u32 = 4 * 7 * 24 * 60 * 60;
@@ -28,16 +29,28 @@ pub struct Message {
     pub padding: Padding,
     /// The payload is a declarative notification; Apple wants to be told.
     pub declarative: bool,
+    /// Headers beside those that every push has.
+    pub headers: ExtraHeaders,
 }
 
 impl Message {
     /// A message of plain text, kept four weeks.
     pub fn text(text: impl Into<String>) -> Self {
+        Self::bytes(text.into())
+    }
+
+    /// A message of any bytes, kept four weeks.
+    pub fn bytes(payload: impl Into<Vec<u8>>) -> Self {
         Self {
-            payload: text.into().into_bytes(),
+            payload: payload.into(),
             ttl: DEFAULT_TTL,
             ..Self::default()
         }
+    }
+
+    /// A push without a body, kept four weeks: the service worker is woken, and told nothing.
+    pub fn empty() -> Self {
+        Self::bytes([])
     }
 }
 
@@ -50,6 +63,7 @@ impl fmt::Debug for Message {
             .field("urgency", &self.urgency)
             .field("topic", &self.topic)
             .field("encoding", &self.encoding)
+            .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
 }

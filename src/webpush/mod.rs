@@ -8,9 +8,11 @@
 //! | [`notification`] | the declarative payload | Declarative Web Push |
 //! | [`mod@encrypt`], [`mod@decrypt`] | message encryption, both directions | RFC 8291, draft-ietf-webpush-encryption-04 |
 //! | [`aes128gcm`] | the content coding beneath it | RFC 8188 |
-//! | [`vapid_key`], [`vapid`] | who is sending: keys, claims, tokens | RFC 8292 |
+//! | [`vapid_key`], [`claims`], [`vapid`] | who is sending: keys, claims, tokens | RFC 8292 |
 //! | [`keyring`] | several keys, so that one can be rotated | |
+//! | [`headers`] | headers of the sender's own | |
 //! | [`request`] | the HTTP request | RFC 8030, section 5 |
+//! | [`curl`] | the same, as a command to paste | |
 //! | [`outcome`] | the answer, read once, in one table | RFC 8030, and each service's own words |
 //!
 //! ```
@@ -29,9 +31,12 @@
 
 pub mod aes128gcm;
 pub mod base64url;
+pub mod claims;
+pub mod curl;
 pub mod decrypt;
 pub mod encrypt;
 pub mod endpoint;
+pub mod headers;
 mod hkdf;
 pub mod keyring;
 pub mod message;
@@ -44,14 +49,16 @@ pub mod subscription;
 pub mod vapid;
 pub mod vapid_key;
 
+pub use claims::SenderClaims;
 pub use decrypt::{Receiver, decrypt};
 pub use encrypt::{ContentEncoding, Encrypted, MAX_PLAINTEXT, Padding, encrypt};
 pub use endpoint::{AllowList, Endpoint, Origin, PushService};
+pub use headers::ExtraHeaders;
 pub use keyring::Keyring;
 pub use message::{Message, Topic, Urgency};
 pub use notification::Notification;
 pub use outcome::{Answer, Outcome};
-pub use request::build_request;
+pub use request::{build_request, build_unsigned};
 pub use subscription::{Keys, Subscription};
 pub use vapid::{Subject, Vapid};
 pub use vapid_key::{KeyId, VapidKey};

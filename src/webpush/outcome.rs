@@ -80,12 +80,16 @@ pub struct Answer {
     pub status: u16,
     /// What it means.
     pub outcome: Outcome,
+    /// Mozilla's `code`, which is the status as the service meant it.
+    pub code: Option<u32>,
     /// Mozilla's error number.
     pub errno: Option<u32>,
     /// The service's own code: Apple's `reason`, Mozilla's `error`, WNS's `X-WNS-Error-Description`.
     pub reason: Option<String>,
     /// The service's own words, at most 200 characters, without control characters.
     pub message: Option<String>,
+    /// How long to wait before the next try, whatever the status: `Retry-After`, or WNS's own header.
+    pub retry_after: Option<Duration>,
     /// Where the message can be followed (RFC 8030, section 5).
     pub location: Option<String>,
 }
@@ -104,8 +108,9 @@ impl Answer {
         let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
         let member = |name: &str| json.as_ref().and_then(|json| json.get(name));
         let string = |name: &str| member(name).and_then(Value::as_str);
-        let errno = member("errno").and_then(Value::as_u64);
-        let errno = errno.and_then(|errno| u32::try_from(errno).ok());
+        let number = |name: &str| member(name).and_then(Value::as_u64);
+        let number = |name: &str| number(name).and_then(|number| u32::try_from(number).ok());
+        let errno = number("errno");
         let reason = string("reason");
         let words = Words {
             service,
@@ -121,9 +126,11 @@ impl Answer {
         Self {
             status,
             outcome,
+            code: number("code"),
             errno,
             reason: reason.or(string("error")).or(description).and_then(tidy),
             message: message.and_then(tidy),
+            retry_after: words.retry_after(),
             location: header(headers, LOCATION.as_str()).map(str::to_owned),
         }
     }

@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use super::base64url;
 use super::encrypt::{ContentEncoding, EncryptError, Encrypted, encrypt};
 use super::endpoint::PushService;
+use super::headers::HeaderError;
 use super::message::Message;
 use super::outcome::Outcome;
 use super::subscription::Subscription;
-use super::vapid::Vapid;
-use super::vapid_key::VapidKeyError;
+use super::vapid::{SignError, Vapid};
 
-const TTL: HeaderName = HeaderName::from_static("ttl");
-const URGENCY: HeaderName = HeaderName::from_static("urgency");
-const TOPIC: HeaderName = HeaderName::from_static("topic");
-const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
-const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
-const WNS_CACHE_POLICY: HeaderName = HeaderName::from_static("x-wns-cache-policy");
+pub(super) const TTL: HeaderName = HeaderName::from_static("ttl");
+pub(super) const URGENCY: HeaderName = HeaderName::from_static("urgency");
+pub(super) const TOPIC: HeaderName = HeaderName::from_static("topic");
+pub(super) const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
+pub(super) const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
+pub(super) const WNS_CACHE_POLICY: HeaderName = HeaderName::from_static("x-wns-cache-policy");
 
 /// Why a request cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +27,12 @@ pub enum BuildError {
     /// The payload is too large, or there is no randomness.
     #[error(transparent)]
     Encrypt(#[from] EncryptError),
-    /// The token cannot be signed.
-    #[error("the VAPID token cannot be signed: {0}")]
-    Sign(#[from] VapidKeyError),
+    /// There is no token: the key does not sign, or the claims are not for this endpoint.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A header of the sender's own would break the message.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
 }
 
 impl BuildError {
@@ -37,9 +40,9 @@ impl BuildError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Encrypt(EncryptError::TooLarge(_)) => Outcome::TooLarge,
-            Self::Encrypt(EncryptError::NoData | EncryptError::Crypto) | Self::Sign(_) => {
-                Outcome::OurFault
-            }
+            Self::Encrypt(EncryptError::NoData | EncryptError::Crypto)
+            | Self::Sign(_)
+            | Self::Header(_) => Outcome::OurFault,
         }
     }
 }
@@ -47,14 +50,37 @@ impl BuildError {
 /// Encrypts `message` for `subscription`, signs it, and builds the request to post.
 ///
 /// # Errors
-/// [`BuildError::Encrypt`] for a payload that is too large.
+/// [`BuildError::Encrypt`] for a payload that is too large, [`BuildError::Sign`] for claims that are not for this
+/// endpoint, [`BuildError::Header`] for a header that would break the message.
 pub fn build_request(
     subscription: &Subscription,
     message: &Message,
     vapid: &Vapid,
     now: Timestamp,
 ) -> Result<Request<Bytes>, BuildError> {
-    let encrypted = match &message.payload[..] {
+    let encrypted = encrypt_payload(subscription, message)?;
+    let authorization = vapid.authorization(subscription.endpoint.origin(), now)?;
+    assemble(subscription, message, encrypted, Some(authorization))
+}
+
+/// The same without a signature: for a subscription that was made without an `applicationServerKey`, or with an
+/// `Authorization` among the message's headers that was signed elsewhere.
+///
+/// # Errors
+/// As [`build_request`], without signing.
+pub fn build_unsigned(
+    subscription: &Subscription,
+    message: &Message,
+) -> Result<Request<Bytes>, BuildError> {
+    let encrypted = encrypt_payload(subscription, message)?;
+    assemble(subscription, message, encrypted, None)
+}
+
+fn encrypt_payload(
+    subscription: &Subscription,
+    message: &Message,
+) -> Result<Option<Encrypted>, BuildError> {
+    Ok(match &message.payload[..] {
         [] => None,
         payload => Some(encrypt(
             &subscription.keys,
@@ -62,17 +88,15 @@ pub fn build_request(
             message.encoding,
             message.padding,
         )?),
-    };
-    let authorization = vapid.authorization(subscription.endpoint.origin(), now)?;
-    Ok(assemble(subscription, message, encrypted, authorization))
+    })
 }
 
 fn assemble(
     subscription: &Subscription,
     message: &Message,
     encrypted: Option<Encrypted>,
-    authorization: HeaderValue,
-) -> Request<Bytes> {
+    authorization: Option<HeaderValue>,
+) -> Result<Request<Bytes>, BuildError> {
     let service = subscription.endpoint.service();
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = Method::POST;
@@ -83,7 +107,10 @@ fn assemble(
         .expect("an Endpoint was parsed as a URI");
 
     let headers = request.headers_mut();
-    headers.insert(AUTHORIZATION, authorization);
+    let signed = authorization.is_some();
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization);
+    }
     headers.insert(TTL, message.ttl.into());
     if let Some(urgency) = message.urgency {
         headers.insert(URGENCY, HeaderValue::from_static(urgency.as_str()));
@@ -93,11 +120,7 @@ fn assemble(
     }
     if service == PushService::Wns {
         // WNS answers 400 to TTL 0 unless the cache policy agrees; other services may refuse the header.
-        let policy = if message.ttl == 0 {
-            "no-cache"
-        } else {
-            "cache"
-        };
+        let policy = wns_cache_policy(message.ttl);
         headers.insert(WNS_CACHE_POLICY, HeaderValue::from_static(policy));
     }
     if encrypted.is_none() {
@@ -127,7 +150,16 @@ fn assemble(
         }
         *request.body_mut() = Bytes::from(encrypted.body);
     }
-    request
+    if !message.headers.is_empty() {
+        let endpoint = &subscription.endpoint;
+        message.headers.apply(&mut request, endpoint, signed)?;
+    }
+    Ok(request)
+}
+
+/// Whether WNS is to keep a message for a device that is not there.
+pub(super) fn wns_cache_policy(ttl: u32) -> &'static str {
+    if ttl == 0 { "no-cache" } else { "cache" }
 }
 
 fn ascii(value: &str) -> HeaderValue {

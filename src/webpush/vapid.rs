@@ -14,6 +14,7 @@ use serde::Serialize;
 use url::{Host, Url};
 
 use super::base64url;
+use super::claims::{ClaimsError, SenderClaims};
 use super::endpoint::Origin;
 use super::vapid_key::{KeyId, VapidKey, VapidKeyError};
 
@@ -34,7 +35,9 @@ pub struct Subject(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
     /// Not one of the two forms.
-    #[error("must be mailto:you@your.domain or https://your.domain")]
+    #[error(
+        "must be mailto:you@your.domain or https://your.domain: Apple refuses a bare address, a space and <> with 403 BadJwtToken"
+    )]
     Form,
     /// A name that no push service can reach.
     #[error(
@@ -111,38 +114,76 @@ impl Claims<'_> {
             #[serde(skip_serializing_if = "Option::is_none")]
             sub: Option<&'a str>,
         }
-        let claims = serde_json::to_string(&Wire {
+        signing_input(&Wire {
             aud: self.audience,
             exp: self.expires.as_second(),
             sub: self.subject,
         })
-        .expect("strings and an integer are JSON");
-        let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
-        format!("{header}.{}", base64url::encode(claims))
     }
+}
+
+fn signing_input(claims: &impl Serialize) -> String {
+    let claims = serde_json::to_string(claims).expect("strings and numbers are JSON");
+    let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
+    format!("{header}.{}", base64url::encode(claims))
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The key does not sign.
+    #[error("the VAPID token cannot be signed: {0}")]
+    Key(#[from] VapidKeyError),
+    /// The claims are not for this origin, or this time.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+}
+
+/// What tokens hold beside `aud` and `exp`.
+#[derive(Debug)]
+enum Sender {
+    Subject(Option<Subject>),
+    Claims(SenderClaims),
 }
 
 /// One key and its tokens.
 pub struct Vapid {
     key: VapidKey,
     id: KeyId,
-    subject: Option<Subject>,
+    sender: Sender,
     tokens: Mutex<HashMap<Origin, Token>>,
 }
 
+/// A token, and between which times it is used.
 struct Token {
     authorization: HeaderValue,
-    expires: Timestamp,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Token {
+    /// From `now` on, if that is not before it was signed.
+    fn is_usable(&self, now: Timestamp) -> bool {
+        self.since <= now && now < self.until
+    }
 }
 
 impl Vapid {
     /// Signs as `key`. Apple refuses a push without `subject`.
     pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
-        let id = key.id();
+        Self::of(key, Sender::Subject(subject))
+    }
+
+    /// Signs as `key`, with claims of the sender's own.
+    pub fn with_claims(key: VapidKey, claims: SenderClaims) -> Self {
+        Self::of(key, Sender::Claims(claims))
+    }
+
+    fn of(key: VapidKey, sender: Sender) -> Self {
         Self {
+            id: key.id(),
             key,
-            id,
-            subject,
+            sender,
             tokens: Mutex::default(),
         }
     }
@@ -160,25 +201,17 @@ impl Vapid {
     /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).
     ///
     /// # Errors
-    /// When the signature cannot be made.
-    pub fn authorization(
-        &self,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<HeaderValue, VapidKeyError> {
+    /// When the signature cannot be made, or the claims are not for this origin or this time.
+    pub fn authorization(&self, origin: &Origin, now: Timestamp) -> Result<HeaderValue, SignError> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        // A token from farther in the future means that the clock was set back: its `exp` could be too far ahead.
-        let usable = |token: &Token| {
-            let left = token.expires.duration_since(now);
-            left > RENEW_BEFORE && left <= TOKEN_LIFE + CROSSING
-        };
-        if let Some(token) = tokens.get(origin).filter(|token| usable(token)) {
+        let usable = tokens.get(origin).filter(|token| token.is_usable(now));
+        if let Some(token) = usable {
             return Ok(token.authorization.clone());
         }
         let token = self.sign(origin, now)?;
         let authorization = token.authorization.clone();
         if tokens.len() >= MAX_TOKENS {
-            tokens.retain(|_, token| usable(token));
+            tokens.retain(|_, token| token.is_usable(now));
         }
         // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
         if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
@@ -187,15 +220,23 @@ impl Vapid {
         Ok(authorization)
     }
 
-    fn sign(&self, origin: &Origin, now: Timestamp) -> Result<Token, VapidKeyError> {
-        let expires = now + TOKEN_LIFE;
-        let subject = self.subject.as_ref().map(Subject::as_str);
-        let input = Claims {
-            audience: origin.as_str(),
-            expires,
-            subject,
-        }
-        .signing_input();
+    fn sign(&self, origin: &Origin, now: Timestamp) -> Result<Token, SignError> {
+        let (input, until) = match &self.sender {
+            Sender::Subject(subject) => {
+                let claims = Claims {
+                    audience: origin.as_str(),
+                    expires: now + TOKEN_LIFE,
+                    subject: subject.as_ref().map(Subject::as_str),
+                };
+                (claims.signing_input(), claims.expires - RENEW_BEFORE)
+            }
+            Sender::Claims(sender) => {
+                let (claims, expires) = sender.for_origin(origin, now)?;
+                // One that is to end soon is used for half of its time.
+                let spare = RENEW_BEFORE.min(expires.duration_since(now) / 2);
+                (signing_input(&claims), expires - spare)
+            }
+        };
         let signature = base64url::encode(self.key.sign(input.as_bytes())?);
         let value = format!(
             "vapid t={input}.{signature}, k={}",
@@ -205,7 +246,9 @@ impl Vapid {
         authorization.set_sensitive(true);
         Ok(Token {
             authorization,
-            expires,
+            // Had the clock been set back by more, `exp` could be too far ahead.
+            since: now - CROSSING,
+            until,
         })
     }
 }
@@ -214,7 +257,7 @@ impl fmt::Debug for Vapid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vapid")
             .field("key", &self.key)
-            .field("subject", &self.subject)
+            .field("sender", &self.sender)
             .finish()
     }
 }

@@ -1,4 +1,4 @@
-"""What http_ece and py_vapid, on which pywebpush stands, make of what pushcast makes. JSON in, JSON out."""
+"""pywebpush, and http_ece and py_vapid on which it stands, beside pushcast. JSON in, JSON out."""
 
 import base64
 import json
@@ -57,6 +57,94 @@ def make_key(_):
     vapid = py_vapid.Vapid02()
     vapid.generate_keys()
     return {"pem": vapid.private_pem().decode(), "public": public_key(vapid.private_key)}
+
+
+def attempt(do):
+    """Its result, or the exception's name and text: one case must not end the others."""
+    try:
+        return {"result": do()}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def webpush(ask):
+    """pywebpush's one call, case by case. Certificates are trusted by REQUESTS_CA_BUNDLE."""
+    import pywebpush
+
+    def one(case):
+        data, claims = case["data"], case["vapid_claims"]
+        answer = pywebpush.webpush(**case | {"data": None if data is None else decode(data)})
+        return {"curl": answer} if case.get("curl") else {"status": answer.status_code, "claims": claims}
+
+    return [attempt(lambda: one(case)) for case in ask["cases"]]
+
+
+def command(ask):
+    """pywebpush's command, case by case, each with its arguments."""
+    import contextlib
+    import logging
+
+    from pywebpush import __main__ as program
+
+    def one(arguments):
+        sys.argv = ["pywebpush", *arguments]
+        # It prints what it gets, where our own answer is to stand.
+        with contextlib.redirect_stdout(sys.stderr):
+            config = program.get_config()
+            program.webpush(
+                config.sub_info, data=config.data, vapid_private_key=config.key, vapid_claims=config.claims,
+                curl=config.curl, content_encoding=config.encoding, verbose=config.verbose, headers=config.head,
+            )
+
+    # What it complains of, it raises as well.
+    logging.disable()
+    return [attempt(lambda: one(arguments)) for arguments in ask["cases"]]
+
+
+def encode_for(ask):
+    """WebPusher.encode: what is to be put into the body and the headers."""
+    import pywebpush
+
+    encoded = pywebpush.WebPusher(ask["subscription"]).encode(decode(ask["text"]), ask["encoding"])
+    text = {name: encoded[name].decode() for name in ("salt", "crypto_key") if name in encoded}
+    return text | {"body": encode(encoded["body"])}
+
+
+def inventory(_):
+    """Every public name of pywebpush, every parameter of them, and every flag of its command."""
+    import argparse
+    import inspect
+
+    import pywebpush
+    from pywebpush import __main__ as program
+
+    names = set()
+    for name, thing in vars(pywebpush).items():
+        if getattr(thing, "__module__", None) != "pywebpush":
+            continue
+        names.add(name)
+        if name == "CaseInsensitiveDict":
+            continue
+        members = vars(thing).items() if inspect.isclass(thing) else [(name, thing)]
+        for member, value in members:
+            if member.startswith("_") and member != "__init__":
+                continue
+            if isinstance(value, property):
+                names.add(member)
+            elif inspect.isfunction(value):
+                names |= {member} - {"__init__"}
+                names |= {parameter for parameter in inspect.signature(value).parameters if parameter != "self"}
+    # Parameters of send, which the signature hides.
+    names |= set(inspect.signature(pywebpush.WebPusher._prepare_send_data).parameters) - {"self"}
+
+    def flags(parser):
+        raise StopIteration(sorted(parser._option_string_actions))
+
+    argparse.ArgumentParser.parse_args = flags
+    try:
+        program.get_config()
+    except StopIteration as stopped:
+        return {"names": sorted(names - {"args", "kwargs"}), "flags": stopped.value}
 
 
 ask = json.load(sys.stdin)

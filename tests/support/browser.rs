@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ece::legacy::AesGcmEncryptedBlock;
+use pushcast::webpush::Receiver;
 use serde_json::{Value, json};
 
 /// One subscription and its private key. Clones are the same subscriber.
@@ -67,6 +68,12 @@ impl Browser {
         };
         all.extend(more);
         Value::Object(all)
+    }
+
+    /// The same subscriber, as pushcast's own `decrypt` knows it.
+    pub(crate) fn receiver(&self) -> Receiver {
+        let private = self.0.keys.private_key();
+        Receiver::from_raw(private, &self.0.auth).expect("a key that OpenSSL made")
     }
 
     /// Reads a message in the form of RFC 8291.

@@ -110,6 +110,8 @@ pub(crate) fn wall_clock() -> Clock {
 /// Checks requests to one push service.
 pub(crate) struct Judge {
     origin: String,
+    /// Takes the headers of the Windows Notification Service, which are for it alone.
+    wns: bool,
     clock: Clock,
     /// Signatures that were good once: they stay good, and checking one is the costly part.
     proven: Mutex<HashSet<String>>,
@@ -117,9 +119,10 @@ pub(crate) struct Judge {
 
 impl Judge {
     /// Of the service at `origin`.
-    pub(crate) fn new(origin: String, clock: Clock) -> Self {
+    pub(crate) fn new(origin: String, wns: bool, clock: Clock) -> Self {
         Self {
             origin,
+            wns,
             clock,
             proven: Mutex::default(),
         }
@@ -148,9 +151,9 @@ impl Judge {
             Some(subscription) => subscription,
         };
         let headers = &request.headers;
-        if let Some(name) = headers
-            .keys()
-            .find(|name| name.as_str().starts_with("x-wns-"))
+        let mut names = headers.keys();
+        if let Some(name) = names.find(|name| name.as_str().starts_with("x-wns-"))
+            && !self.wns
         {
             return Err(bad_header(format!("{name} is for WNS")));
         }

@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -31,6 +33,7 @@ pub(crate) struct Builder {
     http1: bool,
     http2: bool,
     max_streams: Option<u32>,
+    wns: bool,
     clock: Clock,
 }
 
@@ -42,6 +45,7 @@ impl Default for Builder {
             http1: true,
             http2: true,
             max_streams: None,
+            wns: false,
             clock: wall_clock(),
         }
     }
@@ -72,6 +76,12 @@ impl Builder {
         self.http1_only()
     }
 
+    /// As the Windows Notification Service: takes `X-WNS-*`.
+    pub(crate) fn wns(mut self) -> Self {
+        self.wns = true;
+        self
+    }
+
     /// The clock that `exp` is held against, in Unix seconds.
     pub(crate) fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -92,7 +102,7 @@ impl Builder {
             tls: self.tls.then(|| TlsAcceptor::from(Arc::new(tls))),
             http: self.http(),
         };
-        PushService::open(Judge::new(origin, self.clock), door, ca_file)
+        PushService::open(Judge::new(origin, self.wns, self.clock), door, ca_file)
     }
 
     fn http(&self) -> auto::Builder<TokioExecutor> {
@@ -112,7 +122,11 @@ impl Builder {
         let key = || KeyPair::generate().expect("there is randomness");
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(ca, key()).expect("it signs itself");
+        let ca_key = key();
+        // Authorities of one name in one file are taken for each other.
+        let name = URL_SAFE_NO_PAD.encode(&ca_key.public_key_raw()[1..17]);
+        ca.distinguished_name.push(DnType::CommonName, name);
+        let ca = CertifiedIssuer::self_signed(ca, ca_key).expect("it signs itself");
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let server_key = key();
         let certificate = CertificateParams::new(names)

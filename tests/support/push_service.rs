@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::DATE;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -53,6 +54,15 @@ impl Delivery {
     }
 }
 
+/// A request as it came, good or bad.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
 /// A request that did not pass the checks.
 #[derive(Debug, Clone)]
 pub(crate) struct Refused {
@@ -85,6 +95,7 @@ struct State {
     asked: usize,
     deliveries: Vec<Delivery>,
     refused: Vec<Refused>,
+    recording: Option<Vec<Received>>,
     lines: HashMap<usize, Arc<Line>>,
     connections: usize,
     requests: usize,
@@ -149,6 +160,14 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
         // The client went away in the middle: that is no fault of the request.
         Err(_) => return Canned::status(400).response(),
     };
+    if let Some(recording) = &mut inner.state().recording {
+        recording.push(Received {
+            method: request.method.clone(),
+            path: request.uri.path().to_owned(),
+            headers: request.headers.clone(),
+            body: body.clone(),
+        });
+    }
     let subscription = inner.state().subscriptions.get(id).cloned();
     let accepted = match inner.judge.judge(&request, &body, subscription.as_ref()) {
         Ok(accepted) => accepted,
@@ -494,6 +513,18 @@ impl PushService {
     /// The most requests that were ever in flight together.
     pub(crate) fn peak_in_flight(&self) -> usize {
         self.inner.state().peak_in_flight
+    }
+
+    /// From now on, keeps every request as it comes.
+    pub(crate) fn record(&self) {
+        self.inner
+            .change(|state| state.recording = Some(Vec::new()));
+    }
+
+    /// The requests recorded since this was last asked.
+    pub(crate) fn take_recorded(&self) -> Vec<Received> {
+        let recording = &mut self.inner.state().recording;
+        std::mem::take(recording.as_mut().expect("it records"))
     }
 
     /// The requests that did not pass the checks, and why.

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod import;
 mod output;
+mod push;
 mod schedules;
 mod serve;
 mod subscriptions;
@@ -28,6 +29,7 @@ Examples:
   pushcast serve                              the API, a demo page and a database, on this machine
   pushcast doctor                             is everything as it must be?
   pushcast vapid generate --out vapid.pem     a new key for PUSHCAST_VAPID_KEYS
+  pushcast push --info sub.json --key vapid.pem --claims claims.json --text hello
   pushcast subscriptions export > all.jsonl   every subscription, one JSON object a line
 
 Configuration is by environment variables that begin with PUSHCAST_; the README lists them.
@@ -46,6 +48,7 @@ enum Command {
     Vapid(vapid::Vapid),
     Subscriptions(subscriptions::Subscriptions),
     Schedules(schedules::Schedules),
+    Push(push::Push),
     Doctor(doctor::Doctor),
 }
 
@@ -69,6 +72,7 @@ impl Command {
             Self::Vapid(vapid) => vapid.run().map(|()| ExitCode::SUCCESS),
             Self::Subscriptions(subscriptions) => subscriptions.run().await,
             Self::Schedules(schedules) => schedules.run().await,
+            Self::Push(push) => push.run().await,
             Self::Doctor(doctor) => doctor.run().await,
         }
     }

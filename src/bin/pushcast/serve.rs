@@ -16,6 +16,8 @@ use pushcast::config::{self, Config};
 use pushcast::edge::{self, CorsOrigins};
 use pushcast::pages;
 use pushcast::push::{Client, Limits, Pusher};
+use pushcast::schedule::local::Fired;
+use pushcast::schedule::{self, LocalSchedules};
 use pushcast::send::{self, Send};
 use pushcast::subscribe::{self, Subscribe};
 use pushcast::webpush::Keyring;
@@ -123,6 +125,13 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
     let broadcast = campaigning::broadcast(store.clone());
     let pusher = Pusher::new(client, keyring, Clock::system());
     let workers = Workers::start(broadcast.clone(), pusher.clone(), config.allowed.clone());
+    let schedules = LocalSchedules::new(store.clone());
+    let firing = broadcast.clone();
+    let fire = move |fired: Fired| {
+        let broadcast = firing.clone();
+        async move { broadcast.handle(&fired.to_event(), "").await.map(drop) }
+    };
+    tokio::spawn(schedules.firing().run(Clock::system(), fire));
     let send = Send {
         broadcast: broadcast.clone(),
         pusher,
@@ -133,6 +142,7 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
     let app = subscribe::router(subscribe)
         .merge(send)
         .merge(campaigns::router(broadcast, &token))
+        .merge(schedule::http::router(schedules, Clock::system(), &token))
         .merge(demo::router(demo, &demo_of))
         .merge(pages::demo())
         .merge(pages::console());

@@ -1,0 +1,89 @@
+//! What `pushcast push` is given: files, and what they may not say.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use pushcast::config;
+use pushcast::webpush::Topic;
+use pushcast::webpush::endpoint::EndpointError;
+use pushcast::webpush::subscription::SubscriptionError;
+use serde_json::{Map, Value};
+
+use super::Push;
+use super::shown::spelled;
+
+impl Push {
+    /// Two that say different things are a mistake, whichever were to win.
+    pub(super) fn check_agreement(&self, head: &str) -> Result<()> {
+        let headers: Map<String, Value> = serde_json::from_str(head)?;
+        let given = [
+            ("TTL", "--ttl", self.ttl.map(|ttl| ttl.to_string())),
+            (
+                "Urgency",
+                "--urgency",
+                self.urgency.map(|urgency| urgency.as_str().to_owned()),
+            ),
+            (
+                "Topic",
+                "--topic",
+                self.topic.as_ref().map(ToString::to_string),
+            ),
+        ];
+        for (header, flag, value) in given {
+            let named = headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(header));
+            let (Some((_, in_file)), Some(value)) = (named, value) else {
+                continue;
+            };
+            let in_file = spelled(in_file);
+            let same = in_file == value
+                || header == "Topic" && in_file.parse::<Topic>().ok() == self.topic;
+            if !same {
+                bail!(
+                    "{flag} {value} and {header} {in_file} in --head say different things: leave one out"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An endpoint that is off the list, with the line that would put it there.
+pub(super) fn explained(error: &SubscriptionError, info: &str) -> String {
+    let unlisted = matches!(
+        error,
+        SubscriptionError::Endpoint(
+            EndpointError::NotAllowed
+                | EndpointError::NotHttps
+                | EndpointError::IpAddress
+                | EndpointError::Port
+        )
+    );
+    let endpoint = serde_json::from_str::<Value>(info).ok();
+    let url = endpoint.and_then(|info| url::Url::parse(info["endpoint"].as_str()?).ok());
+    match url.map(|url| url.origin()) {
+        Some(origin) if unlisted && origin.is_tuple() => format!(
+            "{error}; if you trust it, set {}={}",
+            config::PUSH_ORIGINS,
+            origin.ascii_serialization()
+        ),
+        Some(_) | None => error.to_string(),
+    }
+}
+
+pub(super) fn read(flag: &str, file: &Path) -> Result<Vec<u8>> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        let read = io::stdin().read_to_end(&mut bytes);
+        read.with_context(|| format!("{flag}: the standard input"))?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).with_context(|| format!("{flag} {} cannot be read", file.display()))
+}
+
+pub(super) fn read_text(flag: &str, file: &Path) -> Result<String> {
+    String::from_utf8(read(flag, file)?)
+        .with_context(|| format!("{flag} {} is not text", file.display()))
+}

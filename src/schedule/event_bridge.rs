@@ -1,0 +1,220 @@
+//! The room in AWS: a group of EventBridge Scheduler's, which keeps the schedules and calls `broadcast`.
+//!
+//! What it calls with names the schedule and the scheduled time, which do not change when a call is repeated: of them
+//! comes the id of the campaign.
+
+use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
+use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
+use aws_sdk_scheduler::operation::get_schedule::{GetScheduleError, GetScheduleOutput};
+use aws_sdk_scheduler::primitives::DateTime;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Expression, Listed, Schedule, Schedules, SchedulesError, Stored, zone};
+use crate::config::SchedulerTarget;
+use crate::store::behavior_version;
+
+/// Schedules that are read at once: the service's list names them and no more.
+const AT_ONCE: usize = 10;
+
+/// A group of schedules.
+#[derive(Debug, Clone)]
+pub struct EventBridgeSchedules {
+    client: Client,
+    target: SchedulerTarget,
+}
+
+impl EventBridgeSchedules {
+    /// Over a client that was built with [`behavior_version`], and a group that exists.
+    pub fn new(client: Client, target: SchedulerTarget) -> Self {
+        Self { client, target }
+    }
+
+    /// In the region and with the credentials of the environment.
+    pub async fn connect(target: SchedulerTarget) -> Self {
+        let shared = aws_config::defaults(behavior_version()).load().await;
+        Self::new(Client::new(&shared), target)
+    }
+
+    /// The function that is called, and with what.
+    fn call(&self, schedule: &Schedule) -> Target {
+        let input = json!({
+            "schedule": "<aws.scheduler.schedule-arn>",
+            "scheduled_time": "<aws.scheduler.scheduled-time>",
+            "message": schedule.message,
+        });
+        Target::builder()
+            .arn(&self.target.broadcast)
+            .role_arn(&self.target.role)
+            .input(input.to_string())
+            .build()
+            .expect("ARN and role are given")
+    }
+
+    async fn show(&self, name: String, now: Timestamp) -> Result<Option<Listed>, SchedulesError> {
+        let get = self.client.get_schedule().name(&name);
+        match get.group_name(&self.target.group).send().await {
+            Ok(found) => Ok(Some(listed(name, &found, now))),
+            // Deleted since it was named, or fired for the only time.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetScheduleError::is_resource_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(failed("GetSchedule", error)),
+        }
+    }
+}
+
+impl Schedules for EventBridgeSchedules {
+    async fn list(&self, now: Timestamp) -> Result<Vec<Listed>, SchedulesError> {
+        let (mut names, mut from) = (Vec::new(), None);
+        loop {
+            let list = self.client.list_schedules().group_name(&self.target.group);
+            let page = list.set_next_token(from).send().await;
+            let page = page.map_err(|error| failed("ListSchedules", error))?;
+            let named = page.schedules().iter().filter_map(|summary| summary.name());
+            names.extend(named.map(str::to_owned));
+            from = page.next_token;
+            if from.is_none() {
+                break;
+            }
+        }
+        names.sort_unstable();
+        let found: Vec<Option<Listed>> = stream::iter(names)
+            .map(|name| self.show(name, now))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn create(&self, schedule: &Schedule, now: Timestamp) -> Result<Stored, SchedulesError> {
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
+        let window = window.build().expect("the mode is given");
+        let completed = if schedule.expression.is_once() {
+            ActionAfterCompletion::Delete
+        } else {
+            ActionAfterCompletion::None
+        };
+        // A rate without a start would fire at once. The same on one machine: one period from now.
+        let start = schedule.expression.period();
+        let start = start.and_then(|_| schedule.next_after(now, now));
+        let start = start.map(|start| DateTime::from_secs(start.as_second()));
+        let create = self
+            .client
+            .create_schedule()
+            .group_name(&self.target.group)
+            .name(&schedule.name)
+            .schedule_expression(schedule.expression.as_str())
+            .schedule_expression_timezone(schedule.zone_name())
+            .set_start_date(start)
+            .flexible_time_window(window.clone())
+            .target(self.call(schedule))
+            .action_after_completion(completed.clone());
+        match create.send().await {
+            Ok(_) => return Ok(Stored::New),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateScheduleError::is_conflict_exception) => {}
+            Err(error) => return Err(failed("CreateSchedule", error)),
+        }
+        self.client
+            .update_schedule()
+            .group_name(&self.target.group)
+            .name(&schedule.name)
+            .schedule_expression(schedule.expression.as_str())
+            .schedule_expression_timezone(schedule.zone_name())
+            .set_start_date(start)
+            .flexible_time_window(window)
+            .target(self.call(schedule))
+            .action_after_completion(completed)
+            .send()
+            .await
+            .map_err(|error| failed("UpdateSchedule", error))?;
+        Ok(Stored::Replaced)
+    }
+
+    async fn delete(&self, name: &str) -> Result<bool, SchedulesError> {
+        let delete = self.client.delete_schedule().name(name);
+        match delete.group_name(&self.target.group).send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteScheduleError::is_resource_not_found_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failed("DeleteSchedule", error)),
+        }
+    }
+}
+
+/// As it is shown. Someone may have changed it by other means: what cannot be read is left out.
+fn listed(name: String, found: &GetScheduleOutput, now: Timestamp) -> Listed {
+    let expression = found.schedule_expression().unwrap_or_default();
+    let timezone = found.schedule_expression_timezone().unwrap_or("UTC");
+    let input = found.target().and_then(Target::input);
+    let input = input.and_then(|input| serde_json::from_str::<Value>(input).ok());
+    let next = expression.parse().ok().and_then(|read: Expression| {
+        let time = |time: &DateTime| Timestamp::from_second(time.secs()).ok();
+        // A rate begins at its start.
+        let anchor = match (found.start_date().and_then(time), read.period()) {
+            (Some(start), Some(period)) => start.checked_sub(period).ok(),
+            (start, _) => start.or_else(|| found.creation_date().and_then(time)),
+        };
+        read.next_after(now, &zone(timezone)?, anchor.unwrap_or(now))
+    });
+    Listed {
+        name,
+        expression: expression.to_owned(),
+        timezone: timezone.to_owned(),
+        message: input
+            .and_then(|input| input.get("message").cloned())
+            .unwrap_or_default(),
+        next,
+    }
+}
+
+fn failed<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> SchedulesError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let code = error.code().unwrap_or_default();
+    let transient = match &error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            true
+        }
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error()
+                || matches!(code, "ThrottlingException" | "ConflictException")
+                // It was there to be replaced, and is no more: the next try creates it.
+                || (operation, code) == ("UpdateSchedule", "ResourceNotFoundException")
+        }
+        // The request could not be built. The SDK may add other kinds.
+        SdkError::ConstructionFailure(_) | _ => false,
+    };
+    if matches!(
+        code,
+        "ValidationException" | "ServiceQuotaExceededException"
+    ) {
+        let why = error.message().unwrap_or(code);
+        return SchedulesError::Refused(why.to_owned());
+    }
+    SchedulesError::Scheduler {
+        operation,
+        transient,
+        source: Box::new(error),
+    }
+}

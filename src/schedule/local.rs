@@ -1,0 +1,266 @@
+//! The room of the local server: schedules in the ledger, fired by the server itself.
+//!
+//! A firing is recorded after it has been done: whatever is killed when, it is done at least once. Done twice it is the
+//! same campaign, whose id comes of the schedule and the scheduled time. What was missed while no server ran is done
+//! once, for the latest time that was missed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::{Listed, Schedule, Schedules, SchedulesError, Stored, zone};
+use crate::clock::Clock;
+use crate::store::schedules::StoredSchedule;
+use crate::store::{Store, StoreError};
+
+/// Between two tries of what failed: this long first, then twice as long each time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+/// The longest sleep. A machine that was suspended, or whose clock was set, is late by no more than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// Schedules in the ledger. A clone is the same room.
+#[derive(Debug, Clone)]
+pub struct LocalSchedules {
+    store: Store,
+    changed: Arc<Notify>,
+}
+
+/// A time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// Name of the schedule.
+    pub schedule: String,
+    /// When it was to fire, in whole seconds. With the name, it tells this firing from every other.
+    pub scheduled_time: Timestamp,
+    /// What is to be sent.
+    pub message: Value,
+}
+
+impl Fired {
+    /// As EventBridge Scheduler would say it to `broadcast`.
+    pub fn to_event(&self) -> Value {
+        json!({
+            "schedule": self.schedule,
+            "scheduled_time": self.scheduled_time.to_string(),
+            "message": self.message,
+        })
+    }
+}
+
+impl LocalSchedules {
+    /// The room in this ledger.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            changed: Arc::default(),
+        }
+    }
+
+    /// Who fires them. One for a room: two would each do every firing.
+    pub fn firing(&self) -> Firing {
+        Firing {
+            schedules: self.clone(),
+            failed: HashMap::new(),
+        }
+    }
+}
+
+impl Schedules for LocalSchedules {
+    async fn list(&self, _now: Timestamp) -> Result<Vec<Listed>, SchedulesError> {
+        let stored = self.store.schedules().await?;
+        let listed = stored.into_iter().map(|schedule| Listed {
+            message: serde_json::from_str(&schedule.message).unwrap_or_default(),
+            name: schedule.name,
+            expression: schedule.expression,
+            timezone: schedule.timezone,
+            next: schedule.next,
+        });
+        Ok(listed.collect())
+    }
+
+    async fn create(&self, schedule: &Schedule, now: Timestamp) -> Result<Stored, SchedulesError> {
+        let replaced = self
+            .store
+            .put_schedule(&StoredSchedule {
+                name: schedule.name.clone(),
+                expression: schedule.expression.to_string(),
+                timezone: schedule.zone_name().to_owned(),
+                message: schedule.message.to_string(),
+                created_at: now,
+                next: schedule.next_after(now, now),
+            })
+            .await?;
+        self.changed.notify_one();
+        Ok(if replaced {
+            Stored::Replaced
+        } else {
+            Stored::New
+        })
+    }
+
+    async fn delete(&self, name: &str) -> Result<bool, SchedulesError> {
+        let deleted = self.store.delete_schedule(name).await?;
+        self.changed.notify_one();
+        Ok(deleted)
+    }
+}
+
+/// Fires the schedules of a room.
+#[derive(Debug)]
+pub struct Firing {
+    schedules: LocalSchedules,
+    /// By name.
+    failed: HashMap<String, Failed>,
+}
+
+/// What is to be tried again.
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    /// When the schedule was created: another of its name has not failed.
+    created_at: Timestamp,
+    times: u32,
+    not_before: Timestamp,
+}
+
+impl Firing {
+    /// Fires what comes due, for ever.
+    pub async fn run<F, E>(mut self, clock: Clock, fire: impl Fn(Fired) -> F + Send + Sync)
+    where
+        F: Future<Output = Result<(), E>> + Send,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let changed = Arc::clone(&self.schedules.changed);
+        loop {
+            let now = clock.now();
+            let next = self.fire_due(now, &fire).await.unwrap_or_else(|error| {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the schedules cannot be read");
+                None
+            });
+            let until = next.map(|next| next.duration_since(clock.now()));
+            let until = until.map_or(LONGEST_SLEEP, |until| until.try_into().unwrap_or_default());
+            tokio::select! {
+                () = tokio::time::sleep(until.min(LONGEST_SLEEP)) => {}
+                () = changed.notified() => {}
+            }
+        }
+    }
+
+    /// Fires what is due at `now`, and says when something will be due again.
+    ///
+    /// # Errors
+    /// When the schedules cannot be read. What cannot be fired or recorded is logged, and due again later.
+    pub async fn fire_due<F, E>(
+        &mut self,
+        now: Timestamp,
+        fire: &(impl Fn(Fired) -> F + Sync),
+    ) -> Result<Option<Timestamp>, StoreError>
+    where
+        F: Future<Output = Result<(), E>> + Send,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stored = self.schedules.store.schedules().await?;
+        self.failed.retain(|name, failed| {
+            let same = |it: &StoredSchedule| it.name == *name && it.created_at == failed.created_at;
+            stored.iter().any(same)
+        });
+        let (mut due, mut next) = (Vec::new(), None);
+        for schedule in stored {
+            let Some(at) = schedule.next else { continue };
+            let held = self.failed.get(&schedule.name);
+            let at = held.map_or(at, |failed| failed.not_before.max(at));
+            if at <= now {
+                due.push(schedule);
+            } else {
+                next = earlier(next, Some(at));
+            }
+        }
+        let store = &self.schedules.store;
+        let firing = due.into_iter().map(async |schedule| {
+            let done = fire_one(store, &schedule, now, fire).await;
+            (schedule, done)
+        });
+        let mut firing: FuturesUnordered<_> = firing.collect();
+        while let Some((
+            StoredSchedule {
+                name, created_at, ..
+            },
+            done,
+        )) = firing.next().await
+        {
+            let at = match done {
+                Ok(next) => {
+                    self.failed.remove(&name);
+                    next
+                }
+                Err(error) => {
+                    let times = self.failed.get(&name).map_or(1, |failed| failed.times + 1);
+                    let wait = FIRST_WAIT.saturating_mul(1 << (times - 1).min(16));
+                    let wait = wait.min(LONGEST_WAIT);
+                    tracing::error!(
+                        schedule = name,
+                        error = &*error,
+                        ?wait,
+                        "a schedule could not be fired and will be tried again"
+                    );
+                    let not_before = now.saturating_add(wait).unwrap_or(now);
+                    let failed = Failed {
+                        created_at,
+                        times,
+                        not_before,
+                    };
+                    self.failed.insert(name, failed);
+                    Some(not_before)
+                }
+            };
+            next = earlier(next, at);
+        }
+        Ok(next)
+    }
+}
+
+/// Fires one schedule, for the latest of its times up to `now`, and records it. Says when it fires next.
+async fn fire_one<F, E>(
+    store: &Store,
+    stored: &StoredSchedule,
+    now: Timestamp,
+    fire: &(impl Fn(Fired) -> F + Sync),
+) -> Result<Option<Timestamp>, Box<dyn std::error::Error + Send + Sync>>
+where
+    F: Future<Output = Result<(), E>> + Send,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(missed) = stored.next else {
+        return Ok(None);
+    };
+    let zone = zone(&stored.timezone).ok_or("its time zone is not known")?;
+    let expression: super::Expression = stored.expression.parse()?;
+    let scheduled_time = expression.last_until(now, missed, &zone, stored.created_at);
+    let fired = Fired {
+        schedule: stored.name.clone(),
+        scheduled_time,
+        message: serde_json::from_str(&stored.message)?,
+    };
+    fire(fired).await.map_err(Into::into)?;
+    if expression.is_once() {
+        store.schedule_finished(stored).await?;
+        return Ok(None);
+    }
+    let next = expression.next_after(scheduled_time, &zone, stored.created_at);
+    store.schedule_fired(stored, next).await?;
+    Ok(next)
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,421 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::path::Path as FilePath;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_scheduler::config::retry::RetryConfig;
+use aws_sdk_scheduler::config::{Credentials, Region};
+use aws_sdk_scheduler::types::ActionAfterCompletion;
+use aws_sdk_scheduler::{Client, Config};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use jiff::Timestamp;
+use pushcast::config::SchedulerTarget;
+use pushcast::problem::Problem;
+use pushcast::schedule::{EventBridgeSchedules, Schedule, Schedules as _, SchedulesError, Stored};
+use pushcast::store::behavior_version;
+use pushcast::wire::Members;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+const GROUP: &str = "pushcast";
+const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
+const BROADCAST: &str = "arn:aws:lambda:eu-west-1:000000000000:function:broadcast";
+/// 2026-06-01T12:00:00.5Z, a Monday.
+const NOW: i64 = 1_780_315_200_500;
+
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(NOW).unwrap()
+}
+
+fn target(group: &str) -> SchedulerTarget {
+    SchedulerTarget {
+        group: group.to_owned(),
+        role: ROLE.to_owned(),
+        broadcast: BROADCAST.to_owned(),
+    }
+}
+
+fn client(url: &str) -> Client {
+    let config = Config::builder()
+        .behavior_version(behavior_version())
+        .region(Region::from_static("eu-west-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(url);
+    Client::from_conf(config.build())
+}
+
+fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
+    let json = json!({
+        "name": name, "expression": expression, "timezone": zone,
+        "message": {"to": {"audience": "news"}, "data": "\"quoted\" <b>"},
+    });
+    Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
+}
+
+/// What EventBridge Scheduler says on the wire, with short pages and with faults in order.
+#[derive(Default)]
+struct Standin {
+    schedules: BTreeMap<String, Value>,
+    faults: VecDeque<(u16, &'static str, &'static str)>,
+    /// Deleted once it has been named.
+    vanishes: Option<String>,
+}
+
+type Shared = Arc<Mutex<Standin>>;
+type Asked = Query<BTreeMap<String, String>>;
+
+const PAGE: usize = 7;
+
+fn error(status: u16, code: &str, message: &str) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    let body = Json(json!({"Message": message}));
+    (status, [("x-amzn-errortype", code.to_owned())], body).into_response()
+}
+
+fn unknown() -> Response {
+    error(404, "ResourceNotFoundException", "Schedule does not exist.")
+}
+
+impl Standin {
+    async fn start() -> (Shared, EventBridgeSchedules) {
+        let standin = Shared::default();
+        let fault = |State(standin): State<Shared>, request, next: axum::middleware::Next| async move {
+            let fault = standin.lock().unwrap().faults.pop_front();
+            match fault {
+                Some((status, code, message)) => error(status, code, message),
+                None => next.run(request).await,
+            }
+        };
+        let one = post(Self::create)
+            .put(Self::update)
+            .get(Self::get)
+            .delete(Self::delete);
+        let app = Router::new()
+            .route("/schedules", get(Self::list))
+            .route("/schedules/{name}", one)
+            .layer(axum::middleware::from_fn_with_state(
+                Arc::clone(&standin),
+                fault,
+            ))
+            .with_state(Arc::clone(&standin));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, app).into_future());
+        let room = EventBridgeSchedules::new(client(&url), target(GROUP));
+        (standin, room)
+    }
+
+    async fn create(standin: State<Shared>, name: Path<String>, body: Json<Value>) -> Response {
+        if standin.lock().unwrap().schedules.contains_key(&*name) {
+            return error(409, "ConflictException", "Schedule already exists.");
+        }
+        Self::put(&standin, &name, &body)
+    }
+
+    async fn update(standin: State<Shared>, name: Path<String>, body: Json<Value>) -> Response {
+        if !standin.lock().unwrap().schedules.contains_key(&*name) {
+            return unknown();
+        }
+        Self::put(&standin, &name, &body)
+    }
+
+    fn put(standin: &Shared, name: &str, body: &Value) -> Response {
+        assert_eq!(body["GroupName"], GROUP);
+        let mut schedules = standin.lock().unwrap();
+        schedules.schedules.insert(name.to_owned(), body.clone());
+        Json(json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:0:schedule/{GROUP}/{name}")}))
+            .into_response()
+    }
+
+    async fn get(standin: State<Shared>, name: Path<String>, asked: Asked) -> Response {
+        assert_eq!(asked["groupName"], GROUP);
+        let standin = standin.lock().unwrap();
+        standin
+            .schedules
+            .get(&*name)
+            .map_or_else(unknown, |it| Json(it.clone()).into_response())
+    }
+
+    async fn delete(standin: State<Shared>, name: Path<String>, asked: Asked) -> Response {
+        assert_eq!(asked["groupName"], GROUP);
+        let removed = standin.lock().unwrap().schedules.remove(&*name);
+        removed.map_or_else(unknown, |_| Json(json!({})).into_response())
+    }
+
+    async fn list(standin: State<Shared>, asked: Asked) -> Response {
+        assert_eq!(asked["ScheduleGroup"], GROUP);
+        let mut standin = standin.lock().unwrap();
+        let from = asked.get("NextToken").cloned().unwrap_or_default();
+        let names = standin.schedules.keys().filter(|name| **name > from);
+        let page: Vec<String> = names.take(PAGE).cloned().collect();
+        let named = page
+            .iter()
+            .map(|name| json!({"Name": name, "GroupName": GROUP}));
+        let mut answer = json!({"Schedules": named.collect::<Vec<_>>()});
+        if page.len() == PAGE {
+            answer["NextToken"] = json!(page.last());
+        } else if let Some(name) = standin.vanishes.take() {
+            standin.schedules.remove(&name);
+        }
+        Json(answer).into_response()
+    }
+}
+
+#[tokio::test]
+async fn the_scheduler_is_told_what_to_call_and_when() {
+    let (standin, room) = Standin::start().await;
+    let told = |name: &str| standin.lock().unwrap().schedules[name].clone();
+    let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
+    assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
+    let body = told("weekdays");
+    assert_eq!(body["ScheduleExpression"], "cron(0 9 ? * MON-FRI *)");
+    assert_eq!(body["ScheduleExpressionTimezone"], "Europe/Berlin");
+    assert_eq!(body["FlexibleTimeWindow"], json!({"Mode": "OFF"}));
+    assert_eq!(body["ActionAfterCompletion"], "NONE");
+    assert_eq!(body["StartDate"], Value::Null);
+    assert_eq!(body["Target"]["Arn"], BROADCAST);
+    assert_eq!(body["Target"]["RoleArn"], ROLE);
+    // As it arrives at `broadcast`, once the scheduler has put in what stands between < and >.
+    let input: Value = serde_json::from_str(body["Target"]["Input"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        input,
+        json!({
+            "schedule": "<aws.scheduler.schedule-arn>",
+            "scheduled_time": "<aws.scheduler.scheduled-time>",
+            "message": {"to": {"audience": "news"}, "data": "\"quoted\" <b>"},
+        })
+    );
+
+    let once = schedule("it", "at(2026-12-24T09:00:00)", "UTC");
+    assert_eq!(room.create(&once, now()).await.unwrap(), Stored::New);
+    assert_eq!(told("it")["ActionAfterCompletion"], "DELETE");
+    // A rate begins one period from now, and not at once.
+    let rate = schedule("it", "rate(2 hours)", "UTC");
+    assert_eq!(room.create(&rate, now()).await.unwrap(), Stored::Replaced);
+    assert_eq!(told("it")["StartDate"].as_f64(), Some(1_780_322_400.0));
+    assert_eq!(told("it")["ActionAfterCompletion"], "NONE");
+    let listed = room.list(now()).await.unwrap();
+    let next: Vec<String> = listed
+        .iter()
+        .map(|it| it.next.unwrap().to_string())
+        .collect();
+    assert_eq!(next, ["2026-06-01T14:00:00Z", "2026-06-02T07:00:00Z"]);
+    let later = room
+        .list("2026-06-01T15:30:00Z".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(later[0].next, Some("2026-06-01T16:00:00Z".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn the_list_is_whole_over_pages_and_while_it_changes() {
+    let (standin, room) = Standin::start().await;
+    let name = |n: usize| format!("schedule-{n:02}");
+    for n in 0..23 {
+        room.create(&schedule(&name(n), "rate(1 day)", "UTC"), now())
+            .await
+            .unwrap();
+    }
+    let names = async || -> Vec<String> {
+        let listed = room.list(now()).await.unwrap();
+        listed.into_iter().map(|it| it.name).collect()
+    };
+    assert_eq!(names().await, (0..23).map(name).collect::<Vec<_>>());
+    standin.lock().unwrap().vanishes = Some(name(3));
+    let left: Vec<String> = (0..23).filter(|n| *n != 3).map(name).collect();
+    assert_eq!(names().await, left);
+    // What others put into the group is shown as far as it can be.
+    standin.lock().unwrap().schedules = BTreeMap::from([(
+        "by-hand".to_owned(),
+        json!({"ScheduleExpression": "rate(5 lightyears)", "Target": {"Arn": "a", "RoleArn": "r", "Input": "{"}}),
+    )]);
+    let listed = room.list(now()).await.unwrap();
+    assert_eq!(listed[0].expression, "rate(5 lightyears)");
+    assert_eq!((&listed[0].message, listed[0].next), (&Value::Null, None));
+}
+
+#[tokio::test]
+async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fault() {
+    let (standin, room) = Standin::start().await;
+    let daily = schedule("daily", "cron(0 9 * * ? *)", "UTC");
+    let fails = async |faults: &[(u16, &'static str, &'static str)]| {
+        standin.lock().unwrap().faults.extend(faults);
+        let failed = room.create(&daily, now()).await.expect_err("it is refused");
+        let said = failed.to_string();
+        let problem = Problem::from(failed);
+        let shown = serde_json::to_string(&problem).unwrap();
+        (problem.status().as_u16(), said, shown)
+    };
+    let invalid = (400, "ValidationException", "Invalid Schedule Expression.");
+    let (status, _, shown) = fails(&[invalid]).await;
+    assert_eq!(status, 400);
+    assert!(shown.contains("Invalid Schedule Expression."), "{shown}");
+    let (status, ..) =
+        fails(&[(402, "ServiceQuotaExceededException", "Too many schedules.")]).await;
+    assert_eq!(status, 400);
+    for transient in [
+        (429, "ThrottlingException", "Rate exceeded"),
+        (500, "InternalServerException", "oops"),
+        (503, "", ""),
+    ] {
+        let (status, said, shown) = fails(&[transient]).await;
+        assert_eq!(status, 503, "{transient:?}");
+        assert_eq!(said, "EventBridge Scheduler CreateSchedule failed");
+        assert!(shown.contains("urn:pushcast:scheduler-busy"), "{shown}");
+    }
+    let denied = (
+        403,
+        "AccessDeniedException",
+        "User arn:secret is not authorized",
+    );
+    let (status, _, shown) = fails(&[denied]).await;
+    assert_eq!(status, 500);
+    assert!(!shown.contains("secret"), "{shown}");
+    // No such group: a 404 of theirs is a fault of ours.
+    let (status, ..) = fails(&[(404, "ResourceNotFoundException", "Schedule group")]).await;
+    assert_eq!(status, 500);
+    // It was there, and is gone before it can be replaced: the caller tries again.
+    let (status, said, _) = fails(&[(409, "ConflictException", "exists")]).await;
+    assert_eq!(
+        (status, said.as_str()),
+        (503, "EventBridge Scheduler UpdateSchedule failed")
+    );
+
+    let nobody = EventBridgeSchedules::new(client("http://127.0.0.1:1"), target(GROUP));
+    let failed = nobody.delete("daily").await.expect_err("nobody is there");
+    assert!(matches!(
+        failed,
+        SchedulesError::Scheduler {
+            operation: "DeleteSchedule",
+            transient: true,
+            ..
+        }
+    ));
+}
+
+/// ministack, an AWS of others' making, on a free port.
+struct Ministack {
+    client: Client,
+    _process: Child,
+}
+
+impl Ministack {
+    async fn start() -> Self {
+        let free = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let program =
+            FilePath::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/python/bin/ministack");
+        let process = Command::new(program)
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it is set up by tests/run");
+        let client = client(&format!("http://127.0.0.1:{port}"));
+        for _ in 0..600 {
+            if client.list_schedule_groups().send().await.is_ok() {
+                return Self {
+                    client,
+                    _process: process,
+                };
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("ministack does not answer");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Python peers: tests/run"]
+async fn another_aws_keeps_schedules_as_they_are_given() {
+    let aws = Ministack::start().await;
+    for group in [GROUP, "other"] {
+        aws.client
+            .create_schedule_group()
+            .name(group)
+            .send()
+            .await
+            .unwrap();
+    }
+    let room = EventBridgeSchedules::new(aws.client.clone(), target(GROUP));
+    let other = EventBridgeSchedules::new(aws.client.clone(), target("other"));
+    let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
+    assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
+    let refresh = schedule("refresh", "rate(6 hours)", "UTC");
+    assert_eq!(room.create(&refresh, now()).await.unwrap(), Stored::New);
+    let once = schedule("once", "at(2099-12-24T09:00:00)", "America/New_York");
+    assert_eq!(other.create(&once, now()).await.unwrap(), Stored::New);
+
+    let listed = room.list(now()).await.unwrap();
+    let named: Vec<&str> = listed.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(named, ["refresh", "weekdays"], "and no other group's");
+    assert_eq!(
+        listed[0].next,
+        Some("2026-06-01T18:00:00Z".parse().unwrap())
+    );
+    assert_eq!(listed[1].expression, "cron(0 9 ? * MON-FRI *)");
+    assert_eq!(listed[1].timezone, "Europe/Berlin");
+    assert_eq!(listed[1].message, weekdays.message);
+    assert_eq!(
+        listed[1].next,
+        Some("2026-06-02T07:00:00Z".parse().unwrap())
+    );
+    let kept = aws
+        .client
+        .get_schedule()
+        .group_name("other")
+        .name("once")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        kept.action_after_completion(),
+        Some(&ActionAfterCompletion::Delete)
+    );
+
+    let weekly = schedule("refresh", "cron(0 9 ? * 2 *)", "UTC");
+    assert_eq!(room.create(&weekly, now()).await.unwrap(), Stored::Replaced);
+    let listed = room.list(now()).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].expression, "cron(0 9 ? * 2 *)");
+    assert_eq!(
+        listed[0].next,
+        Some("2026-06-08T09:00:00Z".parse().unwrap())
+    );
+
+    assert!(
+        !other.delete("refresh").await.unwrap(),
+        "it is in another group"
+    );
+    assert!(room.delete("refresh").await.unwrap());
+    assert!(!room.delete("refresh").await.unwrap());
+    assert_eq!(room.list(now()).await.unwrap().len(), 1);
+
+    let nowhere = EventBridgeSchedules::new(aws.client, target("nowhere"));
+    let failed = nowhere
+        .create(&weekdays, now())
+        .await
+        .expect_err("there is no such group");
+    assert!(
+        matches!(
+            failed,
+            SchedulesError::Scheduler {
+                transient: false,
+                ..
+            }
+        ),
+        "{failed:?}"
+    );
+}

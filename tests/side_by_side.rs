@@ -1,0 +1,859 @@
+//! pywebpush, node's web-push and the program send the same messages to the same push service, case by case. Where the
+//! requests differ, [`DIFFERENCES`] says why, and so does `docs/from-pywebpush.md`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command as Blocking;
+
+use pushcast::webpush::encrypt::Padding;
+use pushcast::webpush::{ContentEncoding, Receiver, VapidKey, base64url, encrypt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::peers::{ask_node, ask_python};
+use crate::support::browser::Browser;
+use crate::support::program::program;
+use crate::support::push_service::{PushService, Received};
+
+const PAGE: &str = include_str!("../docs/from-pywebpush.md");
+const SUBJECT: &str = "mailto:tests@pushcast.dev";
+const HOUR: i64 = 60 * 60;
+
+/// Who sends beside us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Peer {
+    Pywebpush,
+    /// pywebpush's command, which has ways of its own.
+    PywebpushCommand,
+    /// The curl command that pywebpush prints, mended so that it can be pasted.
+    PywebpushCurl,
+    Node,
+}
+
+/// A header, or what stands in one, that is not the same on purpose.
+struct Difference {
+    peer: Peer,
+    header: &'static str,
+    theirs: Option<&'static str>,
+    ours: Option<&'static str>,
+    /// Stands in the page word by word.
+    why: &'static str,
+}
+
+const DIFFERENCES: &[Difference] = &[
+    Difference {
+        peer: Peer::Pywebpush,
+        header: "content-type",
+        theirs: None,
+        ours: Some("application/octet-stream"),
+        why: "a body without a type is left to guessing, and WNS wants one",
+    },
+    Difference {
+        peer: Peer::PywebpushCommand,
+        header: "content-type",
+        theirs: None,
+        ours: Some("application/octet-stream"),
+        why: "a body without a type is left to guessing, and WNS wants one",
+    },
+    Difference {
+        peer: Peer::PywebpushCurl,
+        header: "content-type",
+        theirs: Some("application/x-www-form-urlencoded"),
+        ours: Some("application/octet-stream"),
+        why: "curl says that it posts a form, which an encrypted message is not",
+    },
+    Difference {
+        peer: Peer::Pywebpush,
+        header: "ttl",
+        theirs: Some("0"),
+        ours: Some("2419200"),
+        why: "TTL 0 loses the message when the device is off, and WNS refuses it",
+    },
+    Difference {
+        peer: Peer::PywebpushCommand,
+        header: "ttl",
+        theirs: Some("0"),
+        ours: Some("2419200"),
+        why: "TTL 0 loses the message when the device is off, and WNS refuses it",
+    },
+    Difference {
+        peer: Peer::PywebpushCommand,
+        header: "ttl",
+        theirs: Some("0"),
+        ours: Some("600"),
+        why: "its command looks for `ttl` and overlooks `TTL`, which its own page shows",
+    },
+    Difference {
+        peer: Peer::PywebpushCommand,
+        header: "x-wns-cache-policy",
+        theirs: Some("no-cache"),
+        ours: Some("cache"),
+        why: "its command looks for `ttl` and overlooks `TTL`, which its own page shows",
+    },
+    Difference {
+        peer: Peer::Node,
+        header: "urgency",
+        theirs: Some("normal"),
+        ours: None,
+        why: "without the header a service takes it for `normal`",
+    },
+    Difference {
+        peer: Peer::Node,
+        header: "content-type",
+        theirs: Some("application/octet-stream"),
+        ours: Some("text/xml"),
+        why: "it overwrites a Content-Type that was given, so that WNS refuses a toast",
+    },
+    Difference {
+        peer: Peer::Node,
+        header: "authorization scheme",
+        theirs: Some("webpush"),
+        ours: Some("vapid"),
+        why: "with aesgcm it signs as the draft did; RFC 8292 is read by every service of today",
+    },
+    Difference {
+        peer: Peer::Node,
+        header: "crypto-key",
+        theirs: Some("dh,p256ecdsa"),
+        ours: Some("dh"),
+        why: "with aesgcm it signs as the draft did; RFC 8292 is read by every service of today",
+    },
+    Difference {
+        peer: Peer::Node,
+        header: "crypto-key",
+        theirs: Some("p256ecdsa"),
+        ours: None,
+        why: "with aesgcm it signs as the draft did; RFC 8292 is read by every service of today",
+    },
+];
+
+/// About one hop, or about the program, and not the message.
+const OF_THE_CLIENT: [&str; 6] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "host",
+    "user-agent",
+    "content-length",
+];
+
+/// How the key is given.
+#[derive(Debug, Clone, Copy)]
+enum KeyForm {
+    PemFile,
+    Sec1File,
+    Base64DerFile,
+    Raw,
+    Base64Der,
+}
+
+/// One message, and who can be asked to send it.
+struct Case {
+    name: String,
+    service: usize,
+    encoding: ContentEncoding,
+    data: Option<Vec<u8>>,
+    claims: Option<Value>,
+    key: KeyForm,
+    head: Value,
+    ttl: Option<u32>,
+    wns: bool,
+}
+
+impl Case {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            service: 0,
+            encoding: ContentEncoding::Aes128gcm,
+            data: Some(b"Mary had a little lamb".to_vec()),
+            claims: Some(json!({"sub": SUBJECT})),
+            key: KeyForm::PemFile,
+            head: json!({}),
+            ttl: Some(60),
+            wns: false,
+        }
+    }
+
+    /// Whether `peer` has a way to send it.
+    fn is_for(&self, peer: Peer) -> bool {
+        let text =
+            |data: &Vec<u8>| std::str::from_utf8(data).is_ok_and(|text| !text.contains('\r'));
+        let simple = self
+            .claims
+            .as_ref()
+            .is_none_or(|claims| *claims == json!({"sub": SUBJECT}));
+        let head_is_text = self
+            .head
+            .as_object()
+            .is_some_and(|head| head.values().all(Value::is_string));
+        match peer {
+            // It hands a number to its HTTP client, which raises InvalidHeader.
+            Peer::Pywebpush => !self.wns && head_is_text,
+            // Without data it fails: it asks None for its length.
+            Peer::PywebpushCurl => !self.wns && head_is_text && self.data.is_some(),
+            // Its command reads data as text, and knows no TTL but that in the headers.
+            Peer::PywebpushCommand => self.ttl.is_none() && self.data.as_ref().is_none_or(text),
+            // It has no place for claims beside the subject, and no flag for WNS.
+            Peer::Node => simple && !self.wns,
+        }
+    }
+}
+
+fn cases(now: i64) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
+        let named = |what: &str| format!("{}, {what}", encoding.as_str());
+        let with = |what: &str, data: Option<Vec<u8>>| Case {
+            encoding,
+            data,
+            ..Case::new(&named(what))
+        };
+        cases.push(with("no data", None));
+        for length in [1, 2, 127, 128, 129, 1000, 3992, 3993] {
+            let text = "x".repeat(length).into_bytes();
+            cases.push(with(&format!("{length} bytes of text"), Some(text)));
+        }
+        let binary: Vec<u8> = (0..=255).rev().collect();
+        cases.push(with("bytes that are no text", Some(binary)));
+        cases.push(with("UTF-8", Some("Grüße, 世界 \u{1f600}".into())));
+        for data in [None, Some(b"hello".to_vec())] {
+            cases.push(Case {
+                claims: None,
+                ..with(&format!("not signed, {data:?}"), data)
+            });
+        }
+        cases.push(Case {
+            head: json!({"ttl": "30"}),
+            ttl: None,
+            ..with("by the command", Some(b"hello\nworld".to_vec()))
+        });
+        cases.push(Case {
+            head: json!({"ttl": "30"}),
+            ttl: None,
+            ..with("by the command, no data", None)
+        });
+    }
+    for key in [
+        KeyForm::PemFile,
+        KeyForm::Sec1File,
+        KeyForm::Base64DerFile,
+        KeyForm::Raw,
+        KeyForm::Base64Der,
+    ] {
+        cases.push(Case {
+            key,
+            ..Case::new(&format!("key as {key:?}"))
+        });
+    }
+    for (name, claims) in [
+        ("exp given", json!({"sub": SUBJECT, "exp": now + HOUR})),
+        ("exp past", json!({"sub": SUBJECT, "exp": now - HOUR})),
+        (
+            "exp null, aud empty",
+            json!({"sub": SUBJECT, "exp": null, "aud": ""}),
+        ),
+        (
+            "other claims",
+            json!({"sub": SUBJECT, "iat": now, "nested": {"a": [1, "b"]}}),
+        ),
+        ("https subject", json!({"sub": "https://pushcast.dev"})),
+        (
+            "claims and the command",
+            json!({"sub": SUBJECT, "campaign": "x"}),
+        ),
+    ] {
+        let command = name.ends_with("command");
+        cases.push(Case {
+            claims: Some(claims),
+            ttl: (!command).then_some(60),
+            head: if command {
+                json!({"ttl": "60"})
+            } else {
+                json!({})
+            },
+            ..Case::new(name)
+        });
+    }
+    cases.push(Case {
+        service: 1,
+        ..Case::new("another port")
+    });
+    cases.push(Case {
+        ttl: None,
+        ..Case::new("no TTL")
+    });
+    cases.push(Case {
+        head: json!({"Urgency": "high", "Topic": "news", "X-Anything": "goes, \"here\" $HOME"}),
+        ..Case::new("extra headers")
+    });
+    let toast = Case {
+        service: 2,
+        data: Some(b"<toast/>".to_vec()),
+        ttl: None,
+        ..Case::new("toast")
+    };
+    cases.push(Case {
+        // As the page of pywebpush has it.
+        head: json!({"X-WNS-Type": "wns/toast", "TTL": 600, "Content-Type": "text/xml"}),
+        ..toast
+    });
+    for (ttl, policy) in [("0", "no-cache"), ("600", "cache")] {
+        cases.push(Case {
+            service: 2,
+            ttl: None,
+            wns: true,
+            head: json!({"ttl": ttl}),
+            ..Case::new(&format!("--wns, {policy}"))
+        });
+    }
+    cases.push(Case {
+        service: 2,
+        ttl: None,
+        wns: true,
+        head: json!({"TTL": 600}),
+        ..Case::new("--wns as the page would have it")
+    });
+    cases
+}
+
+/// A request with what chance and time put into it taken out.
+#[derive(Debug, PartialEq, Eq)]
+struct Comparable {
+    method: String,
+    path: String,
+    headers: BTreeMap<String, String>,
+    claims: Option<Value>,
+    text: Vec<u8>,
+}
+
+fn comparable(received: &Received, receiver: &Receiver, now: i64) -> Comparable {
+    let mut headers = BTreeMap::new();
+    for (name, value) in &received.headers {
+        let value = value.to_str().expect("text");
+        let names_of = |value: &str| {
+            let mut names: Vec<&str> = value
+                .split([';', ','])
+                .filter_map(|part| part.trim().split_once('='))
+                .map(|(name, _)| name)
+                .collect();
+            names.sort_unstable();
+            names.join(",")
+        };
+        match name.as_str() {
+            "content-length" => assert_eq!(value, received.body.len().to_string()),
+            name if OF_THE_CLIENT.contains(&name) => {}
+            // Their values are the message's own: the message is what is compared.
+            name @ ("encryption" | "crypto-key") => {
+                headers.insert(name.to_owned(), names_of(value));
+            }
+            "authorization" => {
+                let scheme = value.split(' ').next().expect("a scheme");
+                headers.insert("authorization scheme".to_owned(), scheme.to_lowercase());
+            }
+            name => {
+                let before = headers.insert(name.to_owned(), value.to_owned());
+                assert_eq!(before, None, "{name} once");
+            }
+        }
+    }
+    // One body may not be there at all, the other be said to be empty.
+    assert!(!received.headers.contains_key("transfer-encoding"));
+    Comparable {
+        method: received.method.to_string(),
+        path: received.path.clone(),
+        headers,
+        claims: claims(received, now),
+        text: receiver
+            .read(&received.headers, &received.body)
+            .expect("it decrypts"),
+    }
+}
+
+/// The token's claims, and the key that signed them. An `exp` of in 12 hours says so: the seconds differ.
+fn claims(received: &Received, now: i64) -> Option<Value> {
+    let value = received
+        .headers
+        .get("authorization")?
+        .to_str()
+        .expect("text");
+    let find = |text: &str, name: &str| {
+        let found = text
+            .split([' ', ',', ';'])
+            .find_map(|part| part.trim().strip_prefix(name));
+        found.map(str::to_owned)
+    };
+    let token = find(value, "t=").unwrap_or_else(|| value["WebPush ".len()..].to_owned());
+    let key = find(value, "k=").or_else(|| {
+        let header = received.headers.get("crypto-key")?.to_str().ok()?;
+        find(header, "p256ecdsa=")
+    });
+    let claims = token.split('.').nth(1).expect("a JWT");
+    let claims = base64url::decode(claims).expect("base64url");
+    let mut claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    let left = claims["exp"].as_i64().expect("an integer") - now;
+    if (left - 12 * HOUR).abs() < HOUR / 2 {
+        claims["exp"] = json!("in 12 hours");
+    }
+    claims["k"] = json!(key);
+    Some(claims)
+}
+
+/// Where keys, headers and messages lie.
+struct Files(TempDir);
+
+impl Files {
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+
+    fn key(&self, key: &VapidKey, form: KeyForm) -> String {
+        let der = base64url::encode(key.to_pkcs8_der());
+        match form {
+            KeyForm::PemFile => self.write("key.pem", key.to_pkcs8_pem()),
+            KeyForm::Sec1File => self.write("sec1.pem", key.to_sec1_pem()),
+            KeyForm::Base64DerFile => self.write("key.der.txt", der),
+            KeyForm::Raw => key.to_raw_base64url(),
+            KeyForm::Base64Der => der,
+        }
+    }
+
+    /// The same flags for both commands.
+    fn arguments(&self, case: &Case, browser: &Browser, key: &VapidKey) -> Vec<String> {
+        let name = browser.endpoint().replace(['/', ':'], "_");
+        let info = self.write(&format!("{name}.info"), browser.to_json().to_string());
+        let head = self.write(&format!("{name}.head"), case.head.to_string());
+        let mut arguments = vec!["--info".to_owned(), info, "--head".to_owned(), head];
+        arguments.extend(["--encoding".to_owned(), case.encoding.as_str().to_owned()]);
+        if let Some(data) = &case.data {
+            arguments.extend([
+                "--data".to_owned(),
+                self.write(&format!("{name}.data"), data),
+            ]);
+        }
+        if let Some(claims) = &case.claims {
+            let claims = self.write(&format!("{name}.claims"), claims.to_string());
+            arguments.extend(["--claims".to_owned(), claims]);
+            arguments.extend(["--key".to_owned(), self.key(key, case.key)]);
+        }
+        if case.wns {
+            arguments.push("--wns".to_owned());
+        }
+        arguments
+    }
+}
+
+/// What came in, by path.
+fn taken(services: &[PushService]) -> HashMap<String, Received> {
+    let mut by_path = HashMap::new();
+    for (number, service) in services.iter().enumerate() {
+        for received in service.take_recorded() {
+            let known = by_path.insert(format!("{number}{}", received.path), received);
+            assert!(known.is_none(), "one request for each: {known:?}");
+        }
+    }
+    by_path
+}
+
+/// One authority for all, as the peers take one file.
+fn trusted(services: &[PushService], files: &Files) -> PathBuf {
+    let all: String = services
+        .iter()
+        .map(|service| std::fs::read_to_string(service.ca_file()).expect("PEM"))
+        .collect();
+    PathBuf::from(files.write("ca.pem", all))
+}
+
+/// Blocks this thread: the service's tasks run on others.
+fn ask_pywebpush(ca_file: &Path, folder: &Path, question: &Value) -> Vec<Value> {
+    let answer = tokio::task::block_in_place(|| {
+        crate::peers::ask_python_with(question, |command: &mut Blocking| {
+            command
+                .env("REQUESTS_CA_BUNDLE", ca_file)
+                .current_dir(folder);
+        })
+    });
+    answer.as_array().expect("one for each").clone()
+}
+
+fn ask_web_push(ca_file: &Path, question: &Value) -> Vec<Value> {
+    let answer = tokio::task::block_in_place(|| {
+        crate::peers::ask_node_with(question, |command: &mut Blocking| {
+            command.env("NODE_EXTRA_CA_CERTS", ca_file);
+        })
+    });
+    answer.as_array().expect("one for each").clone()
+}
+
+async fn paste(command: &str, ca_file: &Path, folder: &Path) {
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .env("CURL_CA_BUNDLE", ca_file)
+        .current_dir(folder)
+        .output()
+        .await
+        .expect("sh runs");
+    assert!(output.status.success(), "{command}\n{output:?}");
+}
+
+/// What the differences were good for.
+type Used = BTreeSet<usize>;
+
+fn compare(case: &Case, peer: Peer, theirs: &Comparable, ours: &Comparable, used: &mut Used) {
+    let what = format!("{peer:?}: {}", case.name);
+    assert_eq!(
+        (&theirs.method, &theirs.path),
+        (&ours.method, &ours.path),
+        "{what}"
+    );
+    assert_eq!(theirs.text, ours.text, "{what}");
+    assert_eq!(theirs.claims, ours.claims, "{what}");
+    let names: BTreeSet<&String> = theirs.headers.keys().chain(ours.headers.keys()).collect();
+    for name in names {
+        let values = (
+            theirs.headers.get(name).map(String::as_str),
+            ours.headers.get(name).map(String::as_str),
+        );
+        if values.0 == values.1 {
+            continue;
+        }
+        let told = DIFFERENCES.iter().position(|it| {
+            (it.peer, it.header, it.theirs, it.ours) == (peer, name.as_str(), values.0, values.1)
+        });
+        used.insert(told.unwrap_or_else(|| panic!("{what}: {name} is {values:?}")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs peers from PyPI and npm, and curl: tests/run"]
+async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_not() {
+    let services = [
+        PushService::start().await,
+        PushService::builder().http1_only().start().await,
+        PushService::builder().wns().start().await,
+    ];
+    let files = Files(TempDir::new().expect("a folder"));
+    let ca_file = trusted(&services, &files);
+    let key = VapidKey::generate().expect("a key");
+    let now = pushcast::clock::Clock::system().now().as_second();
+    let cases = cases(now);
+    let browsers: Vec<Browser> = cases
+        .iter()
+        .map(|case| services[case.service].subscribe(None))
+        .collect();
+    let path = |at: usize| {
+        let url = browsers[at].endpoint();
+        let path = &url[url.find("/wpush").expect("a path")..];
+        format!("{}{path}", cases[at].service)
+    };
+    for service in &services {
+        service.record();
+    }
+
+    // Ours, and the curl command that we print.
+    let origins: Vec<String> = services.iter().map(PushService::origin).collect();
+    let mut ours = HashMap::new();
+    for (at, case) in cases.iter().enumerate() {
+        let mut arguments = vec!["push".to_owned()];
+        arguments.extend(files.arguments(case, &browsers[at], &key));
+        if let Some(ttl) = case.ttl {
+            arguments.extend(["--ttl".to_owned(), ttl.to_string()]);
+        }
+        let run = async |more: &[&str]| {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let mut command = program(&[&arguments, more].concat());
+            command
+                .env("PUSHCAST_PUSH_ORIGINS", origins.join(","))
+                .env("PUSHCAST_CA_FILE", &ca_file)
+                .env_remove("PUSHCAST_VAPID_SUBJECT")
+                .current_dir(files.0.path());
+            command.output().await.expect("it runs")
+        };
+        let output = run(&["--json"]).await;
+        let said: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}: {output:?}", case.name));
+        // Who does not sign is refused, and has sent all the same.
+        let expected = if case.claims.is_some() { 201 } else { 401 };
+        assert_eq!(said["status"], expected, "{}: {output:?}", case.name);
+        let sent = taken(&services).remove(&path(at)).expect("it was sent");
+
+        let output = run(&["--curl"]).await;
+        assert!(output.status.success(), "{}: {output:?}", case.name);
+        let command = String::from_utf8(output.stdout).expect("text");
+        assert!(
+            !command.contains(&key.to_raw_base64url()),
+            "the key is not in it"
+        );
+        paste(&command, &ca_file, Path::new("/")).await;
+        let pasted = taken(&services).remove(&path(at)).expect("it was sent");
+
+        let receiver = browsers[at].receiver();
+        let comparables = [&sent, &pasted].map(|received| comparable(received, &receiver, now));
+        assert_eq!(comparables[0], comparables[1], "{}", case.name);
+        let [sent, _] = comparables;
+        assert_eq!(sent.text, case.data.clone().unwrap_or_default());
+        ours.insert(at, sent);
+    }
+
+    let mut used = Used::new();
+    let mut judge = |peer: Peer, asked: &[usize], results: &[Value]| {
+        let mut taken = taken(&services);
+        assert_eq!(asked.len(), results.len());
+        assert!(!asked.is_empty());
+        for (&at, result) in asked.iter().zip(results) {
+            let case = &cases[at];
+            let received = taken.remove(&path(at));
+            let received = received.unwrap_or_else(|| panic!("{peer:?} {}: {result}", case.name));
+            let theirs = comparable(&received, &browsers[at].receiver(), now);
+            compare(case, peer, &theirs, &ours[&at], &mut used);
+        }
+        assert!(taken.is_empty());
+    };
+    let asked = |peer: Peer| -> Vec<usize> {
+        let all = cases.iter().enumerate();
+        all.filter(|(_, case)| case.is_for(peer))
+            .map(|(at, _)| at)
+            .collect()
+    };
+
+    let call = |at: usize, curl: bool| {
+        let case = &cases[at];
+        json!({
+            "subscription_info": browsers[at].to_json(), "data": case.data.as_ref().map(base64url::encode),
+            "vapid_private_key": case.claims.as_ref().map(|_| files.key(&key, case.key)),
+            "vapid_claims": case.claims, "content_encoding": case.encoding.as_str(), "curl": curl,
+            "headers": case.head, "ttl": case.ttl.unwrap_or_default(),
+        })
+    };
+    let library = asked(Peer::Pywebpush);
+    let calls: Vec<Value> = library.iter().map(|&at| call(at, false)).collect();
+    let results = ask_pywebpush(
+        &ca_file,
+        files.0.path(),
+        &json!({"do": "webpush", "cases": calls}),
+    );
+    judge(Peer::Pywebpush, &library, &results);
+
+    let command = asked(Peer::PywebpushCommand);
+    let calls: Vec<Vec<String>> = command
+        .iter()
+        .map(|&at| files.arguments(&cases[at], &browsers[at], &key))
+        .collect();
+    let results = ask_pywebpush(
+        &ca_file,
+        files.0.path(),
+        &json!({"do": "command", "cases": calls}),
+    );
+    judge(Peer::PywebpushCommand, &command, &results);
+
+    let curl = asked(Peer::PywebpushCurl);
+    let mut results = Vec::new();
+    for &at in &curl {
+        let question = json!({"do": "webpush", "cases": [call(at, true)]});
+        if results.len() == 4 {
+            // The text of the command is the same thing over and over: a few are enough.
+            break;
+        }
+        let answer = ask_pywebpush(&ca_file, files.0.path(), &question).remove(0);
+        let command = answer["result"]["curl"]
+            .as_str()
+            .expect("a command")
+            .to_owned();
+        assert!(
+            command.contains("\\ \n"),
+            "as it stands, it ends at its first line"
+        );
+        paste(&command.replace("\\ \n", "\\\n"), &ca_file, files.0.path()).await;
+        results.push(answer);
+    }
+    judge(Peer::PywebpushCurl, &curl[..results.len()], &results);
+
+    let node = asked(Peer::Node);
+    let calls: Vec<Value> = node
+        .iter()
+        .map(|&at| {
+            let case = &cases[at];
+            let mut options = json!({"contentEncoding": case.encoding.as_str(), "headers": case.head});
+            if let Some(ttl) = case.ttl {
+                options["TTL"] = json!(ttl);
+            }
+            for (header, option) in [("Urgency", "urgency"), ("Topic", "topic")] {
+                if let Some(value) = options["headers"].as_object_mut().expect("an object").remove(header) {
+                    options[option] = value;
+                }
+            }
+            if case.claims.is_some() {
+                options["vapidDetails"] = json!({
+                    "subject": SUBJECT, "publicKey": key.public_base64url(), "privateKey": key.to_raw_base64url(),
+                });
+            }
+            json!({
+                "subscription": browsers[at].to_json(), "data": case.data.as_ref().map(base64url::encode),
+                "options": options,
+            })
+        })
+        .collect();
+    let results = ask_web_push(&ca_file, &json!({"do": "sendNotification", "cases": calls}));
+    judge(Peer::Node, &node, &results);
+
+    for (at, difference) in DIFFERENCES.iter().enumerate() {
+        let Difference {
+            peer, header, why, ..
+        } = difference;
+        assert!(
+            used.contains(&at),
+            "{peer:?} does not differ in {header} any more"
+        );
+        assert!(PAGE.contains(why), "the page does not say: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs peers from PyPI: tests/run"]
+async fn what_pywebpush_encodes_our_decrypt_opens_and_what_we_encrypt_its_foundation_opens() {
+    let receiver = Receiver::generate().expect("keys");
+    let keys = receiver.keys();
+    let subscription = json!({
+        "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/peer",
+        "keys": {"p256dh": base64url::encode(keys.p256dh()), "auth": base64url::encode(keys.auth())},
+    });
+    for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
+        for text in [&b"a"[..], &[0; 128], &[0xff; 3993]] {
+            let theirs = ask_python(&json!({
+                "do": "encode_for", "subscription": subscription, "encoding": encoding.as_str(),
+                "text": base64url::encode(text),
+            }));
+            let mut headers = http::HeaderMap::new();
+            headers.insert(
+                "content-encoding",
+                encoding.as_str().parse().expect("a header"),
+            );
+            for (header, parameter, member) in [
+                ("encryption", "salt", "salt"),
+                ("crypto-key", "dh", "crypto_key"),
+            ] {
+                if let Some(value) = theirs[member].as_str() {
+                    let value = format!("{parameter}={value}");
+                    headers.insert(header, value.parse().expect("a header"));
+                }
+            }
+            let body = theirs["body"].as_str().expect("a body");
+            let body = base64url::decode(body).expect("base64url");
+            assert_eq!(receiver.read(&headers, &body).as_deref(), Ok(text));
+
+            let ours = encrypt(keys, text, encoding, Padding::None).expect("a body");
+            let read = ask_python(&json!({
+                "do": "decrypt", "encoding": encoding.as_str(), "body": base64url::encode(&ours.body),
+                "private": base64url::encode(receiver.private()), "auth": base64url::encode(keys.auth()),
+                "dh": base64url::encode(ours.as_public), "salt": base64url::encode(ours.salt),
+            }));
+            let read = base64url::decode(read.as_str().expect("text")).expect("base64url");
+            assert_eq!(read, text);
+            // The length, too, when it is not to be hidden.
+            assert_eq!(
+                ours.body.len(),
+                body.len(),
+                "{} {}",
+                encoding.as_str(),
+                text.len()
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs peers from PyPI and npm: tests/run"]
+async fn the_page_names_everything_of_pywebpush_and_of_node_s_web_push() {
+    let pywebpush = ask_python(&json!({"do": "inventory"}));
+    let node = ask_node(&json!({"do": "inventory"}));
+    let lists = [
+        &pywebpush["names"],
+        &pywebpush["flags"],
+        &node["names"],
+        &node["options"],
+    ];
+    let mut named = 0;
+    for list in lists {
+        for name in list.as_array().expect("a list") {
+            let name = name.as_str().expect("a name");
+            if matches!(name, "-h" | "--help") {
+                continue;
+            }
+            let cell = PAGE.lines().any(|line| {
+                let first = line.split('|').nth(1).unwrap_or_default();
+                first.split('`').any(|word| {
+                    word.split([' ', '(', ',', ')', '=', '.'])
+                        .any(|word| word == name)
+                })
+            });
+            assert!(cell, "{name} is in no table of the page");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs peers from PyPI: tests/run"]
+async fn pywebpush_fails_where_the_page_says_that_it_does_and_we_do_not() {
+    let service = PushService::start().await;
+    let files = Files(TempDir::new().expect("a folder"));
+    let browser = service.subscribe(None);
+    let key = VapidKey::generate().expect("a key");
+    let (ca_file, folder) = (service.ca_file(), files.0.path());
+
+    let call = |more: Value| {
+        let mut call = json!({
+            "subscription_info": browser.to_json(), "data": null,
+            "vapid_private_key": key.to_raw_base64url(), "vapid_claims": {"sub": SUBJECT},
+        });
+        call.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        call
+    };
+    let calls = [
+        call(json!({"headers": {"TTL": 600}})),
+        call(json!({"curl": true})),
+        call(json!({})),
+    ];
+    let results = ask_pywebpush(ca_file, folder, &json!({"do": "webpush", "cases": calls}));
+    let error = |at: usize| results[at]["error"].as_str().unwrap_or_default();
+    assert!(error(0).starts_with("InvalidHeader"), "{}", results[0]);
+    assert!(error(1).starts_with("TypeError"), "{}", results[1]);
+    // The caller's claims are changed there: with them, the next service gets this one's token.
+    assert_eq!(results[2]["result"]["claims"]["aud"], service.origin());
+
+    let info = files.write("info", browser.to_json().to_string());
+    let with = |flags: &[&str]| -> Vec<String> {
+        let all = ["--info", &info].into_iter().chain(flags.iter().copied());
+        all.map(str::to_owned).collect()
+    };
+    let head = files.write("empty.head", "{}");
+    let raw = key.to_raw_base64url();
+    let calls = [with(&[]), with(&["--head", &head, "--key", &raw])];
+    let results = ask_pywebpush(ca_file, folder, &json!({"do": "command", "cases": calls}));
+    assert!(
+        results[0]["error"]
+            .as_str()
+            .is_some_and(|error| error.starts_with("AttributeError"))
+    );
+    // The key was there, and nothing said that it was not used.
+    let error = results[1]["error"].as_str().unwrap_or_default();
+    assert!(error.contains("Missing VAPID authorization"), "{error}");
+
+    let claims = files.write("claims", json!({"sub": SUBJECT}).to_string());
+    let flags = ["--key", &raw, "--claims", &claims];
+    let arguments = [vec!["push".to_owned()], with(&flags)].concat();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = program(&arguments);
+    command.envs(crate::support::program::environment_of(&service));
+    let output = command.output().await.expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let delivered = service.deliveries_to(&browser);
+    assert_eq!(delivered.len(), 2, "pywebpush's third, and ours");
+    assert!(delivered.iter().all(|delivery| delivery.text.is_empty()));
+}

@@ -672,6 +672,29 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
     tab.reads("19").await;
     tab.click("a[href='#campaigns']").await;
     tab.reads("news && !beta").await;
+
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "Every week").await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.click("[name=time][value=later]").await;
+    tab.fill("#compose-name", "weekly").await;
+    tab.fill("#compose-expression", "every now and then").await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+    tab.wait_for("document.activeElement.id === 'compose-expression'")
+        .await;
+    tab.fill("#compose-expression", "cron(0 9 ? * MON *)").await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+    tab.wait_for("document.querySelector('#view h1').textContent === 'Schedules'")
+        .await;
+    tab.reads("Every week").await;
+    let kept = server.get_with_token("/push/schedules").await.json;
+    assert_eq!(kept["schedules"][0]["name"], "weekly", "{kept}");
+    tab.click("[aria-label='Delete weekly']").await;
+    tab.click("dialog #yes").await;
+    tab.reads("Nothing is scheduled").await;
 }
 
 /// The README's pictures: `tests/screenshots` puts them into `docs/`.
@@ -767,4 +790,23 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
             true
         );
     }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn a_browser_that_keeps_nothing_can_subscribe_all_the_same() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    chromium.permit_notifications(&server.url).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    let forgetful = "IDBFactory.prototype.open = () => { throw new DOMException('not here', 'SecurityError'); };";
+    let before = forgetful.to_owned() + &subscribing_as(&browser.to_json());
+    let tab = chromium.open(&format!("{}/", server.url), &before).await;
+    tab.click("#subscribe").await;
+    tab.reads("Subscribed: the first one here.").await;
+    tab.reads("It hears from the server also when this page is closed")
+        .await;
+    tab.click("#unsubscribe").await;
+    tab.reads("Unsubscribed. Nothing more will come.").await;
+    assert!(server.exported().await.is_empty());
 }

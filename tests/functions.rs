@@ -112,6 +112,10 @@ async fn the_same_routers_answer_in_lambda() {
     let environment = [
         ("PUSHCAST_SUBSCRIPTIONS_TABLE", "subscriptions"),
         ("PUSHCAST_LEDGER_TABLE", "ledger"),
+        (
+            "PUSHCAST_QUEUE_URL",
+            "https://sqs.eu-west-1.amazonaws.com/1/queue",
+        ),
         ("PUSHCAST_VAPID_KEYS", &raw[..]),
         ("PUSHCAST_VAPID_SUBJECT", "mailto:tests@pushcast.dev"),
         ("PUSHCAST_TOKEN", "a-token-for-this-test"),
@@ -135,6 +139,12 @@ async fn the_same_routers_answer_in_lambda() {
     let mut send = Runtime::start(env!("CARGO_BIN_EXE_send"), &environment).await;
     let answer = send.invoke(api_gateway("POST", "/push/send", "{}")).await;
     assert_eq!(answer["statusCode"], 401, "{answer}");
+    for path in ["/console", "/console/main.js"] {
+        let answer = send.invoke(api_gateway("GET", path, "")).await;
+        assert_eq!(answer["statusCode"], 200, "{path}: {answer}");
+    }
+    let answer = send.invoke(api_gateway("GET", "/", "")).await;
+    assert_eq!(answer["statusCode"], 404, "the demo is local: {answer}");
     let answer = send.invoke(api_gateway("GET", "/push/key", "")).await;
     assert_eq!(
         answer["statusCode"], 404,

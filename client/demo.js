@@ -1,87 +1,129 @@
-// The demo page: one button, and what arrived.
+// The demo page: subscribe, choose tags, send yourself a test, see what arrived.
 
-const subscribeButton = document.querySelector("#subscribe");
-const unsubscribeButton = document.querySelector("#unsubscribe");
-const status = document.querySelector("#status");
-const arrived = document.querySelector("#arrived");
+import { pushcast } from "./pushcast.js";
 
-const say = (text) => (status.textContent = text);
+const find = (id) => document.getElementById(id);
+const boxes = [...document.querySelectorAll("#tags input")];
+
+const push = pushcast({ server: new URL(".", location.href), serviceWorker: "service-worker.js" });
 
 async function call(path, body) {
-  const options = body && { method: "POST", body: JSON.stringify(body) };
-  const response = await fetch(path, options);
+  const response = await fetch(path, body && { method: "POST", body: JSON.stringify(body) });
   const json = await response.json();
   if (!response.ok) throw new Error(json.detail ?? response.statusText);
   return json;
 }
 
-function bytes(base64url) {
-  const base64 = base64url.replaceAll("-", "+").replaceAll("_", "/");
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+function say(element, text, kind = "") {
+  element.textContent = text;
+  if (element.classList.contains("note")) element.className = `note ${kind}`;
 }
 
-async function subscribe() {
-  const registration = await navigator.serviceWorker.register("service-worker.js");
-  await navigator.serviceWorker.ready;
-  const { publicKey } = await call("push/key");
-  const applicationServerKey = bytes(publicKey);
-  const options = { userVisibleOnly: true, applicationServerKey };
-  let subscription;
-  try {
-    subscription = await registration.pushManager.subscribe(options);
-  } catch (error) {
-    // Subscribed with another server's key: start anew.
-    if (error.name !== "InvalidStateError") throw error;
-    await (await registration.pushManager.getSubscription())?.unsubscribe();
-    subscription = await registration.pushManager.subscribe(options);
-  }
-  const visitor = await call("demo-visitor");
-  const { count } = await call("push/subscribe", {
-    ...subscription.toJSON(),
-    ...visitor,
-    applicationServerKey: publicKey,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-  });
-  say(`Subscribed, as one of ${count}. Now send.`);
-  unsubscribeButton.hidden = false;
+const STATES = {
+  unsupported: ["Not here", "warn"],
+  denied: ["Blocked", "bad"],
+  prompt: ["Not subscribed", ""],
+  subscribed: ["Subscribed", "good"],
+};
+
+async function show() {
+  const state = await push.state();
+  const [name, kind] = STATES[state];
+  find("state").textContent = name;
+  find("state").className = `pill ${kind}`;
+  const subscribed = state === "subscribed";
+  find("subscribe").hidden = subscribed;
+  find("subscribe").disabled = state !== "prompt";
+  find("unsubscribe").hidden = !subscribed;
+  find("send").disabled = !subscribed;
+  for (const box of boxes) box.disabled = !subscribed;
+  find("explain").textContent = subscribed
+    ? "This browser is subscribed. It hears from the server also when this page is closed."
+    : "Your browser asks once whether this page may notify you.";
+  if (push.why()) say(find("status"), push.why(), "warn");
 }
 
-async function unsubscribe() {
-  const registration = await navigator.serviceWorker.getRegistration();
-  const subscription = await registration?.pushManager.getSubscription();
-  if (subscription) {
-    await call("push/unsubscribe", { endpoint: subscription.endpoint });
-    await subscription.unsubscribe();
-  }
-  say("Unsubscribed.");
-  unsubscribeButton.hidden = true;
-}
+const tags = () => boxes.filter((box) => box.checked).map((box) => box.value);
 
-function onClick(button, action) {
-  button.addEventListener("click", async () => {
+/** Runs what a click asks for, once at a time; its error is told where the click was. */
+function working(button, told, work) {
+  return async (event) => {
+    event.preventDefault();
     button.disabled = true;
     try {
-      await action();
+      await work();
     } catch (error) {
-      say(`That did not work: ${error.message}`);
+      say(told, error.message, "bad");
     }
     button.disabled = false;
-  });
+    await show();
+  };
 }
 
-if (!window.isSecureContext) {
-  say("Push needs https, or localhost.");
-} else if (!("serviceWorker" in navigator) || !("PushManager" in window)) {
-  say("This browser has no push here. On iOS, add the page to the Home Screen first.");
-} else {
-  onClick(subscribeButton, subscribe);
-  onClick(unsubscribeButton, unsubscribe);
-  subscribeButton.disabled = false;
-  const registration = await navigator.serviceWorker.getRegistration();
-  unsubscribeButton.hidden = !(await registration?.pushManager.getSubscription());
-  navigator.serviceWorker.addEventListener("message", ({ data }) => {
-    const item = document.createElement("li");
-    item.textContent = [new Date().toLocaleTimeString(), data.title, data.body].filter(Boolean).join(" · ");
-    arrived.prepend(item);
-  });
-}
+find("subscribe").addEventListener(
+  "click",
+  working(find("subscribe"), find("status"), async () => {
+    say(find("status"), "");
+    const asked = push.subscribe({ tags: tags(), ...(await visitor) });
+    const { count } = await asked;
+    say(find("status"), count === 1 ? "Subscribed: the first one here." : `Subscribed, as one of ${count}.`, "good");
+    localStorage.setItem("tags", JSON.stringify(tags()));
+  }),
+);
+
+find("unsubscribe").addEventListener(
+  "click",
+  working(find("unsubscribe"), find("status"), async () => {
+    await push.unsubscribe();
+    say(find("status"), "Unsubscribed. Nothing more will come.");
+  }),
+);
+
+find("tags").addEventListener("change", async () => {
+  try {
+    await push.subscribe({ tags: tags() });
+    localStorage.setItem("tags", JSON.stringify(tags()));
+    say(find("saved"), tags().length ? `Saved: ${tags().join(", ")}.` : "Saved: no tags.");
+  } catch (error) {
+    say(find("saved"), error.message);
+  }
+});
+
+find("test").addEventListener(
+  "submit",
+  working(find("send"), find("sent"), async () => {
+    const { endpoint } = await push.subscription();
+    const { title, text } = { title: find("title").value, text: find("text").value };
+    const icon = new URL("icon.png", location.href).href;
+    const notification = { title, body: text, icon, navigate: new URL(".", location.href).href };
+    say(find("sent"), "Sending …");
+    const { results } = await call("demo/send", { endpoint, notification });
+    const [{ outcome, status, detail }] = results;
+    const accepted = outcome === "accepted";
+    say(find("sent"), accepted ? `Accepted by the push service (${status}).` : `${outcome}: ${detail ?? status ?? ""}`);
+  }),
+);
+
+navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+  if (data?.type !== "pushcast") return;
+  const item = document.createElement("li");
+  const add = (tag, properties) => item.append(Object.assign(document.createElement(tag), properties));
+  add("img", { src: "icon.svg", alt: "" });
+  add("strong", { textContent: data.title });
+  const now = new Date();
+  add("time", { textContent: now.toLocaleTimeString(), dateTime: now.toISOString() });
+  add("span", { textContent: data.body ?? "" });
+  find("nothing").hidden = true;
+  find("arrived").prepend(item);
+});
+
+// Asked for before it is needed: within a click there is no time to lose.
+const visitor = call("demo-visitor");
+visitor.catch(() => {});
+
+find("origin").textContent = location.origin;
+const chosen = JSON.parse(localStorage.getItem("tags") ?? "null");
+if (chosen) for (const box of boxes) box.checked = chosen.includes(box.value);
+await show();
+await push.visited;
+await show();

@@ -5,8 +5,8 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, InvalidHeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 /// The token that a backend sends with each request.
 #[derive(Clone)]
@@ -16,6 +16,14 @@ impl ApiToken {
     /// Keeps the token.
     pub fn new(token: String) -> Self {
         Self(token)
+    }
+
+    /// `Bearer <token>`: what [`ApiToken::admits`] looks for.
+    ///
+    /// # Errors
+    /// When the token cannot stand in a header.
+    pub fn authorization(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        HeaderValue::try_from(format!("Bearer {}", self.0))
     }
 
     /// Whether the request carries `Authorization: Bearer <token>`. Compared by digest, in constant time, so

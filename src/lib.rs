@@ -31,6 +31,7 @@
 //! | [`webpush`] | the RFCs as a library: no I/O, no clock |
 //! | [`settle`] | what an outcome asks of the world |
 //! | [`store`] | the two DynamoDB tables, in AWS or embedded |
+//! | [`pages`] | the demo page and the console, as files |
 //! | [`edge`], [`problem`], [`wire`] | HTTP's outside: limits, errors, JSON members |
 //! | [`auth`] | the API token and the proof of a user id |
 //! | [`config`], [`aws`] | the environment, and what of it is kept in AWS |
@@ -72,6 +73,7 @@ pub mod deliver;
 pub mod edge;
 pub mod function;
 pub mod order;
+pub mod pages;
 pub mod problem;
 pub mod push;
 pub mod queue;

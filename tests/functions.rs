@@ -544,8 +544,15 @@ async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
         .remove("authorization");
     let answer = stack.send.invoke(without).await.unwrap();
     assert_eq!(answer["statusCode"], 401, "{answer}");
-    let answer = stack.send.invoke(request("send", "GET", "/push/key")).await;
-    assert_eq!(answer.unwrap()["statusCode"], 404);
+    for path in ["/console", "/console/main.js"] {
+        let answer = stack.send.invoke(request("send", "GET", path)).await;
+        assert_eq!(answer.unwrap()["statusCode"], 200, "{path}");
+    }
+    // Each function has its own routes, and the demo is local.
+    for path in ["/push/key", "/"] {
+        let answer = stack.send.invoke(request("send", "GET", path)).await;
+        assert_eq!(answer.unwrap()["statusCode"], 404, "{path}");
+    }
     let answer = stack
         .broadcast
         .invoke(json!({"to": {"audience": "("}}))

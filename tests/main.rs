@@ -106,3 +106,12 @@ mod openapi;
 
 /// The program's other commands: keys, subscriptions in and out, the doctor.
 mod command_line;
+
+/// The demo page and the console, as files.
+mod pages;
+
+/// Firefox, from the click to the notification, with its own decryption.
+mod firefox;
+
+/// Chromium: every form of push in the service worker, the demo page and the console as people use them, judged by axe.
+mod chromium;

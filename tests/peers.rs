@@ -212,3 +212,21 @@ fn the_api_s_description_is_valid_openapi_3_1() {
         String::from_utf8_lossy(&output.stdout)
     );
 }
+
+#[test]
+#[ignore = "needs TypeScript: tests/run"]
+fn the_client_s_types_say_what_a_site_in_typescript_may_do() {
+    let mut compiler = Command::new("node");
+    compiler
+        .arg(root().join("target/peers/node/node_modules/typescript/bin/tsc"))
+        .args(["--noEmit", "--strict", "--lib", "es2022,dom"])
+        .args(["--module", "esnext", "--target", "es2022"])
+        .args(["--moduleResolution", "bundler"])
+        .arg(root().join("tests/peers/usage.ts"));
+    let output = compiler.output().expect("node runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}

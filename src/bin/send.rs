@@ -2,7 +2,7 @@
 
 use pushcast::clock::Clock;
 use pushcast::function::Function;
-use pushcast::{campaigns, edge, schedule, send};
+use pushcast::{campaigns, edge, pages, schedule, send};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -17,6 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     };
     let router = send::router(state, token)
         .merge(campaigns::router(broadcast, token))
-        .merge(schedule::http::router(schedules, Clock::system(), token));
+        .merge(schedule::http::router(schedules, Clock::system(), token))
+        .merge(pages::console());
     lambda_http::run(edge::finish(router, &function.config.cors)).await
 }

@@ -13,6 +13,7 @@ use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::Value;
 
+use super::autopush::Relay;
 use super::browser::Browser;
 
 /// The most octets of body that a push service must take (RFC 8030, section 7.2).
@@ -56,12 +57,31 @@ fn bad_token(message: impl Into<String>) -> Refusal {
 /// A subscription as the push service knows it.
 #[derive(Clone)]
 pub(crate) struct Registered {
-    /// Whose it is. A real service has no private key; ours reads the messages in the browser's stead.
-    pub(crate) browser: Browser,
+    /// Whose it is.
+    pub(crate) reader: Reader,
     /// The only key that may sign messages to it; `None` takes any.
     pub(crate) application_server_key: Option<Vec<u8>>,
     /// Answered with 410 from then on.
     pub(crate) unsubscribed: bool,
+}
+
+/// Who can read the messages.
+#[derive(Clone)]
+pub(crate) enum Reader {
+    /// A real service has no private key; ours reads in the browser's stead.
+    Ours(Browser),
+    /// A real browser reads for itself, and says whether it could.
+    Real(Relay),
+}
+
+impl Registered {
+    /// The way to a real browser.
+    pub(crate) fn relay(&self) -> Option<&Relay> {
+        match &self.reader {
+            Reader::Ours(_) => None,
+            Reader::Real(relay) => Some(relay),
+        }
+    }
 }
 
 /// What a request that passed asks for.
@@ -142,7 +162,7 @@ impl Judge {
         let urgency = urgency(headers)?;
         self.check_authorization(headers, subscription.application_server_key.as_deref())?;
         Ok(Accepted {
-            text: read_message(headers, body, &subscription.browser)?,
+            text: read_message(headers, body, &subscription.reader)?,
             ttl,
             urgency,
             topic,
@@ -294,7 +314,7 @@ fn urgency(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn read_message(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Vec<u8>, Refusal> {
+fn read_message(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec<u8>, Refusal> {
     if headers.contains_key("transfer-encoding") {
         return Err(bad_header("WNS wants a Content-Length"));
     }
@@ -305,19 +325,19 @@ fn read_message(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<V
     let text = match (encoding, body) {
         (None, []) => return Ok(Vec::new()),
         (Some(_), []) => Err("Content-Encoding of nothing".to_owned()),
-        (Some("aes128gcm"), body) => read_aes128gcm(headers, body, browser),
-        (Some("aesgcm"), body) => read_aesgcm(headers, body, browser),
+        (Some("aes128gcm"), body) => read_aes128gcm(headers, body, reader),
+        (Some("aesgcm"), body) => read_aesgcm(headers, body, reader),
         (None | Some(_), _) => Err("Unknown Content-Encoding".to_owned()),
     }
     .map_err(bad_header)?;
-    if text.is_empty() {
+    if text.is_empty() && matches!(reader, Reader::Ours(_)) {
         return Err(bad_header("an empty message was encrypted"));
     }
     Ok(text)
 }
 
 /// RFC 8291 and 8188.
-fn read_aes128gcm(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Vec<u8>, String> {
+fn read_aes128gcm(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec<u8>, String> {
     for name in ["encryption", "crypto-key"] {
         if headers.contains_key(name) {
             return Err(format!("aes128gcm has no {name} header"));
@@ -337,13 +357,16 @@ fn read_aes128gcm(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result
     if body.len() - AES128GCM_HEADER > rs as usize {
         return Err("there is more than one record".to_owned());
     }
+    let Reader::Ours(browser) = reader else {
+        return Ok(Vec::new());
+    };
     browser
         .decrypt_aes128gcm(body)
         .map_err(|error| format!("the message cannot be decrypted: {error}"))
 }
 
 /// draft-ietf-webpush-encryption-04 and draft-ietf-httpbis-encryption-encoding-03.
-fn read_aesgcm(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Vec<u8>, String> {
+fn read_aesgcm(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec<u8>, String> {
     let find = |header, name| {
         let value = single(headers, header)?.ok_or_else(|| format!("aesgcm lacks {header}"))?;
         let value =
@@ -366,6 +389,9 @@ fn read_aesgcm(headers: &HeaderMap, body: &[u8], browser: &Browser) -> Result<Ve
     if body.len() < 2 + TAG || body.len() >= rs as usize + TAG {
         return Err("there is not exactly one record".to_owned());
     }
+    let Reader::Ours(browser) = reader else {
+        return Ok(Vec::new());
+    };
     browser
         .decrypt_aesgcm(&dh, &salt, rs, body)
         .map_err(|error| format!("the message cannot be decrypted: {error}"))

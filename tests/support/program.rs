@@ -23,6 +23,8 @@ use super::push_service::PushService;
 /// Long enough for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// Path of the built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pushcast");
 
@@ -81,7 +83,8 @@ impl Server {
     ) -> Self {
         let folder = TempDir::new().expect("a folder");
         let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
-        let (child, stdout, welcome, url) = launch(&folder, &environment, &arguments).await;
+        let (child, stdout, welcome, url) =
+            launch(&folder, &environment, &arguments, ANY_PORT).await;
         Self {
             url,
             welcome,
@@ -114,7 +117,16 @@ impl Server {
     /// Starts it again on the same data.
     pub(crate) async fn restart(&mut self) {
         let (child, stdout, welcome, url) =
-            launch(&self.folder, &self.environment, &self.arguments).await;
+            launch(&self.folder, &self.environment, &self.arguments, ANY_PORT).await;
+        (self.child, self.stdout, self.welcome, self.url) = (child, stdout, welcome, url);
+    }
+
+    /// Starts it again on the same data and at the same address, as a browser needs it, with these variables.
+    pub(crate) async fn restart_with(&mut self, environment: Vec<(&'static str, String)>) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        self.environment = environment;
+        let (child, stdout, welcome, url) =
+            launch(&self.folder, &self.environment, &self.arguments, &address).await;
         (self.child, self.stdout, self.welcome, self.url) = (child, stdout, welcome, url);
     }
 
@@ -290,9 +302,10 @@ async fn launch(
     folder: &TempDir,
     environment: &[(&'static str, String)],
     arguments: &[String],
+    listen: &str,
 ) -> (Child, BufReader<ChildStdout>, String, String) {
     let data = data(folder).display().to_string();
-    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+    let mut command = program(&["serve", "--listen", listen, "--data", &data]);
     command.args(arguments);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let log = File::options().append(true).create(true).open(log(folder));

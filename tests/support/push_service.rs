@@ -17,9 +17,10 @@ use tempfile::NamedTempFile;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::autopush::Relay;
 use super::behaviour::{self, Behaviour, Body, Canned, Whom};
 use super::browser::Browser;
-use super::checks::{Accepted, Judge, MAX_BODY, Refusal, Registered};
+use super::checks::{Accepted, Judge, MAX_BODY, Reader, Refusal, Registered};
 use super::connection::{self, Line};
 use super::door::{Builder, Door};
 
@@ -30,7 +31,7 @@ const PATH: &str = "/wpush/v2/";
 pub(crate) struct Delivery {
     /// The subscription: [`Browser::id`].
     pub(crate) id: String,
-    /// The payload, decrypted; empty for a push without one.
+    /// The payload, decrypted; empty for a push without one, and for a real browser, which alone can read it.
     pub(crate) text: Vec<u8>,
     pub(crate) ttl: u64,
     pub(crate) urgency: Option<String>,
@@ -172,7 +173,11 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
         Ok(accepted) => accepted,
         Err(why) => return inner.refuse(request.uri.path(), why),
     };
+    let relay = subscription.as_ref().and_then(Registered::relay);
     let serve = |accepted: Accepted| {
+        if let Some(relay) = relay {
+            relay.deliver(&request.headers, accepted.ttl, &body);
+        }
         let authorization = request.headers["authorization"].to_str();
         inner.deliver(Delivery {
             id: id.to_owned(),
@@ -305,6 +310,44 @@ impl Drop for InFlight {
     }
 }
 
+/// Where real browsers are entered.
+pub(crate) struct Registry(Arc<Inner>);
+
+impl Registry {
+    /// A new subscription of a real browser; its endpoint.
+    pub(crate) fn register(&self, application_server_key: Option<Vec<u8>>, relay: Relay) -> String {
+        self.0.change(|state| {
+            let id = format!("gAAAAAB-subscription-{}", state.subscriptions.len());
+            let endpoint = format!("{}{PATH}{id}", self.0.judge.origin());
+            let registered = Registered {
+                reader: Reader::Real(relay),
+                application_server_key,
+                unsubscribed: false,
+            };
+            state.subscriptions.insert(id, registered);
+            endpoint
+        })
+    }
+
+    /// It unsubscribes: 410 from now on.
+    pub(crate) fn unregister(&self, channel: &str) {
+        self.end(|relay| relay.is_of(channel));
+    }
+
+    /// All real browsers do.
+    pub(crate) fn unregister_all(&self) {
+        self.end(|_| true);
+    }
+
+    fn end(&self, whom: impl Fn(&Relay) -> bool) {
+        self.0.change(|state| {
+            for registered in state.subscriptions.values_mut() {
+                registered.unsubscribed |= registered.relay().is_some_and(&whom);
+            }
+        });
+    }
+}
+
 /// A behaviour just asked for: without limit, unless [`times`](Self::times) says otherwise.
 pub(crate) struct Asked<'a> {
     inner: &'a Inner,
@@ -360,6 +403,11 @@ impl PushService {
         self.ca_file.path()
     }
 
+    /// Where real browsers are entered.
+    pub(super) fn registry(&self) -> Registry {
+        Registry(Arc::clone(&self.inner))
+    }
+
     /// A new subscriber. With a key, only messages signed by it are taken.
     pub(crate) fn subscribe(&self, application_server_key: Option<&[u8]>) -> Browser {
         self.inner.change(|state| {
@@ -367,7 +415,7 @@ impl PushService {
             let endpoint = format!("{}{PATH}{id}", self.inner.judge.origin());
             let browser = Browser::new(id.clone(), endpoint);
             let registered = Registered {
-                browser: browser.clone(),
+                reader: Reader::Ours(browser.clone()),
                 application_server_key: application_server_key.map(<[u8]>::to_vec),
                 unsubscribed: false,
             };
@@ -381,7 +429,7 @@ impl PushService {
         let again = Browser::new(browser.id().to_owned(), browser.endpoint().to_owned());
         self.inner.change(|state| {
             let known = state.subscriptions.get_mut(browser.id());
-            known.expect("it subscribed here").browser = again.clone();
+            known.expect("it subscribed here").reader = Reader::Ours(again.clone());
         });
         again
     }

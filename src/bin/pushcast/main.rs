@@ -3,6 +3,7 @@
 mod api;
 mod campaigning;
 mod data_folder;
+mod demo;
 mod doctor;
 mod import;
 mod output;

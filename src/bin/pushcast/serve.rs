@@ -7,17 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Router;
 use clap::Args;
-use http::header::CONTENT_TYPE;
 use pushcast::auth::{ApiToken, UserSecret};
 use pushcast::aws::Aws;
 use pushcast::campaigns;
 use pushcast::clock::Clock;
 use pushcast::config::{self, Config, ConfiguredKey};
 use pushcast::edge::{self, CorsOrigins};
+use pushcast::pages;
 use pushcast::push::{Client, Limits, Pusher};
 use pushcast::schedule::local::Fired;
 use pushcast::schedule::{self, LocalSchedules};
@@ -28,13 +26,11 @@ use tokio::net::TcpListener;
 
 use crate::campaigning::{self, Workers};
 use crate::data_folder::{self, DataFolder};
+use crate::demo::{self, Demo};
 use crate::output::{complain, say};
 
 /// How long requests under way may take once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
-
-/// The user that the demo page subscribes as, so that one line of curl reaches it.
-const DEMO_USER: &str = "demo";
 
 /// Run everything on this machine: API, demo page, embedded database.
 ///
@@ -119,7 +115,7 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
         None => UserSecret::new(&folder.user_secret()?),
     };
     let client = Client::new(Limits::default(), config.ca_file.as_deref())?;
-    let demo = demo(&user_secret);
+    let demo_of = user_secret.clone();
     let subscribe = Subscribe {
         store: store.clone(),
         keyring: Arc::clone(signer.keyring()),
@@ -130,7 +126,7 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
     let broadcast = campaigning::broadcast(store.clone());
     let pusher = Pusher::new(client, signer, Clock::system());
     let workers = Workers::start(broadcast.clone(), pusher.clone(), config.allowed.clone());
-    let schedules = LocalSchedules::new(store);
+    let schedules = LocalSchedules::new(store.clone());
     let firing = broadcast.clone();
     let fire = move |fired: Fired| {
         let broadcast = firing.clone();
@@ -142,41 +138,16 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
         pusher,
         allowed: config.allowed,
     };
+    let send = send::router(send, &token);
+    let demo = Demo::new(store, send.clone(), &token)?;
     let app = subscribe::router(subscribe)
-        .merge(send::router(send, &token))
+        .merge(send)
         .merge(campaigns::router(broadcast, &token))
         .merge(schedule::http::router(schedules, Clock::system(), &token))
-        .merge(demo);
+        .merge(demo::router(demo, &demo_of))
+        .merge(pages::demo())
+        .merge(pages::console());
     Ok((app, workers))
-}
-
-/// The page at `/`, and who its visitors are.
-fn demo(secret: &UserSecret) -> Router {
-    let file = |kind: &'static str, text: &'static str| {
-        get(move || async move { ([(CONTENT_TYPE, kind)], text).into_response() })
-    };
-    let visitor = json!({"user": DEMO_USER, "userSignature": secret.sign(DEMO_USER)});
-    let javascript = "text/javascript; charset=utf-8";
-    Router::new()
-        .route(
-            "/",
-            file(
-                "text/html; charset=utf-8",
-                include_str!("../../../client/index.html"),
-            ),
-        )
-        .route(
-            "/demo.js",
-            file(javascript, include_str!("../../../client/demo.js")),
-        )
-        .route(
-            "/service-worker.js",
-            file(
-                javascript,
-                include_str!("../../../client/service-worker.js"),
-            ),
-        )
-        .route("/demo-visitor", get(async move || Json(visitor.clone())))
 }
 
 /// Where a browser on this machine finds the server. Push needs a secure context: https, or this machine's own name.
@@ -196,13 +167,14 @@ fn quoted(path: &Path) -> String {
 fn welcome(url: &str, token: &str, data: &Path) -> String {
     let data = data.display();
     let message = json!({
-        "to": {"user": DEMO_USER},
+        "to": {"user": demo::USER},
         "notification": {"title": "It works", "body": "Sent with one line of curl.", "navigate": format!("{url}/")},
     });
     format!(
         "pushcast is ready.
 
   Open     {url}/   and press Subscribe
+  Console  {url}/console   with the token: {token}
   Send     from another terminal:
 
 curl '{url}/push/send' -H \"Authorization: Bearer {token}\" -d '{message}'

@@ -1,0 +1,215 @@
+// Campaigns: all of them, and one as it goes.
+
+import { api } from "./api.js";
+import { everyone, outcomes, track } from "./charts.js";
+import { announce, confirm, h, number, plural, SERVICES, when } from "./dom.js";
+
+const STATUS = { planned: "busy", running: "busy", done: "good", halted: "bad", cancelled: "warn" };
+const EVERY = 1_000;
+
+export const pill = (status) => h("span", { className: `pill ${STATUS[status] ?? ""}` }, status);
+const isRunning = ({ status }) => status === "planned" || status === "running";
+
+export async function campaigns(go) {
+  const body = h("tbody");
+  const more = h("button", { className: "quiet", type: "button" }, "Show earlier ones");
+  let next;
+  async function load() {
+    const page = await api.campaigns(next);
+    next = page.next;
+    more.hidden = !next;
+    body.append(...page.campaigns.map(row));
+    return page.campaigns.length;
+  }
+  more.addEventListener("click", async () => {
+    more.disabled = true;
+    await load().catch((error) => announce(error.message));
+    more.disabled = false;
+  });
+  if (!(await load())) {
+    return [
+      h(
+        "div",
+        { className: "card empty" },
+        h("h2", {}, "No campaigns yet"),
+        h("p", {}, "A message to an audience is a campaign."),
+        h("a", { className: "button", href: "#compose" }, "Compose one"),
+      ),
+    ];
+  }
+  const head = ["Begun", "Status", "Audience", "Accepted", "Subscribers"].map((text, i) =>
+    h("th", { scope: "col", className: i > 2 ? "number" : "" }, text),
+  );
+  return [
+    h(
+      "div",
+      { className: "card stack" },
+      h("table", { className: "cards" }, h("caption", { className: "visually-hidden" }, "Campaigns, newest first"), h("thead", {}, h("tr", {}, head)), body),
+      more,
+    ),
+  ];
+}
+
+function row(campaign) {
+  const { id, created_at, audience, status, counts, subscribers } = campaign;
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, h("a", { href: `#campaigns/${encodeURIComponent(id)}` }, when(created_at))),
+    h("td", {}, pill(status)),
+    h("td", { className: "expression whole" }, h("code", {}, audience)),
+    h("td", { className: "number", attr: { "data-label": "Accepted" } }, number(counts.accepted)),
+    h("td", { className: "number", attr: { "data-label": "of" } }, number(subscribers)),
+  );
+}
+
+/** One campaign, looked at again and again while it runs. `signal` ends that. */
+export async function campaign(id, signal) {
+  const view = h("div", { className: "stack" });
+  const problem = h("p", { className: "note bad", attr: { role: "alert" } });
+  let seen = [];
+  let said;
+
+  function show(now) {
+    const all = everyone(now.counts);
+    seen = [...seen, { at: performance.now(), all: now.scanned ?? all }].slice(-6);
+    const past = all - (now.counts.retrying ?? 0);
+    const whole = Math.max(now.subscribers ?? 0, all);
+    const share = now.status === "done" ? 1 : whole ? past / whole : 0;
+    const percent = share.toLocaleString(undefined, { style: "percent" });
+    const ends = now.finished_at ?? (isRunning(now) ? Date.now() : undefined);
+    const figure = (name, value, note) => h("div", {}, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, ` ${note}`)));
+    const act = (name, text, className, click) => h("button", { type: "button", className, id: name, on: { click } }, text);
+    view.replaceChildren(
+      h(
+        "section",
+        { className: "card stack", attr: { "aria-label": "Progress" } },
+        h(
+          "div",
+          { className: "actions" },
+          pill(now.status),
+          h("span", { className: "soft small" }, `to `, h("code", { className: "expression" }, now.audience), `, begun ${when(now.created_at)}`),
+        ),
+        now.reason && h("p", { className: `note ${now.status === "halted" ? "bad" : ""}` }, now.reason),
+        h(
+          "div",
+          { attr: { role: "progressbar", "aria-valuenow": Math.round(share * 100), "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Progress" } },
+          track([["accepted", Math.round(share * 1000)]], 1000, "track progress"),
+        ),
+        h(
+          "div",
+          { className: "actions" },
+          isRunning(now) && act("cancel", "Cancel", "danger", cancel),
+          (now.status === "halted" || now.status === "cancelled") && act("resume", "Resume", "", resume),
+          problem,
+        ),
+      ),
+      h(
+        "dl",
+        { className: "card figures" },
+        figure("Done", percent, `${number(now.segments.done)} of ${plural(now.segments.total, "segment", "segments")}`),
+        figure("Accepted", number(now.counts.accepted), `of ${number(whole)}`),
+        figure("Rate", number(rate(now)), "a second"),
+        figure("Time", ends ? duration(new Date(ends) - new Date(now.created_at)) : "–"),
+      ),
+      h(
+        "section",
+        { className: "card", attr: { "aria-labelledby": "outcomes" } },
+        h("h2", { id: "outcomes" }, "What became of it"),
+        all > 0 ? outcomes(now.services ?? {}, SERVICES) : h("p", { className: "soft" }, "Nothing has been sent yet."),
+        all > 0 && figures(now),
+      ),
+    );
+    if (now.status !== said) announce(`The campaign is ${now.status}.`);
+    said = now.status;
+  }
+
+  /** While it runs, of the last seconds; afterwards, of all of it. */
+  function rate(now) {
+    if (now.finished_at) {
+      const seconds = (new Date(now.finished_at) - new Date(now.created_at)) / 1000;
+      return Math.round(everyone(now.counts) / Math.max(seconds, 1));
+    }
+    const [first, last] = [seen[0], seen.at(-1)];
+    if (!isRunning(now) || first === last) return 0;
+    return Math.max(Math.round(((last.all - first.all) * 1000) / (last.at - first.at)), 0);
+  }
+
+  async function change(work) {
+    problem.textContent = "";
+    try {
+      show(await work());
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  }
+
+  async function cancel() {
+    const sure = await confirm("Cancel this campaign?", "Who has not been reached yet will not be. You can resume it later.", "Cancel it", true);
+    if (sure) await change(() => api.cancel(id));
+  }
+
+  const resume = () => change(() => api.resume(id));
+
+  show(await api.campaign(id));
+  (async () => {
+    while (!signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, EVERY * (["planned", "running"].includes(said) ? 1 : 5)));
+      // A dialog over the page must keep what it stands on, and a finger the button it is about to press.
+      if (signal.aborted || document.hidden || document.querySelector("dialog")) continue;
+      if (said === "done") return;
+      const focused = document.activeElement?.id;
+      try {
+        show(await api.campaign(id));
+        if (["cancel", "resume"].includes(focused)) document.getElementById(focused)?.focus();
+      } catch (error) {
+        problem.textContent = error.message;
+      }
+    }
+  })();
+  return [view];
+}
+
+const COUNTS = {
+  accepted: "Accepted",
+  gone: "Gone",
+  mismatched: "Another key",
+  too_large: "Too large",
+  refused: "Refused",
+  failed: "Given up",
+  retrying: "Trying again",
+};
+
+function figures({ services = {} }) {
+  const rows = Object.entries(services).filter(([, counts]) => everyone(counts) > 0);
+  const used = Object.entries(COUNTS).filter(([name]) => name === "accepted" || rows.some(([, counts]) => counts[name] > 0));
+  return h(
+    "details",
+    {},
+    h("summary", {}, "In figures"),
+    h(
+      "div",
+      { className: "scroll", tabIndex: 0, attr: { role: "region", "aria-label": "Outcomes by push service" } },
+      h(
+        "table",
+        {},
+        h("caption", { className: "visually-hidden" }, "Outcomes by push service"),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Push service"), used.map(([, text]) => h("th", { scope: "col", className: "number" }, text)))),
+        h(
+          "tbody",
+          {},
+          rows.map(([service, counts]) =>
+            h("tr", {}, h("th", { scope: "row" }, SERVICES[service] ?? service), used.map(([name]) => h("td", { className: "number" }, number(counts[name])))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function duration(ms) {
+  const seconds = Math.max(Math.round(ms / 1000), 0);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}

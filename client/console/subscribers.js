@@ -1,0 +1,66 @@
+// Who is subscribed: how many, through which push services, with which tags, since when.
+
+import { api } from "./api.js";
+import { bars, growth } from "./charts.js";
+import { h, number, SERVICES } from "./dom.js";
+
+const MOST_TAGS = 12;
+
+export async function subscribers() {
+  const { count, services = {}, tags = {}, days = [] } = await api.stats();
+  if (!count && !days.length) {
+    return [
+      h(
+        "div",
+        { className: "card empty" },
+        h("h2", {}, "Nobody is subscribed yet"),
+        h("p", {}, "The demo page of this server, or a button on your site, brings the first."),
+      ),
+    ];
+  }
+  const month = days.slice(-30);
+  const of = (name) => month.reduce((all, day) => all + (day[name] ?? 0), 0);
+  const figure = (name, value, note) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, ` ${note}`)));
+  const byNumber = (all) => Object.entries(all).filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+  const tagged = byNumber(tags);
+  return [
+    h(
+      "div",
+      { className: "stack" },
+      h(
+        "dl",
+        { className: "card figures" },
+        figure("Subscribers", number(count)),
+        figure("New", `+${number(of("new"))}`, "30 days"),
+        figure("Gone", number(of("gone")), "30 days"),
+        figure("Tags", number(Object.keys(tags).length)),
+      ),
+      days.length > 1 &&
+        h("section", { className: "card", attr: { "aria-labelledby": "growth" } }, h("h2", { id: "growth" }, "Growth"), growth(days)),
+      h(
+        "div",
+        { className: "grid" },
+        h(
+          "section",
+          { className: "card", attr: { "aria-labelledby": "services" } },
+          h("h2", { id: "services" }, "By push service"),
+          bars(byNumber(services).map(([name, n]) => [SERVICES[name] ?? name, n]), count),
+        ),
+        h(
+          "section",
+          { className: "card", attr: { "aria-labelledby": "tags" } },
+          h(
+            "div",
+            { className: "head" },
+            h("h2", { id: "tags" }, "By tag"),
+            tagged.length > MOST_TAGS && h("span", { className: "small soft" }, `the first ${MOST_TAGS} of ${number(tagged.length)}`),
+          ),
+          tagged.length
+            ? bars(tagged.slice(0, MOST_TAGS), count)
+            : h("p", { className: "soft" }, "Nobody has chosen a tag."),
+        ),
+      ),
+    ),
+  ];
+}

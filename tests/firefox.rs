@@ -1,0 +1,564 @@
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
+use pushcast::clock::Clock;
+use pushcast::push::{Client, Limits, Pusher};
+use pushcast::webpush::{
+    AllowList, ContentEncoding, Keyring, Message, Origin, Outcome, Subscription, VapidKey,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::autopush::Autopush;
+use crate::support::firefox::{Firefox, Tab};
+use crate::support::program::{Server, environment_of};
+use crate::support::push_service::PushService;
+use crate::support::remote::eventually;
+
+/// Decrypted, shown, and the worker content.
+const DELIVERED: u64 = 100;
+
+const WORKER: &str = include_str!("../client/service-worker.js");
+const CLIENT: &str = include_str!("../client/pushcast.js");
+
+/// A push service, a server, and a Firefox that subscribes with the one and looks at the other.
+struct World {
+    service: PushService,
+    autopush: Autopush,
+    server: Server,
+    firefox: Firefox,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(|_| vec![]).await
+    }
+
+    async fn with(more: impl Fn(&PushService) -> Vec<(&'static str, String)>) -> Self {
+        let service = PushService::builder().plain().start().await;
+        let autopush = Autopush::start(&service).await;
+        let environment = environment_of(&service).into_iter().chain(more(&service));
+        let (server, firefox) = tokio::join!(
+            Server::start_with(environment.collect()),
+            Firefox::start(&autopush)
+        );
+        Self {
+            service,
+            autopush,
+            server,
+            firefox,
+        }
+    }
+
+    /// The demo page, after a click on its button.
+    async fn subscribed(&self) -> Tab<'_> {
+        let page = self.firefox.open(&format!("{}/", self.server.url)).await;
+        page.click("#subscribe").await;
+        page.wait_for("document.querySelector('#state').textContent === 'Subscribed'")
+            .await;
+        page
+    }
+
+    async fn send(&self, message: Value) {
+        let sent = self.server.post_with_token("/push/send", &message).await;
+        assert_eq!(sent.status, 200, "{sent:?}");
+        let results = sent.json["results"].as_array().expect("results");
+        assert!(!results.is_empty(), "{sent:?}");
+        assert!(
+            results.iter().all(|it| it["outcome"] == "accepted"),
+            "{sent:?}; {:?}",
+            self.service.refused()
+        );
+    }
+
+    /// The number of subscriptions.
+    async fn count(&self) -> u64 {
+        let nobody = json!({"endpoint": format!("{}/wpush/v2/nobody", self.service.origin())});
+        let answer = self.server.post("/push/unsubscribe", &nobody).await;
+        answer.json["count"].as_u64().expect("a count")
+    }
+
+    /// The browser says of each of `n` messages that it was shown.
+    async fn shown(&self, n: usize) {
+        let said = self.autopush.acknowledged(n).await;
+        assert!(said.iter().all(|it| it.code == DELIVERED), "{said:?}");
+    }
+}
+
+/// The titles of the notifications that are shown.
+const NOTIFICATIONS: &str = "navigator.serviceWorker.getRegistration().then((it) => it.getNotifications()) \
+    .then((all) => all.map(({title, body, icon, data}) => ({title, body, icon, data})))";
+
+const ENDPOINT: &str = "navigator.serviceWorker.getRegistration().then((it) => it.pushManager.getSubscription()) \
+    .then((it) => it?.endpoint ?? null)";
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_click_subscribes_and_what_the_api_sends_is_decrypted_and_shown_by_firefox() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    assert_eq!(world.count().await, 1);
+
+    let icon = format!("{}/icon.png", world.server.url);
+    let notification = json!({
+        "title": "Grüße", "body": "Zug 9:42, Gleis 7 🚆", "icon": icon, "navigate": "https://www.example.org/",
+    });
+    world
+        .send(json!({"to": {"user": "demo"}, "notification": notification}))
+        .await;
+    world.shown(1).await;
+
+    let alert = world.firefox.alert("Grüße").await;
+    let text = alert
+        .run("document.getElementById('alertTextLabel').textContent")
+        .await;
+    assert_eq!(text, "Zug 9:42, Gleis 7 🚆");
+    // The icon itself: the server's PNG, 192 pixels wide.
+    let size = "Object.assign(new Image(), {src: document.getElementById('alertImage').getAttribute('src')})";
+    alert
+        .wait_for(&format!(
+            "(async (image) => {{ await image.decode(); return image.naturalWidth === 192; }})({size})"
+        ))
+        .await;
+    let shown = page.run(NOTIFICATIONS).await;
+    assert_eq!(shown[0]["title"], "Grüße");
+    assert_eq!(shown[0]["icon"], icon);
+    page.wait_for("document.querySelector('#arrived strong')?.textContent === 'Grüße'")
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn the_demo_sends_itself_a_test_keeps_tags_and_unsubscribes() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    page.click("#send").await;
+    world.shown(1).await;
+    page.wait_for("document.querySelector('#arrived strong')?.textContent === 'It works'")
+        .await;
+    let delivered = world.service.deliveries();
+    assert_eq!(delivered.len(), 1);
+
+    page.click("#tags input[value=beta]").await;
+    page.wait_for("document.querySelector('#saved').textContent.startsWith('Saved: news, beta')")
+        .await;
+    let endpoint = page.run(ENDPOINT).await;
+    let row = world.server.exported().await;
+    let row = &row[endpoint.as_str().expect("an endpoint")];
+    assert_eq!(row["tags"], json!(["beta", "news"]), "{row}");
+    assert_eq!(row["user"], "demo");
+
+    page.click("#unsubscribe").await;
+    page.wait_for("document.querySelector('#state').textContent === 'Not subscribed'")
+        .await;
+    assert_eq!(world.count().await, 0);
+    assert_eq!(page.run(ENDPOINT).await, Value::Null);
+    eventually("the push service hears of it", async || {
+        (world.autopush.unregistered() == 1).then_some(())
+    })
+    .await;
+    let body =
+        json!({"endpoint": endpoint, "notification": {"title": "?", "navigate": world.server.url}});
+    let sent = world.server.post("/demo/send", &body).await;
+    assert_eq!(sent.status, 404, "{sent:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost() {
+    let key = || VapidKey::generate().expect("a key").to_raw_base64url();
+    let (first, second) = (key(), key());
+    let mut world = World::with(|_| vec![("PUSHCAST_VAPID_KEYS", first.clone())]).await;
+    let page = world.subscribed().await;
+    let before = page.run(ENDPOINT).await;
+    drop(page);
+
+    world.server.kill().await;
+    let mut environment = environment_of(&world.service);
+    environment.push(("PUSHCAST_VAPID_KEYS", format!("{second},{first}")));
+    world.server.restart_with(environment).await;
+    // Before the visit, the old key still reaches it.
+    let hello = json!({"title": "with the old key", "navigate": "https://www.example.org/"});
+    world
+        .send(json!({"to": {"user": "demo"}, "notification": hello}))
+        .await;
+    world.shown(1).await;
+
+    let page = world.firefox.open(&format!("{}/", world.server.url)).await;
+    let renewed = eventually("another endpoint, known to the server", async || {
+        let now = page.run(ENDPOINT).await;
+        let rows = world.server.exported().await;
+        (now != before && rows.contains_key(now.as_str()?)).then_some(now)
+    })
+    .await;
+    let rows = world.server.exported().await;
+    assert_eq!(rows.len(), 1, "the old endpoint was replaced: {rows:?}");
+    let row = &rows[renewed.as_str().expect("an endpoint")];
+    assert_eq!(row["tags"], json!(["news"]));
+    assert_eq!(row["user"], "demo");
+    let hello = json!({"title": "with the new key", "navigate": "https://www.example.org/"});
+    world
+        .send(json!({"to": {"user": "demo"}, "notification": hello}))
+        .await;
+    world.shown(2).await;
+    let signed = world.service.deliveries();
+    assert_ne!(signed[0].authorization, signed[1].authorization);
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn when_the_push_service_forgets_the_browser_the_worker_subscribes_it_again() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    let before = page.run(ENDPOINT).await;
+    // No page is open: pushsubscriptionchange is the worker's alone.
+    page.go("about:blank").await;
+    world.autopush.forget();
+
+    let renewed = eventually("the worker has told the server", async || {
+        let rows = world.server.exported().await;
+        let (endpoint, row) = rows.first_key_value()?;
+        (before != **endpoint).then(|| row.clone())
+    })
+    .await;
+    assert_eq!(world.count().await, 1, "in the place of the old endpoint");
+    assert_eq!(renewed["tags"], json!(["news"]));
+    assert_eq!(renewed["user"], "demo");
+    let hello = json!({"title": "found again", "navigate": "https://www.example.org/"});
+    world
+        .send(json!({"to": {"user": "demo"}, "notification": hello}))
+        .await;
+    world.shown(1).await;
+    world.firefox.alert("found again").await;
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    let there = format!("{}/console?from=notification", world.server.url);
+    let notification = json!({"title": "elsewhere", "navigate": there});
+    world
+        .send(json!({"to": {"user": "demo"}, "notification": notification}))
+        .await;
+    let alert = world.firefox.alert("elsewhere").await;
+    alert.press("alertNotification").await;
+    eventually("the page is opened", async || {
+        world.firefox.tabs().await.contains(&there).then_some(())
+    })
+    .await;
+
+    let tabs = world.firefox.tabs().await;
+    let notification = json!({"title": "again", "navigate": there});
+    world
+        .send(json!({"to": {"user": "demo"}, "notification": notification}))
+        .await;
+    page.run("window.focus()").await;
+    let alert = world.firefox.alert("again").await;
+    alert.press("alertNotification").await;
+    // The one that was open has come to the front, and there is no other.
+    eventually("the tab that is open is in front", async || {
+        let seen = world.firefox.visible().await;
+        (seen == [there.clone()]).then_some(())
+    })
+    .await;
+    assert_eq!(world.firefox.tabs().await, tabs);
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
+    let world = World::new().await;
+    let page = world.firefox.open(&format!("{}/", world.server.url)).await;
+    // A scope each, from a page that is in none of them.
+    let subscribed = page
+        .run(
+            "(async () => {
+                const { pushcast } = await import('/pushcast.js');
+                const states = [];
+                for (let i = 0; i < 20; i++) {
+                    const push = pushcast({ scope: `/scope-${i}/` });
+                    await push.subscribe({ tags: ['twenty', i % 2 ? 'odd' : 'even'] });
+                    states.push(await push.state());
+                }
+                return states;
+            })()",
+        )
+        .await;
+    assert_eq!(subscribed, json!(vec!["subscribed"; 20]));
+    assert_eq!(world.count().await, 20);
+
+    let notification = json!({"title": "to all", "navigate": "https://www.example.org/"});
+    let order = json!({"to": {"audience": "twenty && !none"}, "notification": notification});
+    let begun = world.server.post_with_token("/push/send", &order).await;
+    assert_eq!(begun.status, 202, "{begun:?}");
+    world.shown(20).await;
+    // Each worker shows it, and tells the page, which is in the scope of none.
+    page.wait_for("document.querySelectorAll('#arrived li').length === 20")
+        .await;
+    let campaign = begun.json["campaign"].as_str().expect("an id").to_owned();
+    eventually("the campaign is done", async || {
+        let path = format!("/push/campaigns/{campaign}");
+        let view = world.server.get_with_token(&path).await.json;
+        (view["status"] == "done" && view["counts"]["accepted"] == 20).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn firefox_reads_the_largest_push_and_both_encodings() {
+    let key = VapidKey::generate().expect("a key");
+    let raw = key.to_raw_base64url();
+    let world = World::with(|_| vec![("PUSHCAST_VAPID_KEYS", raw.clone())]).await;
+    let page = world.subscribed().await;
+    let subscription = page
+        .run("navigator.serviceWorker.getRegistration().then((it) => it.pushManager.getSubscription()).then((it) => it.toJSON())")
+        .await;
+    let origin = Origin::parse(&world.service.origin()).expect("an origin");
+    let allowed = AllowList::new(vec![origin]);
+    let subscription = Subscription::from_json(&subscription.to_string(), &allowed);
+    let subscription = subscription.expect("a subscription");
+    let client = Client::new(Limits::default(), None).expect("a client");
+    let keyring = Keyring::new(
+        key,
+        vec![],
+        Some(&"mailto:tests@pushcast.dev".parse().expect("a contact")),
+    );
+    let pusher = Pusher::new(client, keyring.into(), Clock::system());
+
+    let mut sent = 0;
+    for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
+        for length in [1, 100, 3993] {
+            let mark = format!("{length} {}: ", encoding.as_str());
+            let text = match length {
+                1 => "1".to_owned(),
+                length => format!("{mark:x<length$}"),
+            };
+            let message = Message {
+                encoding,
+                ..Message::text(text.clone())
+            };
+            let report = pusher.push(&subscription, &message).await;
+            assert_eq!(report.outcome, Outcome::Accepted, "{:?}", report.detail());
+            sent += 1;
+            world.shown(sent).await;
+            page.wait_for(&arrived(&text)).await;
+        }
+    }
+    // No payload at all: something is shown all the same.
+    let empty = Message {
+        payload: vec![],
+        ..Message::default()
+    };
+    let report = pusher.push(&subscription, &empty).await;
+    assert_eq!(report.outcome, Outcome::Accepted, "{:?}", report.detail());
+    world.shown(sent + 1).await;
+    page.wait_for(&arrived("There is something new.")).await;
+}
+
+/// Whether the demo page says that this has arrived.
+fn arrived(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#arrived span')].some((it) => it.textContent === {})",
+        json!(text)
+    )
+}
+
+/// A site with a worker of its own choice, on another origin than the server.
+struct Site {
+    url: String,
+    worker: Arc<Mutex<&'static str>>,
+}
+
+impl Site {
+    async fn start(worker: &'static str) -> Self {
+        let worker = Arc::new(Mutex::new(worker));
+        let script =
+            |text: &'static str| ([(CONTENT_TYPE, "text/javascript")], text).into_response();
+        let current = async move |State(worker): State<Arc<Mutex<&'static str>>>| {
+            let text = *worker.lock().expect("no panic");
+            ([(CONTENT_TYPE, "text/javascript")], text).into_response()
+        };
+        let page = async || {
+            (
+                [(CONTENT_TYPE, "text/html")],
+                "<!doctype html><title>A site</title>",
+            )
+        };
+        let site = Router::new()
+            .route("/deep/down/page.html", get(page))
+            .route("/assets/pushcast.js", get(async move || script(CLIENT)))
+            .route(
+                "/assets/pushcast-worker.js",
+                get(async move || script(WORKER)),
+            )
+            .route("/worker.js", get(current))
+            .with_state(Arc::clone(&worker));
+        Self {
+            url: listen(site).await,
+            worker,
+        }
+    }
+
+    fn page(&self) -> String {
+        format!("{}/deep/down/page.html", self.url)
+    }
+}
+
+/// Serves until the test ends; the origin.
+async fn listen(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    origin
+}
+
+/// `push`, a client of this server, in a page of the site.
+fn client(server: &str) -> String {
+    format!(
+        "import('/assets/pushcast.js').then(({{ pushcast }}) => \
+         (globalThis.push = pushcast({{ server: {}, serviceWorker: '/worker.js', timeout: 1500 }})).visited)",
+        json!(server)
+    )
+}
+
+/// The worker of a site that imports ours.
+const IMPORTING: &str =
+    "self.pushcast = { title: 'A site' }; importScripts('/assets/pushcast-worker.js');";
+
+/// One that shows nothing, and will not go by itself.
+const STALE: &str = "self.addEventListener('push', () => {});";
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_replaced() {
+    let site = Site::start(STALE).await;
+    let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
+    let page = world.firefox.open(&site.page()).await;
+    page.run("navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.getRegistration('/')).then(() => null)")
+        .await;
+    *site.worker.lock().expect("no panic") = IMPORTING;
+
+    assert_eq!(page.run(&client(&world.server.url)).await, "nothing");
+    let subscribed = page.run("push.subscribe({ tags: ['site'] })").await;
+    assert_eq!(subscribed["count"], 1);
+    assert_eq!(page.run("push.state()").await, "subscribed");
+    let active = "navigator.serviceWorker.getRegistration('/').then((it) => !it.installing && !it.waiting && it.active?.state === 'activated')";
+    page.wait_for(active).await;
+    world
+        .send(json!({"to": {"endpoint": subscribed["endpoint"]}, "data": {"unread": 3}}))
+        .await;
+    world.shown(1).await;
+    world.firefox.alert("A site").await;
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_costs_nothing() {
+    let site = Site::start(IMPORTING).await;
+    let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
+    let page = world.firefox.open(&site.page()).await;
+    let answering = async |body: &'static str| {
+        let cors = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        let answer = async move || ([cors], body);
+        listen(Router::new().fallback(answer)).await
+    };
+    let never = async || std::future::pending::<()>().await;
+    let slow = listen(Router::new().fallback(never)).await;
+    let down = "http://127.0.0.1:9".to_owned();
+    let fails = "push.subscribe().then(() => 'subscribed', ({ name, code, message }) => [name, code, message])";
+    for (server, says) in [
+        (down, "cannot be reached"),
+        (slow, "takes too long"),
+        (
+            answering("<h1>Welcome to nginx</h1>").await,
+            "not a pushcast server",
+        ),
+        (answering("null").await, "not a pushcast server"),
+        (
+            answering(r#"{"publicKey": 7}"#).await,
+            "not a pushcast server",
+        ),
+        (
+            answering(r#"{"publicKey": "BAAA"}"#).await,
+            "not a pushcast server",
+        ),
+    ] {
+        page.run(&client(&server)).await;
+        let failed = page.run(fails).await;
+        assert_eq!(failed[0], "PushcastError", "{failed}");
+        assert_eq!(failed[1], "server", "{failed}");
+        let message = failed[2].as_str().expect("words");
+        assert!(message.contains(says), "{server}: {message}");
+        assert_eq!(page.run("push.state()").await, "prompt");
+    }
+
+    // With a good one it works, and a visit while it is away changes nothing.
+    page.run(&client(&world.server.url)).await;
+    page.run("push.subscribe()").await;
+    assert_eq!(page.run(&client("http://127.0.0.1:9")).await, "failed");
+    assert_eq!(page.run("push.state()").await, "subscribed");
+    assert_eq!(page.run(&client(&world.server.url)).await, "current");
+    // The wish to leave is heard without a server.
+    page.run(&client("http://127.0.0.1:9")).await;
+    page.run("push.unsubscribe()").await;
+    assert_eq!(page.run("push.state()").await, "prompt");
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn permission_denied_is_a_state_and_a_sentence_and_stores_nothing() {
+    let world = World::new().await;
+    world.firefox.permit(&world.server.url, "denied").await;
+    let page = world.firefox.open(&format!("{}/", world.server.url)).await;
+    page.wait_for("document.querySelector('#state').textContent === 'Blocked'")
+        .await;
+    page.wait_for(
+        "document.querySelector('#status').textContent.includes('blocked for this site')",
+    )
+    .await;
+    assert_eq!(
+        page.run("document.querySelector('#subscribe').disabled")
+            .await,
+        true
+    );
+    let failed = page
+        .run("import('/pushcast.js').then(({ pushcast }) => pushcast().subscribe()).then(() => 'subscribed', ({ code }) => code)")
+        .await;
+    assert_eq!(failed, "denied");
+    assert_eq!(world.count().await, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    let endpoint = page.run(ENDPOINT).await;
+    let lost = json!({"endpoint": endpoint});
+    world.server.post("/push/unsubscribe", &lost).await;
+
+    let visit = "import('/pushcast.js').then(({ pushcast }) => pushcast().visited)";
+    assert_eq!(page.run(visit).await, "current", "it was told today");
+    assert_eq!(world.count().await, 0);
+
+    let hours =
+        |n: u64| format!("{{ const now = Date.now; Date.now = () => now() + {n} * 3600 * 1000; }}");
+    world.firefox.preload(&hours(25)).await;
+    let tomorrow = world.firefox.open(&format!("{}/", world.server.url)).await;
+    eventually("the row is there again", async || {
+        (world.count().await == 1).then_some(())
+    })
+    .await;
+    let rows = world.server.exported().await;
+    let row = &rows[endpoint.as_str().expect("an endpoint")];
+    assert_eq!(row["tags"], json!(["news"]));
+    assert_eq!(row["user"], "demo");
+    assert_eq!(tomorrow.run(visit).await, "current", "once a day is enough");
+}

@@ -1,0 +1,230 @@
+//! Firefox itself, without a window, with a push service of ours: over WebDriver BiDi.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::autopush::Autopush;
+use super::remote::{Remote, eventually, launch};
+
+/// What the notification's window is.
+const ALERT: &str = "chrome://global/content/alerts/alert.xhtml";
+
+/// Running until dropped.
+pub(crate) struct Firefox {
+    remote: Remote,
+    _profile: TempDir,
+    _child: Child,
+}
+
+/// A tab.
+#[derive(Clone)]
+pub(crate) struct Tab<'a> {
+    firefox: &'a Firefox,
+    context: String,
+}
+
+fn preferences(autopush: &Autopush) -> String {
+    let preferences = json!({
+        "dom.push.serverURL": autopush.url(),
+        "dom.push.testing.allowInsecureServerURL": true,
+        // Remote control switches it off.
+        "dom.push.connection.enabled": true,
+        "dom.push.retryBaseInterval": 200,
+        "dom.push.maxQuotaPerSubscription": 1000,
+        // Without a desktop, Firefox shows notifications by itself.
+        "alerts.useSystemBackend": false,
+        "permissions.default.desktop-notification": 1,
+        "app.update.enabled": false,
+        "browser.shell.checkDefaultBrowser": false,
+        "datareporting.policy.dataSubmissionEnabled": false,
+        "toolkit.telemetry.reportingpolicy.firstRun": false,
+    });
+    let lines = preferences.as_object().expect("an object").iter();
+    lines
+        .map(|(name, value)| format!("user_pref({}, {value});\n", json!(name)))
+        .collect()
+}
+
+impl Firefox {
+    /// Starts it on a new profile.
+    pub(crate) async fn start(autopush: &Autopush) -> Self {
+        let profile = tempfile::tempdir().expect("a folder");
+        std::fs::write(profile.path().join("user.js"), preferences(autopush)).expect("a file");
+        let mut command = Command::new("firefox-esr");
+        command
+            .args(["--headless", "--no-remote", "--remote-allow-system-access"])
+            .args(["--remote-debugging-port", "0", "--profile"])
+            .arg(profile.path())
+            .env("HOME", profile.path());
+        let (child, address) = launch(command, "WebDriver BiDi listening on ").await;
+        let remote = Remote::connect(&format!("{address}/session")).await;
+        let wanted = json!({"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": {"default": "ignore"}}}});
+        remote.command(None, "session.new", wanted).await;
+        Self {
+            remote,
+            _profile: profile,
+            _child: child,
+        }
+    }
+
+    async fn command(&self, method: &str, params: Value) -> Value {
+        self.remote.command(None, method, params).await
+    }
+
+    /// Opens a page in a new tab.
+    pub(crate) async fn open(&self, url: &str) -> Tab<'_> {
+        let created = self
+            .command("browsingContext.create", json!({"type": "tab"}))
+            .await;
+        let context = created["context"].as_str().expect("a context").to_owned();
+        let tab = Tab {
+            firefox: self,
+            context,
+        };
+        tab.go(url).await;
+        tab
+    }
+
+    /// The answer to the question that a page would ask: `granted`, `denied`, `prompt`.
+    pub(crate) async fn permit(&self, origin: &str, state: &str) {
+        let descriptor = json!({"name": "notifications"});
+        let params = json!({"descriptor": descriptor, "state": state, "origin": origin});
+        self.command("permissions.setPermission", params).await;
+    }
+
+    /// Runs this script in every page from now on, before the page's own.
+    pub(crate) async fn preload(&self, script: &str) {
+        let function = format!("() => {{ {script} }}");
+        self.command(
+            "script.addPreloadScript",
+            json!({"functionDeclaration": function}),
+        )
+        .await;
+    }
+
+    /// The addresses of all tabs.
+    pub(crate) async fn tabs(&self) -> Vec<String> {
+        let tree = self.command("browsingContext.getTree", json!({})).await;
+        let contexts = tree["contexts"].as_array().expect("contexts").iter();
+        contexts
+            .map(|context| context["url"].as_str().expect("a URL").to_owned())
+            .collect()
+    }
+
+    /// The addresses of the tabs that are in front.
+    pub(crate) async fn visible(&self) -> Vec<String> {
+        let tree = self.command("browsingContext.getTree", json!({})).await;
+        let mut seen = Vec::new();
+        for context in tree["contexts"].as_array().expect("contexts") {
+            let tab = Tab {
+                firefox: self,
+                context: context["context"].as_str().expect("a context").to_owned(),
+            };
+            if tab.run("document.visibilityState").await == "visible" {
+                seen.push(context["url"].as_str().expect("a URL").to_owned());
+            }
+        }
+        seen
+    }
+
+    /// The window of a notification that is shown, once there is one with this title.
+    pub(crate) async fn alert(&self, title: &str) -> Tab<'_> {
+        eventually(&format!("a notification {title:?}"), async || {
+            let tree = self
+                .command("browsingContext.getTree", json!({"moz:scope": "chrome"}))
+                .await;
+            for context in tree["contexts"].as_array().expect("contexts") {
+                if context["url"] != ALERT {
+                    continue;
+                }
+                let alert = Tab {
+                    firefox: self,
+                    context: context["context"].as_str().expect("a context").to_owned(),
+                };
+                let text = "document.getElementById('alertTitleLabel')?.textContent || document.getElementById('alertTitleLabel')?.getAttribute('value')";
+                if alert.try_run(text).await.ok()? == title {
+                    return Some(alert);
+                }
+            }
+            None
+        })
+        .await
+    }
+}
+
+impl Tab<'_> {
+    /// Goes to another page and waits until it is loaded.
+    pub(crate) async fn go(&self, url: &str) {
+        let params = json!({"context": self.context, "url": url, "wait": "complete"});
+        self.firefox
+            .command("browsingContext.navigate", params)
+            .await;
+    }
+
+    /// The value of an expression, which may `await`; as in a click.
+    pub(crate) async fn run(&self, expression: &str) -> Value {
+        let value = self.try_run(expression).await;
+        value.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// The same, of an expression that may fail.
+    pub(crate) async fn try_run(&self, expression: &str) -> Result<Value, Value> {
+        let wrapped = format!("(async () => JSON.stringify({{value: await ({expression})}}))()");
+        let params = json!({
+            "expression": wrapped,
+            "target": {"context": self.context},
+            "awaitPromise": true,
+            "userActivation": true,
+        });
+        let answer = self
+            .firefox
+            .remote
+            .ask(None, "script.evaluate", params)
+            .await?;
+        if answer["type"] != "success" {
+            return Err(answer["exceptionDetails"]["text"].clone());
+        }
+        let text = answer["result"]["value"].as_str().expect("a string");
+        let mut value: Value = serde_json::from_str(text).expect("JSON");
+        Ok(value["value"].take())
+    }
+
+    /// Waits until an expression is true.
+    pub(crate) async fn wait_for(&self, expression: &str) {
+        eventually(expression, async || {
+            // A page that is being left has no answer.
+            let value = self.try_run(expression).await.ok()?;
+            (value == true).then_some(())
+        })
+        .await;
+    }
+
+    /// A click on an element of the browser's own windows, which no mouse of the test reaches.
+    pub(crate) async fn press(&self, id: &str) {
+        self.run(&format!("void document.getElementById('{id}').click()"))
+            .await;
+    }
+
+    /// A click of the mouse, in the middle of an element.
+    pub(crate) async fn click(&self, selector: &str) {
+        let selector = json!(selector);
+        self.wait_for(&format!(
+            "(() => {{ const it = document.querySelector({selector}); return !!it && !it.disabled && it.checkVisibility(); }})()"
+        ))
+        .await;
+        let middle = format!(
+            "(() => {{ const it = document.querySelector({selector}); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
+             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round); }})()"
+        );
+        let middle = self.run(&middle).await;
+        let actions = json!([
+            {"type": "pointerMove", "x": middle[0], "y": middle[1]},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]);
+        let mouse = json!({"type": "pointer", "id": "mouse", "actions": actions});
+        let params = json!({"context": self.context, "actions": [mouse]});
+        self.firefox.command("input.performActions", params).await;
+    }
+}

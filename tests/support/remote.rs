@@ -1,0 +1,160 @@
+//! A browser under remote control. WebDriver BiDi (Firefox) and the DevTools protocol (Chromium) are alike at this
+//! level: commands and answers with a number, and events without.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Long enough for a browser on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, Value>>>>>;
+
+/// A connection to a browser.
+pub(crate) struct Remote {
+    outgoing: mpsc::UnboundedSender<Message>,
+    waiting: Waiting,
+    events: Arc<Mutex<Vec<Value>>>,
+    next: AtomicU64,
+}
+
+impl Remote {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let connected = timeout(PATIENCE, connect_async(url)).await;
+        let (socket, _) = connected.expect("in time").expect("the browser listens");
+        let (mut sink, mut stream) = socket.split();
+        let (outgoing, mut queue) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(message) = queue.recv().await {
+                if sink.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (waiting, events) = (Waiting::default(), Arc::<Mutex<Vec<Value>>>::default());
+        let (answered, happened) = (Arc::clone(&waiting), Arc::clone(&events));
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = stream.next().await {
+                let Message::Text(text) = message else {
+                    continue;
+                };
+                let message: Value = serde_json::from_str(&text).expect("JSON");
+                let Some(id) = message["id"].as_u64() else {
+                    happened.lock().expect("no panic").push(message);
+                    continue;
+                };
+                let waiter = answered.lock().expect("no panic").remove(&id);
+                if let Some(waiter) = waiter {
+                    let answer = if message.get("error").is_some_and(|error| !error.is_null()) {
+                        Err(message)
+                    } else {
+                        Ok(message["result"].clone())
+                    };
+                    waiter.send(answer).ok();
+                }
+            }
+            // Whoever waits still hears that nothing will come.
+            answered.lock().expect("no panic").clear();
+        });
+        Self {
+            outgoing,
+            waiting,
+            events,
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// Sends a command and waits for its answer; `session` is of the DevTools protocol.
+    pub(crate) async fn ask(
+        &self,
+        session: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, Value> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut command = json!({"id": id, "method": method, "params": params});
+        if let Some(session) = session {
+            command["sessionId"] = session.into();
+        }
+        let (sender, answer) = oneshot::channel();
+        self.waiting.lock().expect("no panic").insert(id, sender);
+        let text = Message::text(command.to_string());
+        self.outgoing.send(text).expect("the browser listens");
+        let answer = timeout(PATIENCE, answer).await;
+        let answer = answer.unwrap_or_else(|_| panic!("no answer to {method}"));
+        answer.unwrap_or_else(|_| panic!("the browser ended while asked for {method}"))
+    }
+
+    /// The same, of a command that must succeed.
+    pub(crate) async fn command(
+        &self,
+        session: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> Value {
+        let answer = self.ask(session, method, params).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// What happened so far, in order.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.events.lock().expect("no panic").clone()
+    }
+}
+
+/// Starts a browser and waits for the line of its stderr that begins with `announcement`; the rest of it is where to
+/// connect. Of `why` nobody asks while it works.
+pub(crate) async fn launch(mut command: Command, announcement: &str) -> (Child, String) {
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}: tests/run installs it"));
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut said = String::new();
+    let address = async {
+        while let Some(line) = lines.next_line().await.expect("text") {
+            if let Some(address) = line.strip_prefix(announcement) {
+                return address.trim().to_owned();
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        panic!("the browser ended before it listened: {said}");
+    };
+    let address = timeout(PATIENCE, address).await.expect("it starts in time");
+    // It complains for as long as it lives: the pipe must not fill.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, address)
+}
+
+/// Waits until `look` finds something.
+///
+/// # Panics
+/// When it does not in [`PATIENCE`].
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    let found = timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for: {what}"))
+}

@@ -11,3 +11,4 @@ pub(crate) mod door;
 pub(crate) mod faults;
 pub(crate) mod program;
 pub(crate) mod push_service;
+pub(crate) mod stage;

@@ -55,6 +55,9 @@ mod scheduler;
 /// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
 mod campaigns;
 
+/// What workers do with jobs: nobody is missed, and few are pushed to twice, whoever dies when.
+mod deliver;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

@@ -33,6 +33,10 @@ pub(crate) enum Fault {
     Unconnected,
     /// Done; the connection broke before the answer.
     LostAnswer,
+    /// Nothing is done, and nothing is answered: whoever asks dies here.
+    Dies,
+    /// Done, and never answered: whoever asked dies there.
+    DiesAfter,
 }
 
 /// Those that DynamoDB's documentation and its networks know, for one operation.
@@ -171,6 +175,14 @@ impl HttpConnector for Faulty {
                 HttpConnectorFuture::new(async move {
                     answer.await?;
                     Err(io("the answer was lost"))
+                })
+            }
+            Some(Fault::Dies) => HttpConnectorFuture::new(std::future::pending()),
+            Some(Fault::DiesAfter) => {
+                let answer = self.real.call(request);
+                HttpConnectorFuture::new(async move {
+                    answer.await?;
+                    std::future::pending().await
                 })
             }
             Some(Fault::TimedOut) => HttpConnectorFuture::ready(Err(ConnectorError::timeout(

@@ -18,4 +18,5 @@ pub(crate) mod program;
 pub(crate) mod push_service;
 pub(crate) mod remote;
 pub(crate) mod runtime;
+pub(crate) mod stage;
 pub(crate) mod template;

@@ -1,0 +1,286 @@
+//! Workers in this process, over a real database and real push services, with a queue and a clock in the test's hand.
+
+mod deaths;
+
+/// Push services that refuse everything, or are away.
+mod outages;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use jiff::SignedDuration;
+use pushcast::campaign::Job;
+use pushcast::deliver::{Deliver, Stop};
+use serde_json::{Value, json};
+
+use crate::support::behaviour::{Behaviour, Canned};
+use crate::support::crowd::{by_subscription, counts, number};
+use crate::support::push_service::PushService;
+use crate::support::stage::{Jobs, Stage, Waiting, Went, What};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An order to everyone, as EventBridge delivers it.
+fn event(id: &str) -> Value {
+    json!({
+        "id": id, "detail-type": "news", "source": "newsroom",
+        "detail": {"to": {"audience": "all"}, "data": "hello"},
+    })
+}
+
+/// The counts that are to be: everything not named is 0.
+fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    figures.map(|(name, n)| (name.to_owned(), n)).into()
+}
+
+/// How often each was delivered to; those who were not are not in it.
+fn reached(service: &PushService) -> BTreeMap<usize, usize> {
+    let deliveries = service.deliveries();
+    let all = by_subscription(&deliveries);
+    all.iter()
+        .map(|(id, deliveries)| (number(id), deliveries.len()))
+        .collect()
+}
+
+/// Everyone of `n`, once.
+fn once(n: usize) -> BTreeMap<usize, usize> {
+    (0..n).map(|i| (i, 1)).collect()
+}
+
+/// A campaign for everyone is begun; its one job.
+async fn begun(stage: &Stage, id: &str) -> Job {
+    stage.event(&event(id));
+    let starter = stage.worker("starter", 1);
+    let event = stage.due().expect("the event");
+    assert_eq!(stage.deliver(&starter, &event).await, Went::Well);
+    let job = stage.due().expect("a job");
+    let What::Job(job) = job.what else {
+        panic!("a job, not {job:?}");
+    };
+    job
+}
+
+fn record(id: &str, body: String) -> SqsMessage {
+    let mut record = SqsMessage::default();
+    record.message_id = Some(id.to_owned());
+    record.body = Some(body);
+    let count = ("ApproximateReceiveCount".to_owned(), "1".to_owned());
+    record.attributes.extend([count]);
+    record
+}
+
+/// Hands records to a worker as Lambda would; those that are to come again.
+async fn batch(stage: &Stage, worker: &Deliver<Jobs>, records: Vec<SqsMessage>) -> Vec<String> {
+    let mut event = SqsEvent::default();
+    event.records = records;
+    let deadline = stage.time.now() + SignedDuration::from_mins(15);
+    let answer = worker.batch(event, deadline).await;
+    let failures = answer.batch_item_failures.into_iter();
+    failures.map(|failure| failure.item_identifier).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 100).await;
+    let busy = |id: &str, visit| {
+        let again = visit == 0 && number(id).is_multiple_of(5);
+        again.then(|| Behaviour::Answer(Canned::status(429)))
+    };
+    stage.services[0].plan(busy);
+    stage.event(&event("twice"));
+    let (one, other) = (stage.worker("one", 20), stage.worker("other", 20));
+    let mut twice_at_once = 0;
+    while let Some(waiting) = stage.next() {
+        let What::Job(job) = &waiting.what else {
+            assert_eq!(stage.deliver(&one, &waiting).await, Went::Well);
+            continue;
+        };
+        let body = serde_json::to_string(job).unwrap();
+        let records = || vec![record("1", body.clone())];
+        let (failed, failed_too) = tokio::join!(
+            batch(&stage, &one, records()),
+            batch(&stage, &other, records())
+        );
+        assert_eq!([failed, failed_too].concat(), [""; 0]);
+        twice_at_once += 1;
+    }
+    assert!(twice_at_once > 1, "a segment, and those to be tried again");
+    let (_, campaign) = stage.campaign("twice").await;
+    assert_eq!(campaign["status"], "done");
+    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
+    assert_eq!(reached(&stage.services[0]), once(100));
+}
+
+#[tokio::test]
+async fn an_event_that_is_delivered_three_times_is_one_campaign() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 10).await;
+    let workers = [0, 1, 2].map(|i| stage.worker(&format!("worker {i}"), 1));
+    let event = event("one-event");
+    let start = async |worker: &Deliver<Jobs>| {
+        let campaign = worker.broadcast.handle(&event, "request").await;
+        campaign.expect("it starts").id
+    };
+    let [a, b, c] = &workers;
+    let (a, b, c) = tokio::join!(start(a), start(b), start(c));
+    stage.to_the_end(&workers[0]).await;
+    let later = start(&workers[1]).await;
+    assert!(
+        [&a, &b, &c, &later]
+            .iter()
+            .all(|id| id.as_str() == "one-event")
+    );
+    stage.to_the_end(&workers[2]).await;
+    let all = stage.store.campaigns(None, 10).await.expect("it reads");
+    assert_eq!(all.campaigns.len(), 1);
+    assert_eq!(reached(&stage.services[0]), once(10));
+    let (_, campaign) = stage.campaign("one-event").await;
+    assert_eq!(counts(&campaign), figures([("accepted", 10)]));
+}
+
+#[tokio::test]
+async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 3).await;
+    let worker = stage.worker("worker", 1);
+    let firing = |execution: &str, schedule: &str, time: &str| {
+        json!({
+            "schedule": format!("arn:aws:scheduler:eu-west-1:1:schedule/{schedule}"),
+            "scheduled_time": time, "execution": execution, "attempt": execution,
+            "message": {"to": {"audience": "all"}, "data": "hello"},
+        })
+    };
+    let start = async |event: Value| {
+        let campaign = worker.broadcast.handle(&event, "request").await;
+        campaign.expect("it starts").id
+    };
+    let first = start(firing("a", "news/daily", "2027-01-15T08:00:00Z")).await;
+    let again = start(firing("b", "news/daily", "2027-01-15T08:00:00Z")).await;
+    assert_eq!(first, again);
+    let tomorrow = start(firing("a", "news/daily", "2027-01-16T08:00:00Z")).await;
+    let namesake = start(firing("a", "sports/daily", "2027-01-15T08:00:00Z")).await;
+    let all = HashSet::from([first, tomorrow, namesake]);
+    assert_eq!(all.len(), 3, "{all:?}");
+    stage.to_the_end(&worker).await;
+    let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
+    assert_eq!(campaigns.campaigns.len(), 3);
+    assert_eq!(stage.services[0].deliveries().len(), 9);
+}
+
+#[tokio::test]
+async fn of_a_batch_only_what_is_no_job_comes_again() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 7).await;
+    let mut records = Vec::new();
+    for i in 0..9 {
+        let job = begun(&stage, &format!("campaign-{i}")).await;
+        records.push(record(
+            &format!("good-{i}"),
+            serde_json::to_string(&job).unwrap(),
+        ));
+    }
+    records.insert(4, record("bad", "{\"campaign\": ".to_owned()));
+    let worker = stage.worker("worker", 1);
+    assert_eq!(batch(&stage, &worker, records).await, ["bad"]);
+    for i in 0..9 {
+        let (_, campaign) = stage.campaign(&format!("campaign-{i}")).await;
+        assert_eq!(campaign["status"], "done", "{campaign}");
+        assert_eq!(counts(&campaign), figures([("accepted", 7)]));
+    }
+    assert_eq!(stage.services[0].deliveries().len(), 9 * 7);
+    // A job of a campaign that is not there, or of a part: nothing to come again for.
+    let unknown = [
+        r#"{"campaign": "never", "part": "segment#00000"}"#,
+        r#"{"campaign": "campaign-1", "part": "segment#00077"}"#,
+        r#"{"campaign": "campaign-1", "part": "retry#00000#0123456789abcdef"}"#,
+    ];
+    let unknown = unknown.map(|body| record(body, body.to_owned()));
+    assert_eq!(batch(&stage, &worker, unknown.into()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn at_its_deadline_a_worker_hands_over() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 100).await;
+    // Some are under way for longer than a worker that must stop waits.
+    stage.services[0].plan(|id, visit| {
+        let slow = visit == 0 && number(id).is_multiple_of(10);
+        slow.then_some(Behaviour::Slow(Duration::from_secs(4)))
+    });
+    let job = begun(&stage, "handed-over").await;
+    let one = stage.worker("one", 10);
+    let stopped = one.handle(&job, false, Stop::after(Duration::from_millis(200)));
+    stopped.await.expect("it hands over");
+    let due: Vec<_> = std::iter::from_fn(|| stage.due()).collect();
+    let [
+        Waiting {
+            what: What::Job(again),
+            ..
+        },
+    ] = &due[..]
+    else {
+        panic!("one job, for the segment: {due:?}");
+    };
+    assert_eq!(*again, job);
+    let (_, campaign) = stage.campaign("handed-over").await;
+    assert_eq!(campaign["status"], "running");
+    let retrying = counts(&campaign)["retrying"];
+    assert!(retrying > 0, "those under way are to be pushed to again");
+
+    // The lease is free: the clock stands still, and another one goes on.
+    let other = stage.worker("other", 10);
+    let next = other.handle(again, false, Stop::never()).await;
+    next.expect("it goes on");
+    let (_, campaign) = stage.campaign("handed-over").await;
+    assert_eq!(campaign["scanned"], 100, "{campaign}");
+    stage.to_the_end(&other).await;
+    stage.services[0].wait_until_idle(PATIENCE).await;
+    let (_, campaign) = stage.campaign("handed-over").await;
+    assert_eq!(campaign["status"], "done");
+    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
+    let reached = reached(&stage.services[0]);
+    let everyone: Vec<usize> = (0..100).collect();
+    assert!(reached.keys().eq(&everyone), "{reached:?}");
+    let twice: Vec<_> = reached.iter().filter(|(_, times)| **times > 1).collect();
+    let slow = |(i, times): &(&usize, &usize)| i.is_multiple_of(10) && **times == 2;
+    assert!(twice.iter().all(slow), "only who was under way: {twice:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_must_stop_at_once_pushes_nobody_and_loses_nobody() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 30).await;
+    let job = begun(&stage, "no-time").await;
+    let worker = stage.worker("one", 1);
+    let stopped = worker.handle(&job, false, Stop::after(Duration::ZERO));
+    stopped.await.expect("it hands over");
+    assert_eq!(stage.services[0].requests(), 0);
+    assert_eq!(stage.waiting().len(), 1);
+    stage.to_the_end(&stage.worker("other", 1)).await;
+    assert_eq!(reached(&stage.services[0]), once(30));
+}
+
+#[tokio::test]
+async fn a_campaign_is_never_faster_than_its_rate() {
+    const RATE: u32 = 50;
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 100).await;
+    let mut event = event("slowly");
+    event["detail"]["rate"] = RATE.into();
+    stage.event(&event);
+    let began = Instant::now();
+    stage.to_the_end(&stage.worker("worker", 10)).await;
+    assert_eq!(reached(&stage.services[0]), once(100));
+    let mut times: Vec<_> = stage.services[0]
+        .deliveries()
+        .iter()
+        .map(|delivery| delivery.at - began)
+        .collect();
+    times.sort();
+    for (n, at) in (0..).zip(times) {
+        let soonest = Duration::from_secs(n) / RATE;
+        assert!(at >= soonest, "number {n} came after {at:?}");
+    }
+}

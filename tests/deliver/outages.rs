@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use crate::support::behaviour::{Behaviour, Canned};
+use crate::support::crowd::counts;
+use crate::support::stage::{Stage, Went};
+
+use super::{PATIENCE, event, figures, once, reached};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// One of two services refuses us with `status`, until it is repaired.
+async fn our_fault(status: u16, words: &str) {
+    let stage = Stage::new(2).await;
+    stage.crowd(0, 60).await;
+    stage.crowd(1, 150).await;
+    let refused = Canned::autopush(status, 109, words);
+    stage.services[1].plan(move |_, _| Some(Behaviour::Answer(refused.clone())));
+    stage.event(&event("refused"));
+    let worker = stage.worker("worker", 20);
+    stage.to_the_end(&worker).await;
+
+    let (campaign, shown) = stage.campaign("refused").await;
+    assert_eq!(shown["status"], "halted", "{shown}");
+    let reason = shown["reason"].as_str().expect("a reason");
+    let origin = stage.services[1].origin();
+    for said in [&origin, &status.to_string(), words] {
+        assert!(reason.contains(said), "{said} in: {reason}");
+    }
+    assert!(!reason.contains(&stage.services[0].origin()), "{reason}");
+    assert_eq!(stage.told(), [shown.clone()]);
+    assert_eq!(stage.subscribed().await, 210, "nobody is pruned");
+    let before = counts(&shown);
+    let scanned = shown["scanned"].as_u64().expect("a number");
+    assert_eq!(before.values().sum::<u64>(), scanned, "{shown}");
+    assert!(scanned < 210, "it stops before the end");
+    assert!(before.keys().all(|it| it == "accepted" || it == "retrying"));
+    let accepted = before["accepted"];
+    assert_eq!(stage.services[0].deliveries().len() as u64, accepted);
+
+    // Until it is resumed, a job is no reason to go on.
+    let requests = stage.services[1].requests();
+    stage.to_the_end(&worker).await;
+    assert_eq!(stage.services[1].requests(), requests);
+
+    stage.services[1].plan(|_, _| None);
+    let resumed = worker.broadcast.resume(&campaign.id).await;
+    assert_eq!(resumed.expect("it goes on").resumed, 1);
+    stage.to_the_end(&worker).await;
+    let (_, shown) = stage.campaign("refused").await;
+    assert_eq!(shown["status"], "done", "{shown}");
+    assert_eq!(shown.get("reason"), None);
+    assert_eq!(counts(&shown), figures([("accepted", 210)]));
+    assert_eq!(shown["scanned"], 210, "from the checkpoint: {shown}");
+    assert_eq!(reached(&stage.services[0]), once(60));
+    assert_eq!(reached(&stage.services[1]), once(150));
+    assert_eq!(stage.told().last(), Some(&shown));
+    assert_eq!(stage.told().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_one_service_refuses_halts_the_campaign_until_it_is_repaired() {
+    our_fault(401, "Expired token").await;
+}
+
+#[tokio::test]
+async fn a_service_that_forbids_halts_the_campaign_until_it_is_repaired() {
+    our_fault(403, "Not for you").await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_for_an_hour_loses_nobody_and_holds_nobody_up() {
+    let stage = Stage::new(2).await;
+    stage.crowd(0, 80).await;
+    stage.crowd(1, 80).await;
+    let time = stage.time.clone();
+    stage.services[1].plan(move |_, _| {
+        let away = time.passed() < HOUR;
+        away.then(|| Behaviour::Answer(Canned::status(503)))
+    });
+    stage.event(&event("outage"));
+    let worker = stage.worker("worker", 20);
+    // What can be done without waiting.
+    while let Some(waiting) = stage.due() {
+        assert_eq!(stage.deliver(&worker, &waiting).await, Went::Well);
+    }
+    assert_eq!(stage.time.passed(), Duration::ZERO);
+    assert_eq!(reached(&stage.services[0]), once(80));
+    let (_, shown) = stage.campaign("outage").await;
+    assert_eq!(shown["status"], "running");
+    let expected = [("accepted", 80), ("retrying", 80)];
+    assert_eq!(counts(&shown), figures(expected));
+
+    stage.to_the_end(&worker).await;
+    stage.services[1].wait_until_idle(PATIENCE).await;
+    assert!(stage.time.passed() >= HOUR);
+    let (_, shown) = stage.campaign("outage").await;
+    assert_eq!(shown["status"], "done");
+    assert_eq!(counts(&shown), figures([("accepted", 160)]));
+    assert_eq!(reached(&stage.services[1]), once(80));
+    assert_eq!(reached(&stage.services[0]), once(80));
+    assert_eq!(stage.subscribed().await, 160, "nobody is pruned");
+}

@@ -235,7 +235,7 @@ impl Config {
     /// The first reference that leads nowhere, with its variable, and what to do.
     pub async fn resolve(mut self, aws: &Aws) -> Result<Self, ConfigError> {
         for (variable, reference) in std::mem::take(&mut self.secrets) {
-            let value = kept::secret(aws.config().await, &reference).await;
+            let value = Box::pin(kept::secret(aws.config().await, &reference)).await;
             let value = value.map_err(|error| ConfigError::new(variable, error))?;
             let value = long_enough(variable, value.trim().to_owned())?;
             match variable {
@@ -249,12 +249,12 @@ impl Config {
                 ConfiguredKey::Kms(id) => {
                     let client = aws_sdk_kms::Client::new(aws.config().await);
                     let kms = KmsKey::new(client, id.clone());
-                    let public = kms.public().await;
+                    let public = Box::pin(kms.public()).await;
                     let public = public.map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
                     *key = ConfiguredKey::InKms(kms, public);
                 }
                 ConfiguredKey::Ssm(name) => {
-                    let text = kept::parameter(aws.config().await, name).await;
+                    let text = Box::pin(kept::parameter(aws.config().await, name)).await;
                     let text = text.map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
                     let read = VapidKey::parse(text.as_bytes()).map_err(|error| {
                         ConfigError::new(

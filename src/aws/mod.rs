@@ -28,7 +28,7 @@ pub struct Aws(OnceCell<SdkConfig>);
 impl Aws {
     /// What every client is made of.
     pub async fn config(&self) -> &SdkConfig {
-        self.0.get_or_init(load).await
+        self.0.get_or_init(|| Box::pin(load())).await
     }
 }
 

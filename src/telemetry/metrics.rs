@@ -115,7 +115,7 @@ impl Metrics {
     /// Writes that a campaign has ended, and how: its status.
     pub fn campaign_ended(&self, status: &str, now: Timestamp) {
         self.write(&[("status", status)], now, |line| {
-            line.count("campaigns", 1)
+            line.count("campaigns", 1);
         });
     }
 

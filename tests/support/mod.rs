@@ -14,4 +14,5 @@ pub(crate) mod ministack;
 pub(crate) mod program;
 pub(crate) mod push_service;
 pub(crate) mod runtime;
+pub(crate) mod stack;
 pub(crate) mod template;

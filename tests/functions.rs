@@ -2,12 +2,10 @@
 //! an SQS and a KMS of this machine. Their environment is the template's.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use aws_sdk_sqs::types::MessageSystemAttributeName;
 use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
@@ -16,219 +14,20 @@ use pushcast::deliver::Deliver;
 use pushcast::push::{Client, Limits, Pusher};
 use pushcast::queue::{Queue, QueueError};
 use pushcast::registration::Registration;
+use pushcast::store::embedded;
 use pushcast::store::parts::Worker;
-use pushcast::store::{Store, Tables, embedded, schema};
 use pushcast::telemetry::metrics::Metrics;
-use pushcast::webpush::{KeyId, Keyring, VapidKey};
+use pushcast::webpush::{Keyring, VapidKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::time::{Instant, sleep};
 
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::browser::Browser;
 use crate::support::cloud::Cloud;
-use crate::support::ministack::Ministack;
 use crate::support::push_service::PushService;
-use crate::support::runtime::{Function, REQUEST_ID};
-use crate::support::template::{FUNCTIONS, Right, Template};
-
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// What the template calls its tables.
-fn tables() -> Tables {
-    Tables {
-        subscriptions: "Subscriptions".to_owned(),
-        ledger: "Ledger".to_owned(),
-    }
-}
-
-/// A payload, as it is in `events`.
-pub(crate) fn event(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("events/{name}.json"));
-    let text = std::fs::read_to_string(&path).expect("it is there");
-    serde_json::from_str(&text).expect("it is JSON")
-}
-
-/// The same with members of its body replaced.
-fn event_with(name: &str, members: &Value) -> Value {
-    let mut event = event(name);
-    let body = event["body"].as_str().expect("a body");
-    let mut body: Value = serde_json::from_str(body).expect("it is JSON");
-    for (name, value) in members.as_object().expect("members") {
-        body[name] = value.clone();
-    }
-    event["body"] = body.to_string().into();
-    event
-}
-
-/// A request that needs no body, in the form of another.
-fn request(like: &str, method: &str, path: &str) -> Value {
-    let mut event = event(like);
-    event["rawPath"] = path.into();
-    event["routeKey"] = format!("{method} {path}").into();
-    event["requestContext"]["http"]["method"] = method.into();
-    event["requestContext"]["http"]["path"] = path.into();
-    event["requestContext"]["routeKey"] = event["routeKey"].clone();
-    event["body"] = Value::Null;
-    event
-}
-
-/// Where AWS and the push service are.
-fn surroundings(cloud: &Cloud, service: &PushService, caller: &str) -> Vec<(String, String)> {
-    let mut environment = cloud.environment(caller);
-    let ca_file = service.ca_file().display().to_string();
-    environment.push(("PUSHCAST_CA_FILE".to_owned(), ca_file));
-    environment.push(("PUSHCAST_PUSH_ORIGINS".to_owned(), service.origin()));
-    environment
-}
-
-/// The stack, deployed to this machine.
-struct Stack {
-    cloud: Cloud,
-    template: Template,
-    service: PushService,
-    older: VapidKey,
-    public: Vec<u8>,
-    subscribe: Function,
-    send: Function,
-    broadcast: Function,
-    deliver: Function,
-}
-
-impl Stack {
-    async fn deploy() -> Self {
-        let template = Template::read(&[
-            ("Contact", "mailto:tests@pushcast.dev"),
-            ("OlderVapidKey", "/push/old-key"),
-        ]);
-        let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
-        let older = VapidKey::generate().unwrap();
-        cloud.keep_parameter("/push/old-key", &older.to_pkcs8_pem());
-        let token = r#"{"value":"an-api-token-for-local-work"}"#;
-        cloud.keep_secret("ApiToken", token);
-        cloud.keep_secret("UserSecret", r#"{"value":"a-user-secret-for-tests"}"#);
-        let made = cloud.sqs().create_queue().queue_name("Jobs").send().await;
-        let queue = made.expect("a queue").queue_url.expect("a URL");
-        let service = PushService::start().await;
-        let start = async |name: &str, binary: &str| {
-            let mut environment = template.environment(name);
-            for (variable, value) in &mut environment {
-                if variable == "PUSHCAST_QUEUE_URL" {
-                    assert_eq!(value, "Jobs");
-                    value.clone_from(&queue);
-                }
-            }
-            environment.extend(surroundings(&cloud, &service, name));
-            Function::start(binary, &environment).await
-        };
-        let mut subscribe = start("subscribe", env!("CARGO_BIN_EXE_subscribe")).await;
-        let key = subscribe.invoke(request("subscribe", "GET", "/push/key"));
-        let key = body(&key.await.unwrap())["publicKey"].clone();
-        let key = pushcast::webpush::base64url::decode(key.as_str().unwrap()).unwrap();
-        Self {
-            subscribe,
-            send: start("send", env!("CARGO_BIN_EXE_send")).await,
-            broadcast: start("broadcast", env!("CARGO_BIN_EXE_broadcast")).await,
-            deliver: start("deliver", env!("CARGO_BIN_EXE_deliver")).await,
-            public: key,
-            cloud,
-            template,
-            service,
-            older,
-        }
-    }
-
-    fn store(&self) -> Store {
-        self.cloud.store(&tables())
-    }
-
-    /// A page in a new browser subscribes with a key, and says so or not.
-    async fn subscribed(&mut self, key: &[u8], more: Value) -> Browser {
-        let browser = self.service.subscribe(Some(key));
-        let answer = self.subscribe(&browser, more).await;
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        browser
-    }
-
-    async fn subscribe(&mut self, browser: &Browser, more: Value) -> Value {
-        let event = event_with("subscribe", &browser.to_json_with(more));
-        self.subscribe.invoke(event).await.unwrap()
-    }
-
-    async fn send(&mut self, to: &Value) -> Value {
-        let answer = self.send.invoke(event_with("send", &json!({"to": to})));
-        let answer = answer.await.unwrap();
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        body(&answer)["results"].clone()
-    }
-
-    async fn api(&mut self, method: &str, path: &str) -> Value {
-        let answer = self.send.invoke(request("send", method, path)).await;
-        body(&answer.unwrap())
-    }
-
-    /// As the event source mapping does: takes jobs, invokes `deliver`, and deletes what it does not report. Until the
-    /// campaign has ended.
-    async fn deliver_until(&mut self, campaign: &str, ended: &str) -> Value {
-        let began = Instant::now();
-        loop {
-            for (event, receipt) in self.jobs().await {
-                let answer = self.deliver.invoke(event).await.unwrap();
-                assert_eq!(answer, json!({"batchItemFailures": []}));
-                self.delete(&receipt).await;
-            }
-            let found = self
-                .api("GET", &format!("/push/campaigns/{campaign}"))
-                .await;
-            if found["status"] == ended {
-                return found;
-            }
-            assert!(began.elapsed() < PATIENCE, "{found}");
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// What is in the queue, each as an event of `deliver`'s.
-    async fn jobs(&self) -> Vec<(Value, String)> {
-        let sqs = self.cloud.sqs();
-        let received = sqs
-            .receive_message()
-            .queue_url(self.queue().await)
-            .max_number_of_messages(10)
-            .visibility_timeout(370)
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .send()
-            .await
-            .expect("a queue");
-        let messages = received.messages.unwrap_or_default();
-        let as_event = |message: aws_sdk_sqs::types::Message| {
-            let mut event = event("deliver");
-            let record = &mut event["Records"][0];
-            record["body"] = message.body.expect("a body").into();
-            record["messageId"] = message.message_id.expect("an id").into();
-            (event, message.receipt_handle.expect("a receipt"))
-        };
-        messages.into_iter().map(as_event).collect()
-    }
-
-    async fn delete(&self, receipt: &str) {
-        let sqs = self.cloud.sqs();
-        let delete = sqs.delete_message().queue_url(self.queue().await);
-        let deleted = delete.receipt_handle(receipt).send().await;
-        deleted.expect("it was received");
-    }
-
-    async fn queue(&self) -> String {
-        let sqs = self.cloud.sqs();
-        let url = sqs.get_queue_url().queue_name("Jobs").send().await;
-        url.expect("a queue").queue_url.expect("a URL")
-    }
-}
-
-fn body(answer: &Value) -> Value {
-    let text = answer["body"].as_str().unwrap_or_default();
-    serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {answer}"))
-}
+use crate::support::runtime::REQUEST_ID;
+use crate::support::stack::{Stack, allowed, body, event, event_with, request, tables};
+use crate::support::template::{FUNCTIONS, Right, logical};
 
 /// Everything, from the first subscription to the end of a campaign; and what was called for it is what the roles grant,
 /// no more and no less.
@@ -259,8 +58,8 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     assert_eq!(body(&answer), json!({"ok": true, "count": 3}));
     let gone = stack.subscribed(&current, json!({})).await;
     let left = stack.subscribed(&current, json!({})).await;
-    let event = event_with("unsubscribe", &json!({"endpoint": left.endpoint()}));
-    let answer = stack.subscribe.invoke(event).await.unwrap();
+    let left = event_with("unsubscribe", &json!({"endpoint": left.endpoint()}));
+    let answer = stack.subscribe.invoke(left).await.unwrap();
     assert_eq!(body(&answer), json!({"ok": true, "count": 4}));
 
     // To one person; the key each was subscribed with is used, and remembered.
@@ -290,12 +89,12 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         .service
         .behave(&busy, Behaviour::Answer(too_many))
         .times(1);
-    let started = stack.broadcast.invoke(self::event("broadcast")).await;
-    let id = self::event("broadcast")["id"].as_str().unwrap().to_owned();
+    let started = stack.broadcast.invoke(event("broadcast")).await;
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
     assert_eq!(started.unwrap(), json!({"campaign": id}));
-    let again = stack.broadcast.invoke(self::event("broadcast")).await;
+    let again = stack.broadcast.invoke(event("broadcast")).await;
     assert_eq!(again.unwrap(), json!({"campaign": id}));
-    let answer = stack.deliver.invoke(self::event("deliver")).await.unwrap();
+    let answer = stack.deliver.invoke(event("deliver")).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
     let campaign = stack.deliver_until(&id, "done").await;
     assert_eq!(campaign["counts"]["accepted"], 5, "{campaign}");
@@ -314,7 +113,7 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     assert_eq!(end["DetailType"], "pushcast.campaign");
 
     // From a schedule, looked at, cancelled, resumed in vain.
-    let started = stack.broadcast.invoke(self::event("broadcast-schedule"));
+    let started = stack.broadcast.invoke(event("broadcast-schedule"));
     let id = started.await.unwrap()["campaign"]
         .as_str()
         .unwrap()
@@ -378,12 +177,7 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
 /// keep an event that failed.
 fn by_the_platform(function: &str) -> BTreeSet<Right> {
     let log = ["logs:PutLogEvents", "logs:CreateLogStream"];
-    let log = log.map(|action| {
-        (
-            action,
-            format!("{}Log", crate::support::template::logical(function)),
-        )
-    });
+    let log = log.map(|action| (action, format!("{}Log", logical(function))));
     let trace = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
     let trace = trace.map(|action| (action, "*".to_owned()));
     let mut rights: Vec<_> = log.into_iter().chain(trace).collect();
@@ -436,35 +230,6 @@ impl Stack {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_loses_nobody() {
-    let mut stack = Stack::deploy().await;
-    let current = stack.public.clone();
-    let mut browsers = Vec::new();
-    for _ in 0..30 {
-        browsers.push(stack.subscribed(&current, json!({})).await);
-    }
-    stack.cloud.let_kms_fail(1);
-    let results = stack
-        .send(&json!({"endpoint": browsers[0].endpoint()}))
-        .await;
-    assert_eq!(results[0]["outcome"], "our_fault", "{results}");
-    assert!(results[0]["detail"].as_str().unwrap().contains("VapidKey"));
-    assert_eq!(stack.store().count().await.unwrap(), 30);
-
-    stack.broadcast.invoke(event("broadcast")).await.unwrap();
-    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
-    let campaign = stack.deliver_until(&id, "done").await;
-    assert_eq!(campaign["counts"]["accepted"], 30);
-    let signed = ("kms:Sign".to_owned(), "VapidKey".to_owned());
-    let calls = stack.cloud.calls();
-    let by_deliver = calls
-        .iter()
-        .filter(|call| call.by == "deliver" && call.right == signed);
-    assert_eq!(by_deliver.count(), 1, "one token for one origin");
-    assert_eq!(stack.service.refused().len(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_others() {
     const ALL: usize = 600;
     let mut stack = Stack::deploy().await;
@@ -508,11 +273,6 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
         .map(|it| it.id)
         .collect();
     assert_eq!(reached.len(), ALL);
-}
-
-fn allowed(service: &PushService) -> pushcast::webpush::AllowList {
-    let origin = pushcast::webpush::Origin::parse(&service.origin()).unwrap();
-    pushcast::webpush::AllowList::new([origin])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -730,151 +490,4 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         .map(|it| &it.item_identifier[..])
         .collect();
     assert_eq!(failed, ["two"]);
-}
-
-/// The functions once more, over services that neither we nor AWS have made: what is fetched, signed and stored here is
-/// not only what our own gate expects.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Python peers: tests/run"]
-async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
-    let aws = Ministack::start().await;
-    let shared = aws_config::SdkConfig::builder()
-        .behavior_version(pushcast::aws::behavior_version())
-        .region(aws_config::Region::new("eu-west-1"))
-        .credentials_provider(crate::support::cloud::credentials_provider())
-        .endpoint_url(&aws.url)
-        .build();
-    let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
-    made.expect("tables");
-    let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
-    let queue = queue
-        .queue_name("Jobs")
-        .send()
-        .await
-        .unwrap()
-        .queue_url
-        .unwrap();
-    let kms = aws_sdk_kms::Client::new(&shared).create_key();
-    let kms = kms
-        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
-        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
-    let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
-    let older = VapidKey::generate().unwrap();
-    aws_sdk_ssm::Client::new(&shared)
-        .put_parameter()
-        .name("/push/old-key")
-        .value(older.to_pkcs8_pem())
-        .r#type(aws_sdk_ssm::types::ParameterType::SecureString)
-        .send()
-        .await
-        .unwrap();
-    let secret = aws_sdk_secretsmanager::Client::new(&shared).create_secret();
-    let secret = secret
-        .name("token")
-        .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
-    let secret = secret.send().await.unwrap().arn.unwrap();
-
-    let service = PushService::start().await;
-    let environment: Vec<_> = [
-        ("AWS_ENDPOINT_URL", aws.url.clone()),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-        ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
-        ("PUSHCAST_LEDGER_TABLE", tables().ledger),
-        ("PUSHCAST_QUEUE_URL", queue),
-        (
-            "PUSHCAST_VAPID_KEYS",
-            format!("kms:{kms},ssm:/push/old-key"),
-        ),
-        (
-            "PUSHCAST_VAPID_SUBJECT",
-            "mailto:tests@pushcast.dev".to_owned(),
-        ),
-        ("PUSHCAST_TOKEN", format!("secretsmanager:{secret}#value")),
-        ("PUSHCAST_USER_SECRET", "a-user-secret-for-tests".to_owned()),
-        ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
-        ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
-        ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
-        ("PUSHCAST_CA_FILE", service.ca_file().display().to_string()),
-        ("PUSHCAST_PUSH_ORIGINS", service.origin()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    let mut subscribe = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
-    let mut send = Function::start(env!("CARGO_BIN_EXE_send"), &environment).await;
-    let answer = subscribe.invoke(request("subscribe", "GET", "/push/key"));
-    let public = body(&answer.await.unwrap())["publicKey"].clone();
-    let current = pushcast::webpush::base64url::decode(public.as_str().unwrap()).unwrap();
-    for (key, name) in [
-        (current, public),
-        (older.public().to_vec(), older.public_base64url().into()),
-    ] {
-        let browser = service.subscribe(Some(&key));
-        let json = browser.to_json_with(json!({"applicationServerKey": name}));
-        let answer = subscribe
-            .invoke(event_with("subscribe", &json))
-            .await
-            .unwrap();
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        let to = json!({"to": {"endpoint": browser.endpoint()}});
-        let answer = send.invoke(event_with("send", &to)).await.unwrap();
-        assert_eq!(
-            body(&answer)["results"][0]["outcome"],
-            "accepted",
-            "{answer}"
-        );
-        assert_eq!(service.deliveries_to(&browser).len(), 1);
-    }
-    assert_eq!(service.requests(), 2, "the right key at once");
-}
-
-/// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
-    let mut stack = Stack::deploy().await;
-    let (current, old) = (stack.public.clone(), stack.older.public().to_vec());
-
-    // Before: the older key is the only one.
-    let mut environment = stack.template.environment("subscribe");
-    for (variable, value) in &mut environment {
-        if variable == "PUSHCAST_VAPID_KEYS" {
-            assert_eq!(value, "kms:VapidKey,ssm:/push/old-key");
-            *value = "ssm:/push/old-key".to_owned();
-        }
-    }
-    environment.extend(surroundings(&stack.cloud, &stack.service, "subscribe"));
-    let after = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
-    let after = std::mem::replace(&mut stack.subscribe, after);
-    let bob = stack.subscribed(&old, json!({})).await;
-    let eve = stack.subscribed(&old, json!({})).await;
-
-    // After: pages get the new one. Eve's browser refreshes, and does not say which key it has.
-    stack.subscribe = after;
-    let ada = stack.subscribed(&current, json!({})).await;
-    let answer = stack.subscribe(&eve, json!({})).await;
-    assert_eq!(body(&answer)["count"], 3);
-
-    stack.broadcast.invoke(event("broadcast")).await.unwrap();
-    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
-    let campaign = stack.deliver_until(&id, "done").await;
-    assert_eq!(campaign["counts"]["accepted"], 3, "{campaign}");
-    for browser in [&ada, &bob, &eve] {
-        assert_eq!(stack.service.deliveries_to(browser).len(), 1);
-    }
-    let keys: BTreeSet<_> = stack
-        .service
-        .deliveries()
-        .into_iter()
-        .map(|it| it.authorization)
-        .collect();
-    assert_eq!(keys.len(), 2, "one token for each key");
-    for (browser, key) in [(&ada, current), (&bob, old.clone()), (&eve, old)] {
-        let row = stack
-            .store()
-            .get(browser.endpoint())
-            .await
-            .unwrap()
-            .expect("kept");
-        assert_eq!(row.vapid, Some(KeyId::of(&key)));
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::functions::event;
+use crate::support::stack::event;
 use crate::support::template::{FUNCTIONS, Template, logical};
 
 fn root() -> &'static Path {
@@ -46,7 +46,8 @@ fn functions_binaries_modules_and_payloads_say_the_same_words() {
         );
     }
 
-    let tests = std::fs::read_to_string(root().join("tests/functions.rs")).expect("a test");
+    let read = |test: &str| std::fs::read_to_string(root().join(test)).expect("a test");
+    let tests = read("tests/functions.rs") + &read("tests/support/stack.rs");
     for payload in &payloads {
         assert!(
             tests.contains(&format!("\"{payload}\"")),

@@ -26,11 +26,10 @@ impl Template {
         let root: Value = serde_norway::from_str(&text).expect("it is YAML");
         let mut parameters = BTreeMap::new();
         for (name, parameter) in root["Parameters"].as_mapping().expect("parameters") {
-            let default = match &parameter["Default"] {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                _ => String::new(),
-            };
+            let default = &parameter["Default"];
+            let number = default.as_i64().map(|number| number.to_string());
+            let text = default.as_str().map(str::to_owned);
+            let default = text.or(number).unwrap_or_default();
             parameters.insert(name.as_str().expect("a name").to_owned(), default);
         }
         for (name, value) in given {
@@ -136,19 +135,17 @@ impl Template {
     }
 
     fn text(&self, value: &Value) -> Option<String> {
-        match self.chosen(value)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Tagged(tagged) => {
-                let text = tagged.value.as_str().expect("text");
-                Some(match tagged.tag.to_string().trim_start_matches('!') {
-                    "Ref" => self.reference(text),
-                    "GetAtt" => text.split('.').next().unwrap_or_default().to_owned(),
-                    "Sub" => self.substituted(text),
-                    other => panic!("!{other} is not read"),
-                })
-            }
-            other => panic!("{other:?} is no text"),
+        let value = self.chosen(value)?;
+        if let Value::Tagged(tagged) = value {
+            let text = tagged.value.as_str().expect("text");
+            return Some(match tagged.tag.to_string().trim_start_matches('!') {
+                "Ref" => self.reference(text),
+                "GetAtt" => text.split('.').next().unwrap_or_default().to_owned(),
+                "Sub" => self.substituted(text),
+                other => panic!("!{other} is not read"),
+            });
         }
+        value.as_str().map(str::to_owned)
     }
 
     fn reference(&self, name: &str) -> String {

@@ -21,10 +21,15 @@ EVENTS = {"subscribe": "subscribe", "send": "send", "broadcast": "broadcast", "d
 AIM_CPU, AIM_SIZE = 5.0, 12.0
 
 
-class RuntimeApi(http.server.ThreadingHTTPServer):
-    """One function's: gives one event, takes one answer."""
-
+class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, *_):
+        """Functions are killed once they have answered: whoever was talking to them notices."""
+
+
+class RuntimeApi(Server):
+    """One function's: gives one event, takes one answer."""
 
     def __init__(self, event):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -149,8 +154,7 @@ class Empty(http.server.BaseHTTPRequestHandler):
 
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target/lambda")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Empty)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Empty)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     dynamodb = f"http://127.0.0.1:{server.server_address[1]}"
     print(f"{'function':10} {'size':>8} {'first next':>11} {'CPU':>8} {'first answer':>13} {'CPU':>8} {'RSS':>8}")

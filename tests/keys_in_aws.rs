@@ -1,0 +1,188 @@
+//! Keys in KMS and SSM: asked for once, rotated, and of another AWS too.
+
+use std::collections::BTreeSet;
+
+use pushcast::store::schema;
+use pushcast::webpush::{KeyId, VapidKey};
+use serde_json::json;
+
+use crate::support::ministack::Ministack;
+use crate::support::push_service::PushService;
+use crate::support::runtime::Function;
+use crate::support::stack::{Stack, body, event, event_with, request, surroundings, tables};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_loses_nobody() {
+    let mut stack = Stack::deploy().await;
+    let current = stack.public.clone();
+    let mut browsers = Vec::new();
+    for _ in 0..30 {
+        browsers.push(stack.subscribed(&current, json!({})).await);
+    }
+    stack.cloud.let_kms_fail(1);
+    let results = stack
+        .send(&json!({"endpoint": browsers[0].endpoint()}))
+        .await;
+    assert_eq!(results[0]["outcome"], "our_fault", "{results}");
+    assert!(results[0]["detail"].as_str().unwrap().contains("VapidKey"));
+    assert_eq!(stack.store().count().await.unwrap(), 30);
+
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
+    let campaign = stack.deliver_until(&id, "done").await;
+    assert_eq!(campaign["counts"]["accepted"], 30);
+    let signed = ("kms:Sign".to_owned(), "VapidKey".to_owned());
+    let calls = stack.cloud.calls();
+    let by_deliver = calls
+        .iter()
+        .filter(|call| call.by == "deliver" && call.right == signed);
+    assert_eq!(by_deliver.count(), 1, "one token for one origin");
+    assert_eq!(stack.service.refused().len(), 0);
+}
+
+/// The functions once more, over services that neither we nor AWS have made: what is fetched, signed and stored here is
+/// not only what our own gate expects.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Python peers: tests/run"]
+async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
+    let aws = Ministack::start().await;
+    let shared = aws_config::SdkConfig::builder()
+        .behavior_version(pushcast::aws::behavior_version())
+        .region(aws_config::Region::new("eu-west-1"))
+        .credentials_provider(crate::support::cloud::credentials_provider())
+        .endpoint_url(&aws.url)
+        .build();
+    let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
+    made.expect("tables");
+    let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
+    let queue = queue
+        .queue_name("Jobs")
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    let kms = aws_sdk_kms::Client::new(&shared).create_key();
+    let kms = kms
+        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
+        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
+    let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
+    let older = VapidKey::generate().unwrap();
+    aws_sdk_ssm::Client::new(&shared)
+        .put_parameter()
+        .name("/push/old-key")
+        .value(older.to_pkcs8_pem())
+        .r#type(aws_sdk_ssm::types::ParameterType::SecureString)
+        .send()
+        .await
+        .unwrap();
+    let secret = aws_sdk_secretsmanager::Client::new(&shared).create_secret();
+    let secret = secret
+        .name("token")
+        .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
+    let secret = secret.send().await.unwrap().arn.unwrap();
+
+    let service = PushService::start().await;
+    let environment: Vec<_> = [
+        ("AWS_ENDPOINT_URL", aws.url.clone()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
+        ("PUSHCAST_LEDGER_TABLE", tables().ledger),
+        ("PUSHCAST_QUEUE_URL", queue),
+        (
+            "PUSHCAST_VAPID_KEYS",
+            format!("kms:{kms},ssm:/push/old-key"),
+        ),
+        (
+            "PUSHCAST_VAPID_SUBJECT",
+            "mailto:tests@pushcast.dev".to_owned(),
+        ),
+        ("PUSHCAST_TOKEN", format!("secretsmanager:{secret}#value")),
+        ("PUSHCAST_USER_SECRET", "a-user-secret-for-tests".to_owned()),
+        ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
+        ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
+        ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
+        ("PUSHCAST_CA_FILE", service.ca_file().display().to_string()),
+        ("PUSHCAST_PUSH_ORIGINS", service.origin()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let mut subscribe = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
+    let mut send = Function::start(env!("CARGO_BIN_EXE_send"), &environment).await;
+    let answer = subscribe.invoke(request("subscribe", "GET", "/push/key"));
+    let public = body(&answer.await.unwrap())["publicKey"].clone();
+    let current = pushcast::webpush::base64url::decode(public.as_str().unwrap()).unwrap();
+    for (key, name) in [
+        (current, public),
+        (older.public().to_vec(), older.public_base64url().into()),
+    ] {
+        let browser = service.subscribe(Some(&key));
+        let json = browser.to_json_with(json!({"applicationServerKey": name}));
+        let answer = subscribe
+            .invoke(event_with("subscribe", &json))
+            .await
+            .unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let to = json!({"to": {"endpoint": browser.endpoint()}});
+        let answer = send.invoke(event_with("send", &to)).await.unwrap();
+        assert_eq!(
+            body(&answer)["results"][0]["outcome"],
+            "accepted",
+            "{answer}"
+        );
+        assert_eq!(service.deliveries_to(&browser).len(), 1);
+    }
+    assert_eq!(service.requests(), 2, "the right key at once");
+}
+
+/// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
+    let mut stack = Stack::deploy().await;
+    let (current, old) = (stack.public.clone(), stack.older.public().to_vec());
+
+    // Before: the older key is the only one.
+    let mut environment = stack.template.environment("subscribe");
+    for (variable, value) in &mut environment {
+        if variable == "PUSHCAST_VAPID_KEYS" {
+            assert_eq!(value, "kms:VapidKey,ssm:/push/old-key");
+            *value = "ssm:/push/old-key".to_owned();
+        }
+    }
+    environment.extend(surroundings(&stack.cloud, &stack.service, "subscribe"));
+    let after = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
+    let after = std::mem::replace(&mut stack.subscribe, after);
+    let bob = stack.subscribed(&old, json!({})).await;
+    let eve = stack.subscribed(&old, json!({})).await;
+
+    // After: pages get the new one. Eve's browser refreshes, and does not say which key it has.
+    stack.subscribe = after;
+    let ada = stack.subscribed(&current, json!({})).await;
+    let answer = stack.subscribe(&eve, json!({})).await;
+    assert_eq!(body(&answer)["count"], 3);
+
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
+    let campaign = stack.deliver_until(&id, "done").await;
+    assert_eq!(campaign["counts"]["accepted"], 3, "{campaign}");
+    for browser in [&ada, &bob, &eve] {
+        assert_eq!(stack.service.deliveries_to(browser).len(), 1);
+    }
+    let keys: BTreeSet<_> = stack
+        .service
+        .deliveries()
+        .into_iter()
+        .map(|it| it.authorization)
+        .collect();
+    assert_eq!(keys.len(), 2, "one token for each key");
+    for (browser, key) in [(&ada, current), (&bob, old.clone()), (&eve, old)] {
+        let row = stack
+            .store()
+            .get(browser.endpoint())
+            .await
+            .unwrap()
+            .expect("kept");
+        assert_eq!(row.vapid, Some(KeyId::of(&key)));
+    }
+}

@@ -1,0 +1,225 @@
+//! The stack of `template.yaml`, deployed to this machine: the built functions with the environment that it gives them,
+//! fed with the payloads in `events`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use pushcast::store::{Store, Tables};
+use pushcast::webpush::{AllowList, Origin, VapidKey};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::browser::Browser;
+use super::cloud::Cloud;
+use super::push_service::PushService;
+use super::runtime::Function;
+use super::template::Template;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the template calls its tables.
+pub(crate) fn tables() -> Tables {
+    Tables {
+        subscriptions: "Subscriptions".to_owned(),
+        ledger: "Ledger".to_owned(),
+    }
+}
+
+/// A payload, as it is in `events`.
+pub(crate) fn event(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("events/{name}.json"));
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// The same with members of its body replaced.
+pub(crate) fn event_with(name: &str, members: &Value) -> Value {
+    let mut event = event(name);
+    let body = event["body"].as_str().expect("a body");
+    let mut body: Value = serde_json::from_str(body).expect("it is JSON");
+    for (name, value) in members.as_object().expect("members") {
+        body[name] = value.clone();
+    }
+    event["body"] = body.to_string().into();
+    event
+}
+
+/// A request that needs no body, in the form of another.
+pub(crate) fn request(like: &str, method: &str, path: &str) -> Value {
+    let mut event = event(like);
+    event["rawPath"] = path.into();
+    event["routeKey"] = format!("{method} {path}").into();
+    event["requestContext"]["http"]["method"] = method.into();
+    event["requestContext"]["http"]["path"] = path.into();
+    event["requestContext"]["routeKey"] = event["routeKey"].clone();
+    event["body"] = Value::Null;
+    event
+}
+
+/// Where AWS and the push service are.
+pub(crate) fn surroundings(
+    cloud: &Cloud,
+    service: &PushService,
+    caller: &str,
+) -> Vec<(String, String)> {
+    let mut environment = cloud.environment(caller);
+    let ca_file = service.ca_file().display().to_string();
+    environment.push(("PUSHCAST_CA_FILE".to_owned(), ca_file));
+    environment.push(("PUSHCAST_PUSH_ORIGINS".to_owned(), service.origin()));
+    environment
+}
+
+/// The stack, deployed to this machine.
+pub(crate) struct Stack {
+    pub(crate) cloud: Cloud,
+    pub(crate) template: Template,
+    pub(crate) service: PushService,
+    pub(crate) older: VapidKey,
+    pub(crate) public: Vec<u8>,
+    pub(crate) subscribe: Function,
+    pub(crate) send: Function,
+    pub(crate) broadcast: Function,
+    pub(crate) deliver: Function,
+}
+
+impl Stack {
+    pub(crate) async fn deploy() -> Self {
+        let template = Template::read(&[
+            ("Contact", "mailto:tests@pushcast.dev"),
+            ("OlderVapidKey", "/push/old-key"),
+        ]);
+        let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
+        let older = VapidKey::generate().unwrap();
+        cloud.keep_parameter("/push/old-key", &older.to_pkcs8_pem());
+        let token = r#"{"value":"an-api-token-for-local-work"}"#;
+        cloud.keep_secret("ApiToken", token);
+        cloud.keep_secret("UserSecret", r#"{"value":"a-user-secret-for-tests"}"#);
+        let made = cloud.sqs().create_queue().queue_name("Jobs").send().await;
+        let queue = made.expect("a queue").queue_url.expect("a URL");
+        let service = PushService::start().await;
+        let start = async |name: &str, binary: &str| {
+            let mut environment = template.environment(name);
+            for (variable, value) in &mut environment {
+                if variable == "PUSHCAST_QUEUE_URL" {
+                    assert_eq!(value, "Jobs");
+                    value.clone_from(&queue);
+                }
+            }
+            environment.extend(surroundings(&cloud, &service, name));
+            Function::start(binary, &environment).await
+        };
+        let mut subscribe = start("subscribe", env!("CARGO_BIN_EXE_subscribe")).await;
+        let key = subscribe.invoke(request("subscribe", "GET", "/push/key"));
+        let key = body(&key.await.unwrap())["publicKey"].clone();
+        let key = pushcast::webpush::base64url::decode(key.as_str().unwrap()).unwrap();
+        Self {
+            subscribe,
+            send: start("send", env!("CARGO_BIN_EXE_send")).await,
+            broadcast: start("broadcast", env!("CARGO_BIN_EXE_broadcast")).await,
+            deliver: start("deliver", env!("CARGO_BIN_EXE_deliver")).await,
+            public: key,
+            cloud,
+            template,
+            service,
+            older,
+        }
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        self.cloud.store(&tables())
+    }
+
+    /// A page in a new browser subscribes with a key, and says so or not.
+    pub(crate) async fn subscribed(&mut self, key: &[u8], more: Value) -> Browser {
+        let browser = self.service.subscribe(Some(key));
+        let answer = self.subscribe(&browser, more).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        browser
+    }
+
+    pub(crate) async fn subscribe(&mut self, browser: &Browser, more: Value) -> Value {
+        let event = event_with("subscribe", &browser.to_json_with(more));
+        self.subscribe.invoke(event).await.unwrap()
+    }
+
+    pub(crate) async fn send(&mut self, to: &Value) -> Value {
+        let answer = self.send.invoke(event_with("send", &json!({"to": to})));
+        let answer = answer.await.unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        body(&answer)["results"].clone()
+    }
+
+    pub(crate) async fn api(&mut self, method: &str, path: &str) -> Value {
+        let answer = self.send.invoke(request("send", method, path)).await;
+        body(&answer.unwrap())
+    }
+
+    /// As the event source mapping does: takes jobs, invokes `deliver`, and deletes what it does not report. Until the
+    /// campaign has ended.
+    pub(crate) async fn deliver_until(&mut self, campaign: &str, ended: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            for (event, receipt) in self.jobs().await {
+                let answer = self.deliver.invoke(event).await.unwrap();
+                assert_eq!(answer, json!({"batchItemFailures": []}));
+                self.delete(&receipt).await;
+            }
+            let found = self
+                .api("GET", &format!("/push/campaigns/{campaign}"))
+                .await;
+            if found["status"] == ended {
+                return found;
+            }
+            assert!(began.elapsed() < PATIENCE, "{found}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What is in the queue, each as an event of `deliver`'s.
+    pub(crate) async fn jobs(&self) -> Vec<(Value, String)> {
+        let sqs = self.cloud.sqs();
+        let received = sqs
+            .receive_message()
+            .queue_url(self.queue().await)
+            .max_number_of_messages(10)
+            .visibility_timeout(370)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await
+            .expect("a queue");
+        let messages = received.messages.unwrap_or_default();
+        let as_event = |message: aws_sdk_sqs::types::Message| {
+            let mut event = event("deliver");
+            let record = &mut event["Records"][0];
+            record["body"] = message.body.expect("a body").into();
+            record["messageId"] = message.message_id.expect("an id").into();
+            (event, message.receipt_handle.expect("a receipt"))
+        };
+        messages.into_iter().map(as_event).collect()
+    }
+
+    pub(crate) async fn delete(&self, receipt: &str) {
+        let sqs = self.cloud.sqs();
+        let delete = sqs.delete_message().queue_url(self.queue().await);
+        let deleted = delete.receipt_handle(receipt).send().await;
+        deleted.expect("it was received");
+    }
+
+    pub(crate) async fn queue(&self) -> String {
+        let sqs = self.cloud.sqs();
+        let url = sqs.get_queue_url().queue_name("Jobs").send().await;
+        url.expect("a queue").queue_url.expect("a URL")
+    }
+}
+
+pub(crate) fn body(answer: &Value) -> Value {
+    let text = answer["body"].as_str().unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {answer}"))
+}
+
+/// Where its messages may be sent.
+pub(crate) fn allowed(service: &PushService) -> AllowList {
+    let origin = Origin::parse(&service.origin()).unwrap();
+    AllowList::new([origin])
+}

@@ -58,6 +58,12 @@ mod campaigns;
 /// What workers do with jobs: nobody is missed, and few are pushed to twice, whoever dies when.
 mod deliver;
 
+/// The two queues: jobs arrive, not before their time, and what was not taken is sent again.
+mod queue;
+
+/// The built program is killed in the middle of a campaign, again and again.
+mod killed;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

@@ -34,7 +34,9 @@ impl SqsQueue {
         jobs: &[&(Job, Duration)],
     ) -> Result<Vec<(usize, String)>, QueueError> {
         let entry = |(i, (job, delay)): (usize, &&(Job, Duration))| {
-            let delay = i32::try_from(delay.min(&MAX_DELAY).as_secs()).expect("900 at most");
+            // A job that comes before its time only goes round again.
+            let delay = delay.min(&MAX_DELAY).as_millis().div_ceil(1_000);
+            let delay = i32::try_from(delay).expect("900 at most");
             SendMessageBatchRequestEntry::builder()
                 .id(i.to_string())
                 .message_body(serde_json::to_string(job).expect("text"))

@@ -112,6 +112,7 @@ async fn the_same_routers_answer_in_lambda() {
     let environment = [
         ("PUSHCAST_SUBSCRIPTIONS_TABLE", "subscriptions"),
         ("PUSHCAST_LEDGER_TABLE", "ledger"),
+        ("PUSHCAST_QUEUE_URL", "http://127.0.0.1:1/queue"),
         ("PUSHCAST_VAPID_KEYS", &raw[..]),
         ("PUSHCAST_VAPID_SUBJECT", "mailto:tests@pushcast.dev"),
         ("PUSHCAST_TOKEN", "a-token-for-this-test"),

@@ -1,11 +1,13 @@
 //! HTTP: campaigns, looked at, cancelled, resumed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::auth::ApiToken;
@@ -14,6 +16,8 @@ use crate::campaign::{Campaign, CampaignId};
 use crate::edge::require_token;
 use crate::problem::Problem;
 use crate::queue::Queue;
+use crate::store::campaigns::is_listed;
+use crate::wire::Invalid;
 
 /// Campaigns on one page.
 const PAGE: i32 = 20;
@@ -29,11 +33,6 @@ pub fn router<Q: Queue>(broadcast: Broadcast<Q>, token: &ApiToken) -> Router {
     require_token(router, token)
 }
 
-#[derive(Deserialize)]
-struct From {
-    from: Option<String>,
-}
-
 #[derive(Serialize)]
 struct Campaigns {
     campaigns: Vec<Value>,
@@ -44,9 +43,14 @@ struct Campaigns {
 
 async fn list<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
-    Query(From { from }): Query<From>,
+    Query(asked): Query<BTreeMap<String, String>>,
 ) -> Result<Json<Campaigns>, Problem> {
-    let page = broadcast.store.campaigns(from.as_deref(), PAGE).await?;
+    let from = asked.get("from").map(String::as_str);
+    // DynamoDB would call it an error of ours.
+    if !from.is_none_or(is_listed) {
+        return Err(Invalid::new("from", "must be what next of a page says").into());
+    }
+    let page = broadcast.store.campaigns(from, PAGE).await?;
     let mut campaigns = Vec::with_capacity(page.campaigns.len());
     for campaign in &page.campaigns {
         campaigns.push(broadcast.view(campaign).await?);
@@ -59,30 +63,31 @@ async fn list<Q: Queue>(
 
 async fn show<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let campaign = broadcast.store.campaign(&named(&id)?).await?;
+    let campaign = broadcast.store.campaign(&named(id)?).await?;
     let campaign = campaign.ok_or_else(Problem::no_such_campaign)?;
     Ok(Json(broadcast.view(&campaign).await?))
 }
 
 async fn cancel<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let campaign: Campaign = broadcast.cancel(&named(&id)?).await?;
+    let campaign: Campaign = broadcast.cancel(&named(id)?).await?;
     Ok(Json(broadcast.view(&campaign).await?))
 }
 
 async fn resume<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let campaign: Campaign = broadcast.resume(&named(&id)?).await?;
+    let campaign: Campaign = broadcast.resume(&named(id)?).await?;
     Ok(Json(broadcast.view(&campaign).await?))
 }
 
 /// A name that cannot be one is nobody's.
-fn named(id: &str) -> Result<CampaignId, Problem> {
-    id.parse().map_err(|_| Problem::no_such_campaign())
+fn named(id: Result<Path<String>, PathRejection>) -> Result<CampaignId, Problem> {
+    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    id.ok_or_else(Problem::no_such_campaign)
 }

@@ -12,7 +12,7 @@ use crate::wire::{Invalid, Members};
 const MAX_TTL: u64 = (1 << 31) - 1;
 
 /// The fastest rate: more than any push service takes.
-const MAX_RATE: u64 = 1_000_000;
+pub const MAX_RATE: u64 = 1_000_000;
 
 /// Members of a message that are kept with a campaign.
 const KEPT: [&str; 7] = [

@@ -142,7 +142,7 @@ impl From<Invalid> for Problem {
         let mut problem = Self::new(
             StatusCode::BAD_REQUEST,
             "urn:pushcast:invalid",
-            "A member of the body is wrong",
+            "A member of the request is wrong",
             detail,
         );
         problem.field = Some(invalid.field);

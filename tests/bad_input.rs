@@ -399,8 +399,9 @@ fn messages(table: &mut Table) {
         (json!({"user": ""}), "to.user"),
         (json!({"user": "x".repeat(257)}), "to.user"),
         (json!({"user": ["ada"]}), "to.user"),
-        (json!({"audience": "all"}), "to.audience"),
         (json!({"audience": 5, "user": b}), "to.audience"),
+        (json!({"audience": "all", "user": b}), "to"),
+        (json!({"audience": "all", "endpoint": a}), "to"),
     ] {
         table.send(json!({"to": to}), 400, field);
     }
@@ -455,6 +456,62 @@ fn messages(table: &mut Table) {
         json!({}),
     ] {
         table.send(json!({"topic": wrong}), 400, "topic");
+    }
+}
+
+/// What only a message to an audience has.
+fn campaigns(table: &mut Table) {
+    for wrong in [
+        json!(5),
+        json!(["news"]),
+        json!(""),
+        json!(" "),
+        json!("news &&"),
+        json!("a".repeat(65)),
+        json!("(".repeat(17) + "a" + &")".repeat(17)),
+        json!(vec!["a"; 101].join("||")),
+        json!("a".repeat(2049)),
+    ] {
+        table.send(json!({"to": {"audience": wrong}}), 400, "to.audience");
+    }
+    let to = json!({"audience": "all"});
+    for wrong in [
+        json!(5),
+        json!(["a"]),
+        json!(""),
+        json!("."),
+        json!(".."),
+        json!("a b"),
+        json!("a/b"),
+        json!("a#b"),
+        json!("a%2fb"),
+        json!("caf\u{e9}"),
+        json!("a\n"),
+        json!("a".repeat(129)),
+    ] {
+        table.send(json!({"to": to, "id": wrong}), 400, "id");
+    }
+    for wrong in [
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!(1e3),
+        json!("100"),
+        json!([100]),
+        json!(true),
+        json!(1_000_001),
+    ] {
+        table.send(json!({"to": to, "rate": wrong}), 400, "rate");
+    }
+    // The message is checked before anything is written down.
+    for (member, wrong) in [
+        ("ttl", json!(-1)),
+        ("urgency", json!("urgent")),
+        ("topic", json!("a b")),
+        ("data", json!("x".repeat(3994))),
+        ("data", json!("")),
+    ] {
+        table.send(json!({"to": to, member: wrong}), 400, member);
     }
 }
 
@@ -601,7 +658,15 @@ async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
         browser: service.subscribe(None),
         rows: Vec::new(),
     };
-    for write in [bodies, endpoints, keys, belongings, messages, notifications] {
+    for write in [
+        bodies,
+        endpoints,
+        keys,
+        belongings,
+        messages,
+        campaigns,
+        notifications,
+    ] {
         write(&mut table);
     }
     assert!(table.rows.len() >= 70, "{}", table.rows.len());
@@ -629,6 +694,8 @@ async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let listed = server.get_with_token("/push/campaigns").await;
+    assert_eq!(listed.json, json!({"campaigns": []}));
     nothing_happened(&server, &service).await;
 }
 
@@ -672,6 +739,62 @@ async fn a_payload_of_3993_bytes_passes_and_the_refusal_says_by_how_much_it_is_o
         assert!(detail.contains(over) && detail.contains("3993"), "{detail}");
     }
     assert_eq!(service.requests(), fitting.len());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_audience_is_said_with_its_position() {
+    let service = PushService::start().await;
+    let server = Server::start(&service).await;
+    for (audience, position) in [
+        ("news &&", 8),
+        ("news sports", 6),
+        ("(news", 6),
+        ("news && \u{e9}", 9),
+        ("!", 2),
+        ("a & b", 3),
+        ("", 1),
+    ] {
+        let message = json!({"to": {"audience": audience}, "data": "x"});
+        let refused = server.post_with_token(SEND, &message).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+        assert_eq!(refused.json["field"], "to.audience");
+        let detail = refused.json["detail"].as_str().expect("a detail");
+        let said = format!("character {position}");
+        assert!(
+            detail.split(':').any(|part| part.ends_with(&said)),
+            "{audience}: {detail}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_no_campaign_is_no_such_campaign() {
+    let service = PushService::start().await;
+    let server = Server::start(&service).await;
+    let bearer = format!("Bearer {}", server.token());
+    let headers = [("authorization", bearer.as_str())];
+    let long = "a".repeat(129);
+    for id in ["unknown", "a%20b", "a%23b", "%ff", "%2e", &long] {
+        for (method, action) in [
+            (Method::GET, ""),
+            (Method::POST, "/cancel"),
+            (Method::POST, "/resume"),
+        ] {
+            let path = format!("/push/campaigns/{id}{action}");
+            let answer = server.request(method, &path, &headers, "").await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {answer:?}");
+            is_a_problem(&answer, &path);
+            assert_eq!(answer.json["type"], "urn:pushcast:no-such-campaign");
+        }
+    }
+    let long = format!("1798102800113000%23{long}");
+    for from in ["", "x", "%23", "1%23a", "%ff", "1798102800113000%23", &long] {
+        let path = format!("/push/campaigns?from={from}");
+        let answer = server.get_with_token(&path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
+        is_a_problem(&answer, &path);
+        assert_eq!(answer.json["field"], "from");
+    }
 }
 
 #[tokio::test]
@@ -761,6 +884,10 @@ async fn wrong_methods_and_unknown_paths_are_problems_too() {
         (SUBSCRIBE, "POST"),
         (UNSUBSCRIBE, "POST"),
         (SEND, "POST"),
+        ("/push/campaigns", "GET,HEAD"),
+        ("/push/campaigns/a", "GET,HEAD"),
+        ("/push/campaigns/a/cancel", "POST"),
+        ("/push/campaigns/a/resume", "POST"),
     ] {
         for method in [
             Method::GET,

@@ -5,13 +5,16 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use jsonschema::{Draft, Validator};
 use pushcast::audience::{MAX_DEPTH, MAX_LEN, MAX_NAMED};
+use pushcast::campaign::{MAX_ID_LEN, Status, Tally};
 use pushcast::edge::MAX_BODY;
+use pushcast::order::MAX_RATE;
 use pushcast::registration::{MAX_TAG_LEN, MAX_TAGS, MAX_USER_LEN};
 use pushcast::schedule::MAX_NAME_LEN;
 use pushcast::webpush::endpoint::MAX_ENDPOINT_LEN;
 use pushcast::webpush::message::DEFAULT_TTL;
-use pushcast::webpush::{MAX_PLAINTEXT, Outcome};
+use pushcast::webpush::{MAX_PLAINTEXT, Outcome, PushService as Vendor};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;
@@ -23,6 +26,9 @@ const EXCEPTED: [&str; 2] = ["500", "503"];
 
 /// What stands in a path for `{name}`.
 const NAME: &str = "weekdays";
+
+/// Long enough for a debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `POST /push/send`, `400`.
 type Exercised = BTreeSet<(String, String)>;
@@ -132,6 +138,8 @@ struct Bench {
     service: PushService,
     server: Server,
     exercised: Exercised,
+    /// What stands in a path for `{id}`.
+    id: String,
 }
 
 impl Bench {
@@ -142,6 +150,7 @@ impl Bench {
             server: Server::start(&service).await,
             service,
             exercised: Exercised::new(),
+            id: "unknown".to_owned(),
         }
     }
 
@@ -174,7 +183,7 @@ impl Bench {
         let (_, path) = operation.split_once(' ').expect("two words");
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
-        let path = path.replace("{name}", NAME);
+        let path = path.replace("{name}", NAME).replace("{id}", &self.id);
         let asked = self.server.request(method, &path, &headers, body);
         let answer = asked.await;
         assert_eq!(answer.status.as_u16(), status, "{operation}: {answer:?}");
@@ -278,6 +287,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     bench.ask(unsubscribe, &json!({}), 400).await;
 
     exercise_schedules(&mut bench).await;
+    exercise_campaigns(&mut bench).await;
 
     let token = bench.server.token();
     for operation in [subscribe, unsubscribe, send, "POST /push/schedules"] {
@@ -335,6 +345,108 @@ async fn exercise_schedules(bench: &mut Bench) {
             .ask_as(operation, method, "wrong", String::new(), 401)
             .await;
     }
+}
+
+async fn exercise_campaigns(bench: &mut Bench) {
+    let (list, show, cancel, resume) = (
+        "GET /push/campaigns",
+        "GET /push/campaigns/{id}",
+        "POST /push/campaigns/{id}/cancel",
+        "POST /push/campaigns/{id}/resume",
+    );
+    for operation in [show, cancel, resume] {
+        bench.ask(operation, &Value::Null, 404).await;
+    }
+    // It stays under way: who is not reached is tried again after half a minute.
+    let browser = bench.subscribed().await;
+    bench.service.answer(&browser, Canned::status(503));
+    let held = json!({
+        "to": {"audience": " all "}, "data": {}, "ttl": null, "topic": "t", "id": "held~1", "rate": 1000, "unknown": 1,
+    });
+    bench.start_campaign(&held).await;
+    assert_eq!(bench.id, "held~1");
+    bench.start_campaign(&held).await;
+    bench.shows("/counts/retrying", json!(1)).await;
+    for _ in 0..2 {
+        let cancelled = bench.ask(cancel, &Value::Null, 200).await;
+        assert_eq!(cancelled.json["status"], "cancelled");
+    }
+    let resumed = bench.ask(resume, &Value::Null, 200).await;
+    assert_eq!(resumed.json["status"], "running");
+    let end = json!({
+        "to": {"audience": "!nobody"}, "id": null, "rate": null,
+        "notification": {"title": "t", "navigate": "https://a.example/"},
+    });
+    bench.service.answer(&browser, Canned::status(201));
+    bench.start_campaign(&end).await;
+    bench.shows("/status", json!("done")).await;
+    for operation in [cancel, resume] {
+        bench.ask(operation, &Value::Null, 409).await;
+    }
+    let listed = bench.ask(list, &Value::Null, 200).await;
+    assert_eq!(listed.json["campaigns"].as_array().map(Vec::len), Some(2));
+    assert_eq!(listed.json["next"], Value::Null);
+    let listed = bench.list_from("1798102800113000%23a", 200).await;
+    assert_eq!(listed.json["campaigns"].as_array().map(Vec::len), Some(2));
+    bench.list_from("x", 400).await;
+    for (operation, method) in [
+        (list, Method::GET),
+        (show, Method::GET),
+        (cancel, Method::POST),
+        (resume, Method::POST),
+    ] {
+        bench
+            .ask_as(operation, method, "wrong", String::new(), 401)
+            .await;
+    }
+}
+
+impl Bench {
+    async fn start_campaign(&mut self, message: &Value) {
+        let started = self.ask("POST /push/send", message, 202).await;
+        self.id = started.json["campaign"].as_str().expect("an id").to_owned();
+    }
+
+    async fn shows(&mut self, pointer: &str, wanted: Value) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.ask("GET /push/campaigns/{id}", &Value::Null, 200);
+            let shown = shown.await.json;
+            if shown.pointer(pointer) == Some(&wanted) {
+                return;
+            }
+            assert!(Instant::now() < end, "no {pointer} of {wanted}: {shown}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn list_from(&mut self, from: &str, status: u16) -> Answer {
+        let operation = "GET /push/campaigns";
+        let path = format!("/push/campaigns?from={from}");
+        let answer = self.server.get_with_token(&path).await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+        self.is_documented(operation, &answer);
+        self.exercised
+            .insert((operation.to_owned(), status.to_string()));
+        answer
+    }
+}
+
+#[test]
+fn every_status_tally_and_push_service_is_documented_and_no_other() {
+    let document = Document::read();
+    let labels = |at: &str| -> BTreeSet<String> {
+        let list = document.at(at).as_array().expect("a list").iter();
+        list.map(|it| it.as_str().expect("text").to_owned())
+            .collect()
+    };
+    let of = |all: &[&str]| -> BTreeSet<String> { all.iter().map(|&it| it.to_owned()).collect() };
+    let statuses = labels("/components/schemas/CampaignStatus/enum");
+    assert_eq!(statuses, of(&Status::ALL.map(Status::label)));
+    let tallies = labels("/components/schemas/Counts/required");
+    assert_eq!(tallies, of(&Tally::ALL.map(Tally::label)));
+    let services = "/components/schemas/Campaign/properties/services/propertyNames/enum";
+    assert_eq!(labels(services), of(&Vendor::ALL.map(Vendor::label)));
 }
 
 #[tokio::test]
@@ -451,7 +563,10 @@ async fn every_example_is_valid_and_those_of_requests_are_accepted() {
                 if name == "POST /push/schedules" {
                     bench.ask(&name, &value, 201).await;
                 }
-                bench.ask(&name, &value, 200).await;
+                let campaign = value.pointer("/to/audience").is_some();
+                bench
+                    .ask(&name, &value, if campaign { 202 } else { 200 })
+                    .await;
                 requests += 1;
                 // What one example takes away, the next one needs.
                 bench
@@ -577,6 +692,8 @@ fn the_numbers_are_those_of_the_code() {
         ("Message/properties/data/maxLength", MAX_PLAINTEXT),
         ("Message/properties/ttl/default", DEFAULT_TTL as usize),
         ("ScheduleName/maxLength", MAX_NAME_LEN),
+        ("CampaignId/maxLength", MAX_ID_LEN),
+        ("Message/properties/rate/maximum", MAX_RATE as usize),
     ] {
         let found = document.at(&format!("/components/schemas/{at}"));
         assert_eq!(found, &json!(number), "{at}");
@@ -624,6 +741,7 @@ async fn what_the_schemas_refuse_the_server_refuses_too() {
         },
     });
     let message = json!({"to": {"user": "ada"}, "data": "x"});
+    let campaign = json!({"to": {"audience": "all"}, "data": "x"});
     let declarative = json!({"to": {"user": "ada"}, "notification": {"title": "t", "navigate": "https://a.example/"}});
     let schedule = json!({
         "name": "a", "expression": "rate(1 hour)", "message": {"to": {"audience": "all"}, "data": "x"},
@@ -670,6 +788,13 @@ async fn what_the_schemas_refuse_the_server_refuses_too() {
             "/to",
             json!({"user": "a", "endpoint": "b"}),
         ),
+        ("Message", &campaign, "/to/audience", json!("")),
+        ("Message", &campaign, "/to/user", json!("ada")),
+        ("Message", &campaign, "/id", json!("")),
+        ("Message", &campaign, "/id", json!("..")),
+        ("Message", &campaign, "/id", json!("a/b")),
+        ("Message", &campaign, "/rate", json!(0)),
+        ("Message", &campaign, "/rate", json!(MAX_RATE + 1)),
         ("Message", &message, "/data", json!("")),
         ("Message", &message, "/ttl", json!(-1)),
         ("Message", &message, "/ttl", json!(1_u64 << 31)),

@@ -43,8 +43,8 @@ const MOST_SEGMENTS: u32 = 1_000;
 /// What a campaign that keeps to a rate may do in one segment: the rate is shared out among them.
 const SEGMENT_RATE: u32 = 250;
 
-/// The longest id: it is part of keys, paths and topics.
-const MAX_ID_LEN: usize = 128;
+/// The longest id: it is part of keys and paths.
+pub const MAX_ID_LEN: usize = 128;
 
 /// A campaign's name: the message's `id`, or one made for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,7 +115,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 5] = [
+    /// All of them.
+    pub const ALL: [Self; 5] = [
         Self::Planned,
         Self::Running,
         Self::Done,

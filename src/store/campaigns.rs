@@ -415,6 +415,15 @@ fn listed(campaign: &Campaign) -> String {
     format!("{at:016}#{}", campaign.id)
 }
 
+/// Whether this may be what [`CampaignPage::next`] has said.
+pub fn is_listed(part: &str) -> bool {
+    let Some((at, id)) = part.split_once('#') else {
+        return false;
+    };
+    let digits = at.bytes().all(|b| b.is_ascii_digit());
+    at.len() == 16 && digits && id.parse::<CampaignId>().is_ok()
+}
+
 fn linked(item: &Item) -> Option<CampaignId> {
     item.get("campaign")?.as_s().ok()?.parse().ok()
 }

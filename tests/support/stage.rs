@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use jiff::{SignedDuration, Timestamp};
 use pushcast::announce::Announcer;
+use pushcast::aws::behavior_version;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::{Campaign, CampaignId, Job};
 use pushcast::clock::{Chance, Clock};
@@ -29,7 +30,7 @@ use pushcast::queue::{Queue, QueueError};
 use pushcast::registration::{MadeWith, Registration};
 use pushcast::store::parts::Worker;
 use pushcast::store::subscriptions::MAX_AT_ONCE;
-use pushcast::store::{Store, behavior_version, embedded, schema};
+use pushcast::store::{Store, embedded, schema};
 use pushcast::webpush::{AllowList, Keyring, Origin, Subscription, VapidKey};
 use pushcast::wire::Change;
 use serde_json::{Value, json};
@@ -172,7 +173,7 @@ impl Queue for Jobs {
             Some(Trouble::Dies) => pending().await,
             Some(Trouble::DiesAfter) => {
                 put();
-                pending().await
+                pending::<()>().await;
             }
             Some(Trouble::Fails) => return failed(),
             Some(Trouble::FailsAfter) => {
@@ -347,10 +348,11 @@ impl Stage {
                 }),
                 clock: Clock::from_fn(move || time.now()),
                 chance: self.chance.clone(),
+                metrics: pushcast::telemetry::metrics::Metrics::off(),
                 most_segments: 1_000,
             },
             // Tokens are held against the clock on the wall.
-            pusher: Pusher::new(push, Arc::clone(&self.keyring), Clock::system()),
+            pusher: Pusher::new(push, Arc::clone(&self.keyring).into(), Clock::system()),
             allowed: self.allowed(),
             worker: Worker {
                 name: name.to_owned(),

@@ -377,7 +377,7 @@ async fn exercise_campaigns(bench: &mut Bench) {
         "to": {"audience": "!nobody"}, "id": null, "rate": null,
         "notification": {"title": "t", "navigate": "https://a.example/"},
     });
-    bench.service.answer(&browser, Canned::status(201));
+    bench.service.behave_normally();
     bench.start_campaign(&end).await;
     bench.shows("/status", json!("done")).await;
     for operation in [cancel, resume] {

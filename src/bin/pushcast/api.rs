@@ -59,6 +59,18 @@ pub(crate) enum ApiError {
     Stranger { url: Url, status: StatusCode },
 }
 
+impl ApiError {
+    /// Whether the same request may well be answered in a moment: a server that is being restarted, or is busy.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Problem { status, .. } | Self::Stranger { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+        }
+    }
+}
+
 /// A client of one server.
 pub(crate) struct Api {
     base: Url,

@@ -2,16 +2,20 @@
 
 mod api;
 mod campaigning;
+mod campaigns;
 mod data_folder;
 mod demo;
 mod doctor;
 mod import;
+mod message;
 mod output;
 mod push;
 mod schedules;
+mod send;
 mod serve;
 mod subscriptions;
 mod vapid;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,8 @@ Examples:
   pushcast doctor                             is everything as it must be?
   pushcast vapid generate --out vapid.pem     a new key for PUSHCAST_VAPID_KEYS
   pushcast push --info sub.json --key vapid.pem --claims claims.json --text hello
+  pushcast send --audience 'news && !beta' --title Hello --navigate https://www.example.org/ --watch
+  pushcast campaigns list                     what was sent to whom, and how far it is
   pushcast subscriptions export > all.jsonl   every subscription, one JSON object a line
 
 Configuration is by environment variables that begin with PUSHCAST_; the README lists them.
@@ -47,6 +53,8 @@ enum Command {
     #[command(subcommand)]
     Vapid(vapid::Vapid),
     Subscriptions(subscriptions::Subscriptions),
+    Send(send::Send),
+    Campaigns(campaigns::Campaigns),
     Schedules(schedules::Schedules),
     Push(push::Push),
     Doctor(doctor::Doctor),
@@ -71,6 +79,8 @@ impl Command {
             Self::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
             Self::Vapid(vapid) => vapid.run().map(|()| ExitCode::SUCCESS),
             Self::Subscriptions(subscriptions) => subscriptions.run().await,
+            Self::Send(send) => send.run().await,
+            Self::Campaigns(campaigns) => campaigns.run().await,
             Self::Schedules(schedules) => schedules.run().await,
             Self::Push(push) => push.run().await,
             Self::Doctor(doctor) => doctor.run().await,

@@ -1,14 +1,13 @@
 //! `pushcast schedules`: messages that are sent again and again, or at a time to come.
 
-use std::io::Read as _;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::api::{Server, segment};
+use crate::message::read;
 use crate::output::{complain, say};
 
 /// List, create and delete schedules of a server, here or in AWS.
@@ -106,22 +105,4 @@ fn show(schedule: &Value, json: bool) -> Result<()> {
         text("timezone").unwrap_or_default(),
         text("next").unwrap_or("never"),
     ))
-}
-
-/// The message, which the server checks.
-fn read(given: &str) -> Result<Value> {
-    let (named, text) = match given {
-        "-" => {
-            let mut text = String::new();
-            let read = std::io::stdin().read_to_string(&mut text);
-            read.context("the standard input")?;
-            ("the standard input", text)
-        }
-        json if json.trim_start().starts_with('{') => ("the message", json.to_owned()),
-        file => {
-            let text = std::fs::read_to_string(Path::new(file));
-            (file, text.with_context(|| file.to_owned())?)
-        }
-    };
-    serde_json::from_str(&text).with_context(|| format!("{named} is not JSON"))
 }

@@ -28,7 +28,7 @@ const EXCEPTED: [&str; 2] = ["500", "503"];
 const NAME: &str = "weekdays";
 
 /// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `POST /push/send`, `400`.
 type Exercised = BTreeSet<(String, String)>;

@@ -71,8 +71,8 @@ async fn every_example_of_the_readme_works_as_it_stands() {
         .collect();
     assert_eq!(
         expected.len(),
-        3,
-        "the README shows what subscribing, sending and leaving answer"
+        4,
+        "the README shows what subscribing, sending, broadcasting and leaving answer"
     );
     for answer in expected {
         assert!(

@@ -72,8 +72,11 @@ impl Browser {
 
     /// The same subscriber, as pushcast's own `decrypt` knows it.
     pub(crate) fn receiver(&self) -> Receiver {
-        let private = self.0.keys.private_key();
-        Receiver::from_raw(private, &self.0.auth).expect("a key that OpenSSL made")
+        // OpenSSL leaves out leading zeros.
+        let mut private = [0; 32];
+        let raw = self.0.keys.private_key();
+        private[32 - raw.len()..].copy_from_slice(raw);
+        Receiver::from_raw(&private, &self.0.auth).expect("a key that OpenSSL made")
     }
 
     /// Reads a message in the form of RFC 8291.

@@ -27,7 +27,7 @@ async fn our_fault(status: u16, words: &str) {
         assert!(reason.contains(said), "{said} in: {reason}");
     }
     assert!(!reason.contains(&stage.services[0].origin()), "{reason}");
-    assert_eq!(stage.told(), [shown.clone()]);
+    assert_eq!(stage.told(), vec![shown.clone()]);
     assert_eq!(stage.subscribed().await, 210, "nobody is pruned");
     let before = counts(&shown);
     let scanned = shown["scanned"].as_u64().expect("a number");

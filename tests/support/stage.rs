@@ -169,10 +169,10 @@ impl Queue for Jobs {
         let failed = || Err(QueueError::Send("the queue is away".into()));
         match self.fate.step() {
             None => put(),
-            Some(Trouble::Dies) => pending().await,
+            Some(Trouble::Dies) => pending::<()>().await,
             Some(Trouble::DiesAfter) => {
                 put();
-                pending().await
+                pending::<()>().await;
             }
             Some(Trouble::Fails) => return failed(),
             Some(Trouble::FailsAfter) => {

@@ -32,10 +32,7 @@ fn answer(i: usize, visit: usize) -> Option<Behaviour> {
     ))
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "figures for who reads what the test prints"
-)]
+#[expect(clippy::print_stdout, reason = "how few is worth knowing")]
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     let service = PushService::start().await;

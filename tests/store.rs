@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pushcast::clock::Chance;
@@ -910,4 +911,13 @@ async fn a_file_keeps_everything_and_a_copy_of_the_store_keeps_it_open() {
     let done = again.subscribe(&back, now()).await;
     assert_eq!(done.expect("it is stored"), Subscribed::Refreshed);
     assert_count(&again, 1).await;
+}
+
+/// As on a machine that has a lot to do, or whose disk has.
+#[tokio::test]
+async fn a_database_that_takes_its_time_is_waited_for() {
+    let (store, _, _) = behind_sdk(1, |_| Some(Fault::Late(Duration::from_secs(8)))).await;
+    let registration = registration(&browser(), &endpoint(1));
+    let stored = store.subscribe_all(&[registration], now()).await;
+    assert_eq!(stored.expect("it waits"), 1);
 }

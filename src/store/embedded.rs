@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 
 use aws_config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_sdk_dynamodb::config::{Credentials, Region, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -92,6 +92,9 @@ pub fn client(file: Option<&Path>) -> Result<Client, OpenError> {
         .http_client(http_client_fn(move |_, _| connector.clone()))
         // Nothing is lost on the way to a database in the same process; what collides, the store tries again.
         .retry_config(RetryConfig::disabled())
+        // Nothing streams here: a database that is slow for five seconds would be taken for a connection that is dead,
+        // and a write that is done for one that failed.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     Ok(Client::from_conf(config))
 }

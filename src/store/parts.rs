@@ -366,7 +366,7 @@ impl Store {
         let Settlement {
             campaign,
             lease,
-            step,
+            mut step,
             mut figures,
             gone,
             later,
@@ -377,6 +377,9 @@ impl Store {
             gone = rest;
             let counted = counted_gone(&lease.part, some);
             figures.subtract(&counted);
+            if let Step::Segment { scanned, .. } = &mut step {
+                *scanned = scanned.saturating_sub(some.len() as u64);
+            }
             let items = self.remove_from(campaign, lease, &counted, some);
             if self.write(items, some).await? == Settled::Fenced {
                 return Ok(Settled::Fenced);
@@ -471,8 +474,8 @@ impl Store {
         items
     }
 
-    /// Some rows go before the rest of a settlement is written: they are counted at once, and a retry part forgets
-    /// their endpoints, so that nobody is counted twice.
+    /// Some rows go before the rest of a settlement is written: they are counted at once, as read too, since nobody
+    /// will read them again, and a retry part forgets their endpoints, so that nobody is counted twice.
     fn remove_from(
         &self,
         id: &CampaignId,
@@ -484,6 +487,7 @@ impl Store {
         let segment = lease.part.segment();
         match lease.part {
             PartKey::Segment(_) => {
+                change.add("#scanned", "scanned", number(gone.len()));
                 change.fence(&lease.owner);
                 vec![change.item(&self.tables.ledger, id, segment)]
             }

@@ -4,55 +4,75 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::crowd::{by_subscription, counts, number};
 use crate::support::stage::{Fate, Stage, Trouble, Went};
 
-const ALL: usize = 16;
-/// Makes pages of six, which leave one under way.
-const AT_ONCE: usize = 62;
+use super::event;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn event() -> Value {
-    json!({
-        "id": "event-1", "detail-type": "news", "source": "newsroom",
-        "detail": {"to": {"audience": "all"}, "data": "hello"},
-    })
+/// Who is there, and what becomes of them.
+struct Play {
+    subscribers: usize,
+    /// Jobs of one worker: of its page, one has this part.
+    at_once: usize,
+    /// The status of the `visit`th push to subscriber `i`, if it is not served.
+    answer: fn(i: usize, visit: usize) -> Option<u16>,
+    is_gone: fn(i: usize) -> bool,
 }
 
-/// What the push service does to the `visit`th push to subscriber `i`.
-fn answer(i: usize, visit: usize) -> Option<Behaviour> {
-    let status = match (i % 6, visit) {
-        (0, _) => 410,
-        (1, 0) | (3, 0..2) => 429,
-        (2, 0) => 500,
-        _ => return None,
-    };
-    Some(Behaviour::Answer(Canned::status(status)))
-}
+/// Pages of six, which leave one under way, and answers of every kind.
+const SMALL_PAGES: Play = Play {
+    subscribers: 16,
+    at_once: 62,
+    answer: |i, visit| match (i % 6, visit) {
+        (0, _) => Some(410),
+        (1, 0) | (3, 0..2) => Some(429),
+        (2, 0) => Some(500),
+        _ => None,
+    },
+    is_gone: |i| i.is_multiple_of(6),
+};
 
-fn is_gone(i: usize) -> bool {
-    i.is_multiple_of(6)
-}
+/// One page, and more who are gone than one transaction removes: of those first pushed to, and of those pushed to
+/// again.
+const MANY_GONE: Play = Play {
+    subscribers: 150,
+    at_once: 1,
+    answer: |i, visit| match (i % 15, visit) {
+        (0..7, _) | (7..14, 1..) => Some(410),
+        (7..14, 0) => Some(429),
+        _ => None,
+    },
+    is_gone: |i| i % 15 < 14,
+};
 
 /// One campaign, in which a worker is troubled at step `at`. False when it had no such step.
-async fn survives(trouble: Trouble, at: usize) -> bool {
+async fn survives(play: &Play, trouble: Trouble, at: usize) -> bool {
+    let Play {
+        subscribers,
+        at_once,
+        answer,
+        is_gone,
+    } = *play;
     let stage = Stage::new(1).await;
-    stage.crowd(0, ALL).await;
+    stage.crowd(0, subscribers).await;
     let service = &stage.services[0];
-    service.plan(|id, visit| answer(number(id), visit));
-    stage.event(&event());
+    service.plan(move |id, visit| {
+        let status = answer(number(id), visit)?;
+        Some(Behaviour::Answer(Canned::status(status)))
+    });
+    stage.event(&event("deaths"));
     let fate = Fate::new(Some((at, trouble)));
-    let mut worker = stage.fated("the first", AT_ONCE, &fate);
+    let mut worker = stage.fated("the first", at_once, &fate);
     while let Some(waiting) = stage.next() {
         match stage.deliver(&worker, &waiting).await {
             Went::Well => {}
             Went::Badly => stage.again(waiting),
             Went::Died => {
                 stage.again(waiting);
-                worker = stage.worker("the second", AT_ONCE);
+                worker = stage.worker("the second", at_once);
             }
         }
         let passed = stage.time.passed();
@@ -61,11 +81,11 @@ async fn survives(trouble: Trouble, at: usize) -> bool {
     service.wait_until_idle(PATIENCE).await;
 
     let context = format!("{trouble:?} at step {at}");
-    let (campaign, shown) = stage.campaign("event-1").await;
+    let (campaign, shown) = stage.campaign("deaths").await;
     assert_eq!(shown["status"], "done", "{context}: {shown}");
-    assert_eq!(shown["scanned"], ALL, "{context}: {shown}");
-    let gone = (0..ALL).filter(|i| is_gone(*i)).count() as u64;
-    let alive = ALL as u64 - gone;
+    assert_eq!(shown["scanned"], subscribers, "{context}: {shown}");
+    let gone = (0..subscribers).filter(|i| is_gone(*i)).count() as u64;
+    let alive = subscribers as u64 - gone;
     let expected = [("accepted".to_owned(), alive), ("gone".to_owned(), gone)];
     assert_eq!(counts(&shown), expected.into(), "{context}: {shown}");
     assert_eq!(stage.subscribed().await, alive, "{context}");
@@ -78,10 +98,10 @@ async fn survives(trouble: Trouble, at: usize) -> bool {
     let deliveries = service.deliveries();
     let all = by_subscription(&deliveries);
     let reached: HashSet<usize> = all.keys().map(|id| number(id)).collect();
-    let expected: HashSet<usize> = (0..ALL).filter(|i| !is_gone(*i)).collect();
+    let expected: HashSet<usize> = (0..subscribers).filter(|i| !is_gone(*i)).collect();
     assert_eq!(reached, expected, "{context}: who was reached");
     let twice = deliveries.len() - all.len();
-    let page = pushcast::campaign::PAGE / AT_ONCE;
+    let page = pushcast::campaign::PAGE / at_once;
     assert!(twice <= page, "{context}: {twice} were pushed to twice");
     if !fate.came() {
         assert_eq!(twice, 0, "without any trouble nobody is pushed to twice");
@@ -89,30 +109,36 @@ async fn survives(trouble: Trouble, at: usize) -> bool {
     fate.came()
 }
 
-async fn survives_at_every_step(trouble: Trouble) {
+async fn survives_at_every_step(play: &Play, trouble: Trouble, least: usize) {
     let mut steps = 0;
-    while survives(trouble, steps).await {
+    while survives(play, trouble, steps).await {
         steps += 1;
     }
-    assert!(steps > 40, "a campaign has more steps than {steps}");
+    assert!(steps > least, "a campaign has more steps than {steps}");
 }
 
 #[tokio::test]
 async fn a_worker_may_die_before_any_step() {
-    survives_at_every_step(Trouble::Dies).await;
+    survives_at_every_step(&SMALL_PAGES, Trouble::Dies, 40).await;
 }
 
 #[tokio::test]
 async fn a_worker_may_die_after_any_step() {
-    survives_at_every_step(Trouble::DiesAfter).await;
+    survives_at_every_step(&SMALL_PAGES, Trouble::DiesAfter, 40).await;
 }
 
 #[tokio::test]
 async fn any_step_may_fail() {
-    survives_at_every_step(Trouble::Fails).await;
+    survives_at_every_step(&SMALL_PAGES, Trouble::Fails, 40).await;
 }
 
 #[tokio::test]
 async fn any_step_may_be_done_and_seem_to_fail() {
-    survives_at_every_step(Trouble::FailsAfter).await;
+    survives_at_every_step(&SMALL_PAGES, Trouble::FailsAfter, 40).await;
+}
+
+#[tokio::test]
+async fn a_worker_may_die_while_it_removes_more_than_fit_into_one_write() {
+    survives_at_every_step(&MANY_GONE, Trouble::Dies, 15).await;
+    survives_at_every_step(&MANY_GONE, Trouble::DiesAfter, 15).await;
 }

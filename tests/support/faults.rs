@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Unconnected,
     /// Done; the connection broke before the answer.
     LostAnswer,
+    /// Done, some time later.
+    Late(Duration),
     /// Nothing is done, and nothing is answered: whoever asks dies here.
     Dies,
     /// Done, and never answered: whoever asked dies there.
@@ -175,6 +177,13 @@ impl HttpConnector for Faulty {
                 HttpConnectorFuture::new(async move {
                     answer.await?;
                     Err(io("the answer was lost"))
+                })
+            }
+            Some(Fault::Late(time)) => {
+                let real = self.real.clone();
+                HttpConnectorFuture::new(async move {
+                    tokio::time::sleep(time).await;
+                    real.call(request).await
                 })
             }
             Some(Fault::Dies) => HttpConnectorFuture::new(std::future::pending()),

@@ -170,7 +170,7 @@ impl Queue for Jobs {
         let failed = || Err(QueueError::Send("the queue is away".into()));
         match self.fate.step() {
             None => put(),
-            Some(Trouble::Dies) => pending().await,
+            Some(Trouble::Dies) => pending::<()>().await,
             Some(Trouble::DiesAfter) => {
                 put();
                 pending::<()>().await;

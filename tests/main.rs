@@ -55,6 +55,12 @@ mod scheduler;
 /// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
 mod campaigns;
 
+/// The end of a campaign is told: to EventBridge until it is taken, and to the log of `serve`.
+mod announcing;
+
+/// `pushcast send` and `pushcast campaigns`: what they send, show, watch and stop.
+mod campaign_commands;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

@@ -64,6 +64,12 @@ mod queue;
 /// The built program is killed in the middle of a campaign, again and again.
 mod killed;
 
+/// The end of a campaign is told: to EventBridge until it is taken, and to the log of `serve`.
+mod announcing;
+
+/// `pushcast send` and `pushcast campaigns`: what they send, show, watch and stop.
+mod campaign_commands;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

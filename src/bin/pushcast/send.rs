@@ -33,10 +33,10 @@ pub(crate) struct Send {
     #[command(flatten)]
     content: Content,
     /// Text below the title.
-    #[arg(long, value_name = "TEXT", requires = "title")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["notification", "payload", "text"])]
     body: Option<String>,
     /// The page that a click opens, an absolute URL.
-    #[arg(long, value_name = "URL", requires = "title")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["notification", "payload", "text"])]
     navigate: Option<String>,
     /// Seconds that push services keep the message for a device that is not there; 0 is now or never. [default:
     /// 2419200, four weeks]
@@ -49,13 +49,13 @@ pub(crate) struct Send {
     #[arg(long)]
     topic: Option<String>,
     /// The campaign's id: to send again with the same one is the same campaign.
-    #[arg(long, requires = "audience")]
+    #[arg(long, conflicts_with_all = ["user", "endpoint"])]
     id: Option<String>,
     /// Messages a second, at most.
-    #[arg(long, value_name = "N", requires = "audience")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["user", "endpoint"])]
     rate: Option<u32>,
     /// Follow the campaign to its end, as `pushcast campaigns watch` does.
-    #[arg(long, requires = "audience")]
+    #[arg(long, conflicts_with_all = ["user", "endpoint"])]
     watch: bool,
     /// Results, or the campaign, as JSON, one object a line.
     #[arg(long)]

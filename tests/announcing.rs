@@ -12,12 +12,13 @@ use axum::routing::post;
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use pushcast::announce::{AnnounceError, Announcer};
+use pushcast::aws::behavior_version;
 use pushcast::broadcast::{Broadcast, BroadcastError};
 use pushcast::campaign::CampaignId;
 use pushcast::clock::{Chance, Clock};
 use pushcast::problem::Problem;
 use pushcast::queue::LocalQueue;
-use pushcast::store::{behavior_version, embedded};
+use pushcast::store::embedded;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -82,6 +83,7 @@ impl Standin {
             announcer: Arc::new(announcer),
             clock: Clock::system(),
             chance: Chance::system(),
+            metrics: pushcast::telemetry::metrics::Metrics::off(),
             most_segments: 1,
         };
         (standin, broadcast)

@@ -250,10 +250,12 @@ async fn after_a_complaint_the_limit_grows_back_one_by_one() {
         .answer_late(Whom::Everyone, A_WHILE, busy)
         .times(START);
     scene.burst(START).await;
-    assert_eq!(scene.congestion().limit, 50);
-    // A limit's worth of answers for each step; the last 54 find places to spare.
-    scene.assert_served(50 + 51 + 52 + 53 + 54 + 54).await;
-    assert_eq!(scene.congestion().limit, 55);
+    let low = scene.congestion().limit;
+    assert!(low <= START / 2, "{low}");
+    // A limit's worth of answers for each step.
+    scene.assert_served(6 * low).await;
+    let grown = scene.congestion().limit;
+    assert!((low + 1..=low + 6).contains(&grown), "{low} to {grown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,13 +18,14 @@ use crate::broadcast::Broadcast;
 use crate::edge::{Body, require_token};
 use crate::order::{Order, read_message};
 use crate::problem::Problem;
-use crate::push::{Begun, Pusher};
+use crate::push::{Begun, Pusher, Report};
 use crate::queue::Queue;
 use crate::registration::{MAX_USER_LEN, endpoint_text};
-use crate::settle::settle;
+use crate::settle::{Next, settle};
 use crate::store::StoreError;
 use crate::store::row::Row;
-use crate::webpush::{AllowList, Message};
+use crate::telemetry::metrics::Pushes;
+use crate::webpush::{AllowList, Message, PushService};
 use crate::wire::{Invalid, Members};
 
 /// Devices of one user that are read, and pushed to, at a time.
@@ -78,7 +79,7 @@ async fn send<Q: Queue>(
             let message = read_message(members)?;
             let row = state.broadcast.store.get(endpoint).await?;
             let row = row.ok_or_else(Problem::no_such_subscription)?;
-            vec![state.send_to(&row, &message).await]
+            state.send_to_all(&[row], &message).await
         }
         To::User(user) => state.send_to_user(user, &read_message(members)?).await?,
         To::Audience => return state.send_to_audience(Order::read(members)?).await,
@@ -101,12 +102,7 @@ impl<Q: Queue> Send<Q> {
         let mut from = None;
         loop {
             let page = self.broadcast.store.of_user(user, from, PAGE).await?;
-            let pushes: FuturesUnordered<_> = page
-                .rows
-                .iter()
-                .map(|row| self.send_to(row, message))
-                .collect();
-            results.extend(pushes.collect::<Vec<_>>().await);
+            results.extend(self.send_to_all(&page.rows, message).await);
             from = page.next;
             if from.is_none() {
                 return Ok(results);
@@ -114,20 +110,48 @@ impl<Q: Queue> Send<Q> {
         }
     }
 
-    async fn send_to(&self, row: &Row, message: &Message) -> Sent {
+    /// To all at once, and their figures to the log.
+    async fn send_to_all(&self, rows: &[Row], message: &Message) -> Vec<Sent> {
+        let pushes: FuturesUnordered<_> = rows
+            .iter()
+            .map(async |row| (row, self.send_to(row, message).await))
+            .collect();
+        let (mut results, mut figures) = (Vec::with_capacity(rows.len()), Pushes::default());
+        for (row, (report, next)) in pushes.collect::<Vec<_>>().await {
+            let service = PushService::of_url(&row.endpoint);
+            figures.push(service, &report.outcome, report.latency);
+            if next == Some(Next::Prune) {
+                figures.pruned();
+            }
+            results.push(Sent::new(row, &report));
+        }
+        let now = self.broadcast.clock.now();
+        self.broadcast.metrics.request(&figures, now);
+        results
+    }
+
+    /// What became of the push, and what was done about it, if that could be written.
+    async fn send_to(&self, row: &Row, message: &Message) -> (Report, Option<Next>) {
         let (now, begun) = (self.broadcast.clock.now(), Begun::default());
         let report = self
             .pusher
             .push_to_row(row, &self.allowed, message, now, &begun)
             .await;
         // The message is out: who sent it must hear so, or would send it again. A prune can wait for the next push.
-        if let Err(error) = settle(&self.broadcast.store, row, &report).await {
+        let settled = settle(&self.broadcast.store, row, &report).await;
+        if let Err(error) = &settled {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = error as &dyn std::error::Error,
                 "a push could not be settled"
             );
         }
-        Sent {
+        (report, settled.ok())
+    }
+}
+
+impl Sent {
+    fn new(row: &Row, report: &Report) -> Self {
+        Self {
             endpoint: row.endpoint.clone(),
             outcome: report.outcome.label(),
             status: report.status(),

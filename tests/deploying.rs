@@ -1,4 +1,4 @@
-//! docs/deploy.md says what the template and the tools say.
+//! The README and docs/deploy.md say what the template and the tools say.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,8 +9,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn page() -> String {
-    std::fs::read_to_string(root().join("docs/deploy.md")).expect("it is there")
+const README: &str = include_str!("../README.md");
+
+/// All that is said on deploying.
+fn pages() -> String {
+    let section = README.split("\n## ").find(|it| it.starts_with("Deploy\n"));
+    let section = section.expect("a section");
+    format!("{section}\n{}", include_str!("../docs/deploy.md"))
 }
 
 #[test]
@@ -23,16 +28,16 @@ fn the_table_of_costs_is_what_the_command_prints() {
     let table = String::from_utf8(output.stdout).expect("text");
     assert!(!table.trim().is_empty());
     assert!(
-        page().contains(table.trim()),
-        "docs/deploy.md does not say:\n{table}"
+        README.contains(table.trim()),
+        "the README does not say:\n{table}"
     );
 }
 
 #[test]
-fn parameters_and_outputs_that_the_page_names_are_the_template_s() {
+fn parameters_and_outputs_that_the_pages_name_are_the_template_s() {
     let template = Template::read(&[]);
-    let (page, known) = (page(), template.names());
-    let words = page.split('`').skip(1).step_by(2);
+    let (pages, known) = (pages(), template.names());
+    let words = pages.split('`').skip(1).step_by(2);
     let named: Vec<&str> = words
         .flat_map(|code| code.split(['=', ' ']))
         .filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
@@ -47,7 +52,7 @@ fn parameters_and_outputs_that_the_page_names_are_the_template_s() {
         "ApiUrl",
         "ReadToken",
     ] {
-        assert!(page.contains(wanted), "{wanted}");
+        assert!(pages.contains(wanted), "{wanted}");
     }
     for name in named {
         let elsewhere = [

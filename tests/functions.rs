@@ -25,7 +25,7 @@ use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::browser::Browser;
 use crate::support::cloud::Cloud;
 use crate::support::push_service::PushService;
-use crate::support::runtime::REQUEST_ID;
+use crate::support::runtime::{Function, REQUEST_ID};
 use crate::support::stack::{Stack, allowed, body, event, event_with, request, tables};
 use crate::support::template::{FUNCTIONS, Right, logical};
 
@@ -213,15 +213,22 @@ impl Stack {
             .iter()
             .find(|line| line["message"] == "campaign started");
         assert!(started.expect("it is logged")["campaign"].is_string());
-        let metrics = self.deliver.lines();
-        let sum = |name: &str| -> u64 {
+        let sum = |function: &Function, name: &str| -> u64 {
+            let metrics = function.lines();
             let values = metrics.iter().filter(|line| line["_aws"].is_object());
             values.filter_map(|line| line[name].as_u64()).sum()
         };
-        assert_eq!(sum("accepted"), 10, "both campaigns");
-        assert_eq!(sum("campaigns"), 2);
-        assert_eq!(sum("prunes"), 1);
-        assert!(sum("pages") >= 3);
+        let sent = |name| sum(&self.send, name);
+        assert_eq!(
+            (sent("accepted"), sent("gone"), sent("prunes")),
+            (3, 1, 1),
+            "to one person each"
+        );
+        let delivered = |name| sum(&self.deliver, name);
+        assert_eq!(delivered("accepted"), 10, "both campaigns");
+        assert_eq!(delivered("campaigns"), 2);
+        assert_eq!(delivered("prunes"), 1);
+        assert!(delivered("pages") >= 3);
         assert!(
             self.deliver.log().contains("pushcast/pushcast"),
             "{campaign}"

@@ -1,6 +1,7 @@
 //! Keys in KMS and SSM: asked for once, rotated, and of another AWS too.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use pushcast::store::schema;
 use pushcast::webpush::{KeyId, VapidKey};
@@ -38,6 +39,36 @@ async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_l
         .filter(|call| call.by == "deliver" && call.right == signed);
     assert_eq!(by_deliver.count(), 1, "one token for one origin");
     assert_eq!(stack.service.refused().len(), 0);
+}
+
+/// No push service can say so: nothing reaches one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resuming_goes_on() {
+    let mut stack = Stack::deploy().await;
+    let current = stack.public.clone();
+    for _ in 0..60 {
+        stack.subscribed(&current, json!({})).await;
+    }
+    stack.cloud.let_kms_fail(usize::MAX);
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    let id = event("broadcast")["id"].as_str().unwrap().to_owned();
+    let campaign = stack.deliver_until(&id, "halted").await;
+    let reason = campaign["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("KMS refuses the key VapidKey"),
+        "{campaign}"
+    );
+    assert_eq!(stack.service.requests(), 0);
+    assert_eq!(stack.store().count().await.unwrap(), 60);
+
+    stack.cloud.let_kms_fail(0);
+    // What KMS has said is remembered for a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let resumed = stack.api("POST", &format!("/push/campaigns/{id}/resume"));
+    assert_eq!(resumed.await["status"], "running");
+    let campaign = stack.deliver_until(&id, "done").await;
+    assert_eq!(campaign["counts"]["accepted"], 60, "{campaign}");
+    assert_eq!(stack.service.deliveries().len(), 60);
 }
 
 /// The functions once more, over services that neither we nor AWS have made: what is fetched, signed and stored here is

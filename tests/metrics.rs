@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use pushcast::telemetry::metrics::{Metrics, Page};
+use pushcast::telemetry::metrics::{Metrics, Pushes};
 use pushcast::webpush::{Outcome, PushService};
 use serde_json::{Value, json};
 
@@ -66,14 +66,14 @@ fn assert_is_emf(line: &Value, namespace: &str) {
 
 #[test]
 fn a_page_is_counted_by_push_service_and_outcome() {
-    let (log, mut page) = (Log::default(), Page::default());
+    let (log, mut pushes) = (Log::default(), Pushes::default());
     let ms = Duration::from_millis;
-    page.push(PushService::Fcm, &Outcome::Accepted, Some(ms(30)));
-    page.push(PushService::Fcm, &Outcome::Accepted, Some(ms(31)));
-    page.push(PushService::Fcm, &Outcome::Gone, Some(ms(500)));
-    page.push(PushService::Apple, &Outcome::Unreachable, None);
+    pushes.push(PushService::Fcm, &Outcome::Accepted, Some(ms(30)));
+    pushes.push(PushService::Fcm, &Outcome::Accepted, Some(ms(31)));
+    pushes.push(PushService::Fcm, &Outcome::Gone, Some(ms(500)));
+    pushes.push(PushService::Apple, &Outcome::Unreachable, None);
     page.pruned();
-    Metrics::to("pushcast/a", log.clone()).page(&page, now());
+    Metrics::to("pushcast/a", log.clone()).page(&pushes, now());
 
     let lines = log.lines();
     for line in &lines {
@@ -94,6 +94,25 @@ fn a_page_is_counted_by_push_service_and_outcome() {
 }
 
 #[test]
+fn a_message_to_one_person_is_counted_and_is_no_page() {
+    let (log, mut pushes) = (Log::default(), Pushes::default());
+    pushes.push(PushService::Mozilla, &Outcome::Gone, None);
+    pushes.pruned();
+    Metrics::to("pushcast/a", log.clone()).request(&pushes, now());
+
+    let lines = log.lines();
+    for line in &lines {
+        assert_is_emf(line, "pushcast/a");
+        assert_eq!(line["pages"], Value::Null, "{line}");
+    }
+    let [of_the_service, whole] = &lines[..] else {
+        panic!("two lines: {lines:?}");
+    };
+    assert_eq!(of_the_service["gone"], 1);
+    assert_eq!(whole["prunes"], 1);
+}
+
+#[test]
 fn a_campaign_that_halts_is_counted_where_an_alarm_looks_for_it() {
     let log = Log::default();
     Metrics::to("pushcast/a", log.clone()).campaign_ended("halted", now());
@@ -109,10 +128,10 @@ fn a_campaign_that_halts_is_counted_where_an_alarm_looks_for_it() {
 
 #[test]
 fn nothing_is_written_where_no_namespace_is_configured() {
-    let mut page = Page::default();
-    page.push(PushService::Fcm, &Outcome::Accepted, None);
+    let mut pushes = Pushes::default();
+    pushes.push(PushService::Fcm, &Outcome::Accepted, None);
     let metrics = Metrics::new(None);
-    metrics.page(&page, now());
+    metrics.page(&pushes, now());
     assert_eq!(format!("{metrics:?}"), format!("{:?}", Metrics::off()));
 }
 
@@ -122,11 +141,11 @@ proptest! {
     fn latencies_fit_into_one_document_and_stay_near_what_they_were(
         nanos in prop::collection::vec(500_000_u64..60_000_000_000, 1..800)
     ) {
-        let (log, mut page) = (Log::default(), Page::default());
+        let (log, mut pushes) = (Log::default(), Pushes::default());
         for nanos in &nanos {
-            page.push(PushService::Wns, &Outcome::Accepted, Some(Duration::from_nanos(*nanos)));
+            pushes.push(PushService::Wns, &Outcome::Accepted, Some(Duration::from_nanos(*nanos)));
         }
-        Metrics::to("n", log.clone()).pushes(&page, now());
+        Metrics::to("n", log.clone()).request(&pushes, now());
         let [line] = &log.lines()[..] else { panic!("one line") };
         assert_is_emf(line, "n");
         let scale = |name: &str| {

@@ -1,5 +1,5 @@
 //! When our own fault stops a campaign: past 50 answers of the kind "your token, key or headers are wrong", if they
-//! are more than 20 % of what one origin has answered.
+//! are more than 20 % of what one origin has answered. A push that could not be signed counts as one of them.
 
 use std::collections::BTreeMap;
 
@@ -19,25 +19,29 @@ pub struct Faults(BTreeMap<String, Answers>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Answers {
+    /// Pushes that were answered, or could not be signed.
     answers: u64,
     faults: u64,
-    /// The last one's own words.
+    /// What was said to the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     words: Option<String>,
 }
 
 impl Faults {
-    /// Notes one push. Only answers count.
+    /// Notes one push. What was not answered says nothing, unless it could not even be signed: KMS may refuse for good,
+    /// and no push service will ever say so.
     pub fn note(&mut self, origin: &Origin, report: &Report) {
-        let Some(status) = report.status() else {
+        let (status, is_fault) = (report.status(), report.outcome == Outcome::OurFault);
+        if status.is_none() && !is_fault {
             return;
-        };
+        }
         let tally = self.0.entry(origin.as_str().to_owned()).or_default();
         tally.answers += 1;
-        if report.outcome == Outcome::OurFault {
+        if is_fault {
             tally.faults += 1;
-            let words = report.detail().unwrap_or_default();
-            tally.words = Some(format!("{status} {words}").trim().to_owned());
+            let status = status.map(|status| status.to_string());
+            let said: Vec<String> = status.into_iter().chain(report.detail()).collect();
+            tally.words = Some(said.join(" "));
         }
     }
 
@@ -49,7 +53,7 @@ impl Faults {
             .find(|(_, tally)| tally.faults > MANY && tally.faults * 100 > tally.answers * SHARE)?;
         let words = tally.words.as_deref().unwrap_or_default();
         Some(format!(
-            "{origin} refused our token, key or headers in {} of {} pushes, the last with: {words}. \
+            "{origin}: our token, key or headers were at fault in {} of {} pushes, the last with: {words}. \
              Nobody was removed. Repair it (`pushcast doctor` may know), then resume.",
             tally.faults, tally.answers
         ))

@@ -34,7 +34,7 @@ pub(super) struct Sum {
     before: Before,
     pub(super) figures: Figures,
     /// The same, with outcomes and latencies, for the log.
-    pub(super) metrics: metrics::Page,
+    pub(super) metrics: metrics::Pushes,
     pub(super) gone: Vec<Row>,
     /// Rows that were accepted under another key than they say.
     pub(super) other_key: Vec<(Row, KeyId)>,
@@ -46,7 +46,7 @@ impl Sum {
         Self {
             before,
             figures: Figures::default(),
-            metrics: metrics::Page::default(),
+            metrics: metrics::Pushes::default(),
             gone: Vec::new(),
             other_key: Vec::new(),
             later: BTreeMap::new(),

@@ -35,7 +35,7 @@ struct Sink {
 
 /// What one page of a campaign, or one request to send, came to.
 #[derive(Debug, Clone, Default)]
-pub struct Page {
+pub struct Pushes {
     services: BTreeMap<&'static str, Service>,
     prunes: u64,
 }
@@ -47,7 +47,7 @@ struct Service {
     latencies: BTreeMap<i32, u64>,
 }
 
-impl Page {
+impl Pushes {
     /// Counts one push; `latency` is the exchange's, where there was one.
     pub fn push(&mut self, service: PushService, outcome: &Outcome, latency: Option<Duration>) {
         let service = self.services.entry(service.label()).or_default();
@@ -85,19 +85,24 @@ impl Metrics {
     }
 
     /// Writes what a page of a campaign came to.
-    pub fn page(&self, page: &Page, now: Timestamp) {
-        self.pushes(page, now);
+    pub fn page(&self, pushes: &Pushes, now: Timestamp) {
+        self.services(pushes, now);
         self.write(&[], now, |line| {
             line.count("pages", 1);
-            if page.prunes > 0 {
-                line.count("prunes", page.prunes);
-            }
+            line.prunes(pushes);
         });
     }
 
     /// Writes what a request to send came to.
-    pub fn pushes(&self, page: &Page, now: Timestamp) {
-        for (label, service) in &page.services {
+    pub fn request(&self, pushes: &Pushes, now: Timestamp) {
+        self.services(pushes, now);
+        if pushes.prunes > 0 {
+            self.write(&[], now, |line| line.prunes(pushes));
+        }
+    }
+
+    fn services(&self, pushes: &Pushes, now: Timestamp) {
+        for (label, service) in &pushes.services {
             self.write(&[("service", label)], now, |line| {
                 for (outcome, n) in &service.outcomes {
                     line.count(outcome, *n);
@@ -142,6 +147,12 @@ struct Line {
 impl Line {
     fn count(&mut self, name: &str, n: u64) {
         self.put(name, "Count", json!(n));
+    }
+
+    fn prunes(&mut self, pushes: &Pushes) {
+        if pushes.prunes > 0 {
+            self.count("prunes", pushes.prunes);
+        }
     }
 
     fn put(&mut self, name: &str, unit: &str, value: Value) {

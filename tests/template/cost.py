@@ -1,4 +1,4 @@
-"""What pushcast costs in AWS, from list prices and measured figures: prints the table of docs/deploy.md.
+"""What pushcast costs in AWS, from list prices and measured figures: prints the README's table.
 
 Change a figure below and run it again: python3 tests/template/cost.py
 """

@@ -5,7 +5,7 @@ mod deaths;
 /// Push services that refuse everything, or are away.
 mod outages;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
@@ -22,7 +22,7 @@ use crate::support::stage::{Jobs, Stage, Waiting, Went, What};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An order to everyone, as EventBridge delivers it.
-fn event(id: &str) -> Value {
+pub(crate) fn event(id: &str) -> Value {
     json!({
         "id": id, "detail-type": "news", "source": "newsroom",
         "detail": {"to": {"audience": "all"}, "data": "hello"},
@@ -30,12 +30,12 @@ fn event(id: &str) -> Value {
 }
 
 /// The counts that are to be: everything not named is 0.
-fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
+pub(crate) fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
     figures.map(|(name, n)| (name.to_owned(), n)).into()
 }
 
 /// How often each was delivered to; those who were not are not in it.
-fn reached(service: &PushService) -> BTreeMap<usize, usize> {
+pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
     let deliveries = service.deliveries();
     let all = by_subscription(&deliveries);
     all.iter()
@@ -44,7 +44,7 @@ fn reached(service: &PushService) -> BTreeMap<usize, usize> {
 }
 
 /// Everyone of `n`, once.
-fn once(n: usize) -> BTreeMap<usize, usize> {
+pub(crate) fn once(n: usize) -> BTreeMap<usize, usize> {
     (0..n).map(|i| (i, 1)).collect()
 }
 
@@ -111,62 +111,6 @@ async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
     assert_eq!(reached(&stage.services[0]), once(100));
-}
-
-#[tokio::test]
-async fn an_event_that_is_delivered_three_times_is_one_campaign() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 10).await;
-    let workers = [0, 1, 2].map(|i| stage.worker(&format!("worker {i}"), 1));
-    let event = event("one-event");
-    let start = async |worker: &Deliver<Jobs>| {
-        let campaign = worker.broadcast.handle(&event, "request").await;
-        campaign.expect("it starts").id
-    };
-    let [a, b, c] = &workers;
-    let (a, b, c) = tokio::join!(start(a), start(b), start(c));
-    stage.to_the_end(&workers[0]).await;
-    let later = start(&workers[1]).await;
-    assert!(
-        [&a, &b, &c, &later]
-            .iter()
-            .all(|id| id.as_str() == "one-event")
-    );
-    stage.to_the_end(&workers[2]).await;
-    let all = stage.store.campaigns(None, 10).await.expect("it reads");
-    assert_eq!(all.campaigns.len(), 1);
-    assert_eq!(reached(&stage.services[0]), once(10));
-    let (_, campaign) = stage.campaign("one-event").await;
-    assert_eq!(counts(&campaign), figures([("accepted", 10)]));
-}
-
-#[tokio::test]
-async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 3).await;
-    let worker = stage.worker("worker", 1);
-    let firing = |execution: &str, schedule: &str, time: &str| {
-        json!({
-            "schedule": format!("arn:aws:scheduler:eu-west-1:1:schedule/{schedule}"),
-            "scheduled_time": time, "execution": execution, "attempt": execution,
-            "message": {"to": {"audience": "all"}, "data": "hello"},
-        })
-    };
-    let start = async |event: Value| {
-        let campaign = worker.broadcast.handle(&event, "request").await;
-        campaign.expect("it starts").id
-    };
-    let first = start(firing("a", "news/daily", "2027-01-15T08:00:00Z")).await;
-    let again = start(firing("b", "news/daily", "2027-01-15T08:00:00Z")).await;
-    assert_eq!(first, again);
-    let tomorrow = start(firing("a", "news/daily", "2027-01-16T08:00:00Z")).await;
-    let namesake = start(firing("a", "sports/daily", "2027-01-15T08:00:00Z")).await;
-    let all = HashSet::from([first, tomorrow, namesake]);
-    assert_eq!(all.len(), 3, "{all:?}");
-    stage.to_the_end(&worker).await;
-    let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
-    assert_eq!(campaigns.campaigns.len(), 3);
-    assert_eq!(stage.services[0].deliveries().len(), 9);
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ mod push_client;
 /// A push service gets as much as it takes, and one that is busy holds up no other.
 mod congestion;
 
-/// Who is still subscribed after a push, whatever the service answers, or does instead.
-mod settle;
+/// A message to one person: what its sender hears, and who is still subscribed, whatever the push service does.
+mod send;
 
 /// Who is subscribed, and how many they are: exact under races, faults and lost answers.
 mod store;
@@ -54,6 +54,9 @@ mod scheduler;
 
 /// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
 mod campaigns;
+
+/// What starts a campaign starts one, however often it comes.
+mod broadcast;
 
 /// What workers do with jobs: nobody is missed, and few are pushed to twice, whoever dies when.
 mod deliver;

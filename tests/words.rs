@@ -1,4 +1,4 @@
-//! One word, five places: each function is a binary, a module, payloads and a resource of the template.
+//! One word, five places: each function is a binary, a module, payloads, a test and a resource of the template.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn words() -> BTreeSet<String> {
 }
 
 #[test]
-fn functions_binaries_modules_and_payloads_say_the_same_words() {
+fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
     let template = Template::read(&[]);
     let functions = template.of_type("AWS::Serverless::Function");
     assert_eq!(functions, FUNCTIONS.map(logical).into());
@@ -34,8 +34,10 @@ fn functions_binaries_modules_and_payloads_say_the_same_words() {
     assert!(binaries.remove("pushcast"), "the program beside them");
     assert_eq!(binaries, words());
 
-    let modules: BTreeSet<_> = stems("src").intersection(&words()).cloned().collect();
-    assert_eq!(modules, words());
+    for folder in ["src", "tests"] {
+        let files: BTreeSet<_> = stems(folder).intersection(&words()).cloned().collect();
+        assert_eq!(files, words(), "{folder}");
+    }
 
     let payloads = stems("events");
     assert!(payloads.is_superset(&words()), "{payloads:?}");

@@ -1,0 +1,88 @@
+//! What starts a campaign: an event of a rule's, a schedule's firing, a bare message. Each is one, however often it comes.
+
+use std::collections::HashSet;
+
+use pushcast::deliver::Deliver;
+use serde_json::{Value, json};
+
+use crate::deliver::{event, figures, once, reached};
+use crate::support::crowd::counts;
+use crate::support::stage::{Jobs, Stage};
+
+#[tokio::test]
+async fn an_event_that_is_delivered_three_times_is_one_campaign() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 10).await;
+    let workers = [0, 1, 2].map(|i| stage.worker(&format!("worker {i}"), 1));
+    let event = event("one-event");
+    let start = async |worker: &Deliver<Jobs>| {
+        let campaign = worker.broadcast.handle(&event, "request").await;
+        campaign.expect("it starts").id
+    };
+    let [a, b, c] = &workers;
+    let (a, b, c) = tokio::join!(start(a), start(b), start(c));
+    stage.to_the_end(&workers[0]).await;
+    let later = start(&workers[1]).await;
+    assert!(
+        [&a, &b, &c, &later]
+            .iter()
+            .all(|id| id.as_str() == "one-event")
+    );
+    stage.to_the_end(&workers[2]).await;
+    let all = stage.store.campaigns(None, 10).await.expect("it reads");
+    assert_eq!(all.campaigns.len(), 1);
+    assert_eq!(reached(&stage.services[0]), once(10));
+    let (_, campaign) = stage.campaign("one-event").await;
+    assert_eq!(counts(&campaign), figures([("accepted", 10)]));
+}
+
+#[tokio::test]
+async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 3).await;
+    let worker = stage.worker("worker", 1);
+    let firing = |execution: &str, schedule: &str, time: &str| {
+        json!({
+            "schedule": format!("arn:aws:scheduler:eu-west-1:1:schedule/{schedule}"),
+            "scheduled_time": time, "execution": execution, "attempt": execution,
+            "message": {"to": {"audience": "all"}, "data": "hello"},
+        })
+    };
+    let start = async |event: Value| {
+        let campaign = worker.broadcast.handle(&event, "request").await;
+        campaign.expect("it starts").id
+    };
+    let first = start(firing("a", "news/daily", "2027-01-15T08:00:00Z")).await;
+    let again = start(firing("b", "news/daily", "2027-01-15T08:00:00Z")).await;
+    assert_eq!(first, again);
+    let tomorrow = start(firing("a", "news/daily", "2027-01-16T08:00:00Z")).await;
+    let namesake = start(firing("a", "sports/daily", "2027-01-15T08:00:00Z")).await;
+    let all = HashSet::from([first, tomorrow, namesake]);
+    assert_eq!(all.len(), 3, "{all:?}");
+    stage.to_the_end(&worker).await;
+    let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
+    assert_eq!(campaigns.campaigns.len(), 3);
+    assert_eq!(stage.services[0].deliveries().len(), 9);
+}
+
+#[tokio::test]
+async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 3).await;
+    let worker = stage.worker("worker", 1);
+    let start = async |message: Value, request: &str| {
+        let campaign = worker.broadcast.handle(&message, request).await;
+        campaign.expect("it starts").id.to_string()
+    };
+    let named = json!({"to": {"audience": "all"}, "data": "hello", "id": "news-17"});
+    assert_eq!(start(named.clone(), "request-1").await, "news-17");
+    assert_eq!(start(named, "request-2").await, "news-17");
+    let unnamed = json!({"to": {"audience": "all"}, "data": "hello"});
+    assert_eq!(start(unnamed.clone(), "request-3").await, "request-3");
+    assert_eq!(start(unnamed.clone(), "request-3").await, "request-3");
+    assert_eq!(start(unnamed, "request-4").await, "request-4");
+    stage.to_the_end(&worker).await;
+    let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
+    assert_eq!(campaigns.campaigns.len(), 3);
+    assert_eq!(stage.services[0].deliveries().len(), 9);
+}

@@ -214,12 +214,13 @@ impl<Q: Queue> Broadcast<Q> {
             .await?;
         self.requeue(&campaign.id, None).await?;
         let from = [Status::Planned];
-        let started = self
-            .store
+        self.store
             .move_campaign(id, &from, Status::Running, Change::Started)
             .await?;
         tracing::info!(campaign = %id, "campaign resumed");
-        Ok(started.unwrap_or(campaign))
+        // Its last segment may be done, and nobody left to say so.
+        self.finish(id).await?;
+        self.known(id).await
     }
 
     /// Queues every part again that is not done, of one segment or of all.
@@ -245,16 +246,25 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(())
     }
 
-    /// After a restart of the only process there is: queues what the ledger says is not done.
+    /// After a restart of the only process there is: queues what the ledger says is not done, and tells of ends that
+    /// nobody was told of.
     ///
     /// # Errors
-    /// When the ledger fails.
+    /// When the ledger fails, for one campaign: the others go on all the same. To do it again is harmless.
     pub async fn recover(&self) -> Result<(), BroadcastError> {
-        for id in self.store.campaigns_under_way().await? {
-            tracing::info!(campaign = %id, "going on with a campaign");
-            self.resume(&id).await?;
+        let mut recovered = Ok(());
+        for id in self.store.unfinished_campaigns().await? {
+            recovered = recovered.and(self.go_on(&id).await);
         }
-        Ok(())
+        recovered
+    }
+
+    async fn go_on(&self, id: &CampaignId) -> Result<(), BroadcastError> {
+        if !self.known(id).await?.status.is_under_way() {
+            return self.finish(id).await;
+        }
+        tracing::info!(campaign = %id, "going on with a campaign");
+        self.resume(id).await.map(drop)
     }
 
     /// Ends a campaign whose segments are all done. Whoever comes second changes nothing, but sees to it that the end

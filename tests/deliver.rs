@@ -2,6 +2,9 @@
 
 mod deaths;
 
+/// A worker's time is up.
+mod hand_over;
+
 /// Push services that refuse everything, or are away.
 mod outages;
 
@@ -17,7 +20,7 @@ use serde_json::{Value, json};
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::crowd::{by_subscription, counts, number};
 use crate::support::push_service::PushService;
-use crate::support::stage::{Jobs, Stage, Waiting, Went, What};
+use crate::support::stage::{Jobs, Stage, Went, What};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -145,60 +148,12 @@ async fn of_a_batch_only_what_is_no_job_comes_again() {
 }
 
 #[tokio::test]
-async fn at_its_deadline_a_worker_hands_over() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 100).await;
-    // Some are under way for longer than a worker that must stop waits.
-    stage.services[0].plan(|id, visit| {
-        let slow = visit == 0 && number(id).is_multiple_of(10);
-        slow.then_some(Behaviour::Slow(Duration::from_secs(4)))
-    });
-    let job = begun(&stage, "handed-over").await;
-    let one = stage.worker("one", 10);
-    let stopped = one.handle(&job, false, Stop::after(Duration::from_millis(200)));
-    stopped.await.expect("it hands over");
-    let due: Vec<_> = std::iter::from_fn(|| stage.due()).collect();
-    let [
-        Waiting {
-            what: What::Job(again),
-            ..
-        },
-    ] = &due[..]
-    else {
-        panic!("one job, for the segment: {due:?}");
-    };
-    assert_eq!(*again, job);
-    let (_, campaign) = stage.campaign("handed-over").await;
-    assert_eq!(campaign["status"], "running");
-    let retrying = counts(&campaign)["retrying"];
-    assert!(retrying > 0, "those under way are to be pushed to again");
-
-    // The lease is free: the clock stands still, and another one goes on.
-    let other = stage.worker("other", 10);
-    let next = other.handle(again, false, Stop::never()).await;
-    next.expect("it goes on");
-    let (_, campaign) = stage.campaign("handed-over").await;
-    assert_eq!(campaign["scanned"], 100, "{campaign}");
-    stage.to_the_end(&other).await;
-    stage.services[0].wait_until_idle(PATIENCE).await;
-    let (_, campaign) = stage.campaign("handed-over").await;
-    assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    let reached = reached(&stage.services[0]);
-    let everyone: Vec<usize> = (0..100).collect();
-    assert!(reached.keys().eq(&everyone), "{reached:?}");
-    let twice: Vec<_> = reached.iter().filter(|(_, times)| **times > 1).collect();
-    let slow = |(i, times): &(&usize, &usize)| i.is_multiple_of(10) && **times == 2;
-    assert!(twice.iter().all(slow), "only who was under way: {twice:?}");
-}
-
-#[tokio::test]
 async fn a_worker_that_must_stop_at_once_pushes_nobody_and_loses_nobody() {
     let stage = Stage::new(1).await;
     stage.crowd(0, 30).await;
     let job = begun(&stage, "no-time").await;
     let worker = stage.worker("one", 1);
-    let stopped = worker.handle(&job, false, Stop::after(Duration::ZERO));
+    let stopped = worker.handle(&job, false, Stop::after(Duration::ZERO, PATIENCE));
     stopped.await.expect("it hands over");
     assert_eq!(stage.services[0].requests(), 0);
     assert_eq!(stage.waiting().len(), 1);

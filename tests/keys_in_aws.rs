@@ -64,8 +64,8 @@ async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resumin
     stack.cloud.let_kms_fail(0);
     // What KMS has said is remembered for a second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    let resumed = stack.api("POST", &format!("/push/campaigns/{id}/resume"));
-    assert_eq!(resumed.await["status"], "running");
+    let resume = format!("/push/campaigns/{id}/resume");
+    assert_eq!(stack.api("POST", &resume).await["status"], "running");
     let campaign = stack.deliver_until(&id, "done").await;
     assert_eq!(campaign["counts"]["accepted"], 60, "{campaign}");
     assert_eq!(stack.service.deliveries().len(), 60);

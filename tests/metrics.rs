@@ -72,7 +72,7 @@ fn a_page_is_counted_by_push_service_and_outcome() {
     pushes.push(PushService::Fcm, &Outcome::Accepted, Some(ms(31)));
     pushes.push(PushService::Fcm, &Outcome::Gone, Some(ms(500)));
     pushes.push(PushService::Apple, &Outcome::Unreachable, None);
-    page.pruned();
+    pushes.pruned();
     Metrics::to("pushcast/a", log.clone()).page(&pushes, now());
 
     let lines = log.lines();

@@ -297,7 +297,7 @@ async fn here_jobs_come_when_they_are_due_the_soonest_first() {
     let sent = sent.map(|(n, delay)| (job(n), seconds(delay)));
     let began = Instant::now();
     queue.send(&sent).await.expect("they are queued");
-    let (stopper, stop) = Stopper::new();
+    let (stopper, stop) = Stopper::new(Duration::ZERO);
     let seen = Mutex::new(Vec::new());
     let deliver = |job: Job, again| {
         let segment = job.part.segment();
@@ -316,10 +316,37 @@ async fn here_jobs_come_when_they_are_due_the_soonest_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn here_a_job_that_is_put_in_again_and_again_waits_once_and_comes_when_it_first_would() {
+    let queue = LocalQueue::default();
+    for delay in [20, 10, 30, 600] {
+        let sent = (job(1), Duration::from_secs(delay));
+        queue.send(&[sent]).await.expect("it is queued");
+    }
+    let last = (job(2), Duration::from_secs(800));
+    queue.send(&[last]).await.expect("it is queued");
+    let (stopper, stop) = Stopper::new(Duration::ZERO);
+    let began = Instant::now();
+    let seen = Mutex::new(Vec::new());
+    let deliver = |job: Job, _| {
+        let segment = job.part.segment();
+        seen.lock()
+            .unwrap()
+            .push((segment, began.elapsed().as_secs()));
+        if segment == 2 {
+            stopper.stop();
+        }
+        async { true }
+    };
+    let run = queue.run(2, &stop, deliver);
+    timeout(PATIENCE * 100, run).await.expect("it stops");
+    assert_eq!(*seen.lock().unwrap(), [(1, 10), (2, 800)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
     let queue = LocalQueue::default();
     queue.send(&jobs([0, 1])).await.expect("they are queued");
-    let (stopper, stop) = Stopper::new();
+    let (stopper, stop) = Stopper::new(Duration::ZERO);
     let began = Instant::now();
     let seen = Mutex::new(Vec::new());
     let deliver = |job: Job, again| {
@@ -352,7 +379,7 @@ async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
 async fn here_a_stop_waits_for_who_is_working_and_begins_nothing() {
     let queue = LocalQueue::default();
     queue.send(&jobs(0..5)).await.expect("they are queued");
-    let (stopper, stop) = Stopper::new();
+    let (stopper, stop) = Stopper::new(Duration::ZERO);
     let (begun, ended) = (Mutex::new(0), Mutex::new(0));
     let deliver = |_, _| {
         *begun.lock().unwrap() += 1;

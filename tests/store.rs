@@ -1,11 +1,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use pushcast::campaign::PartKey;
 use pushcast::clock::Chance;
 use pushcast::registration::{MadeWith, Registration};
+use pushcast::store::parts::{Taken, Worker};
 use pushcast::store::row::Row;
 use pushcast::store::subscriptions::{MAX_AT_ONCE, Pruned, Subscribed};
 use pushcast::store::{Store, embedded};
@@ -392,6 +394,56 @@ async fn a_lost_answer_is_asked_for_again_and_not_done_twice() {
         race.check(&calm, &tally).await;
         assert_eq!(count(&calm).await, tally.new - tally.pruned);
     }
+}
+
+/// The SDK asks again, and finds a lease that is its own.
+#[tokio::test]
+async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
+    let lost = AtomicBool::new(false);
+    let first = move |operation: &str| {
+        let first = operation == "UpdateItem" && !lost.swap(true, Ordering::Relaxed);
+        first.then_some(Fault::LostAnswer)
+    };
+    let (store, real, _) = behind_sdk(3, first).await;
+    let (id, part) = ("leased".parse().unwrap(), PartKey::Segment(0));
+    real.plan_segments(&id, 1).await.expect("it is written");
+    let worker = Worker::one_of_many(&impatient());
+    let minute = Duration::from_secs(60);
+    let taken = store.take_segment(&id, &part, &worker, minute, now()).await;
+    let taken = taken.expect("it is asked for again");
+    assert!(matches!(taken, Taken::Ours(..)), "{taken:?}");
+    let other = real.take_segment(&id, &part, &worker, minute, now()).await;
+    let other = other.expect("it reads");
+    assert!(matches!(other, Taken::Held(_)), "{other:?}");
+}
+
+/// Whoever pushes for one segment of a campaign that keeps to a rate.
+#[tokio::test]
+async fn turns_never_overlap_whoever_takes_them_at_once() {
+    let store = in_memory().await;
+    let id = "paced".parse().unwrap();
+    store.plan_segments(&id, 2).await.expect("it is written");
+    let (second, now) = (
+        Duration::from_secs(1),
+        Timestamp::from_second(1_800_000_000).unwrap(),
+    );
+    let turns = (0..20).map(|_| store.take_turn(&id, 0, second, now));
+    let turns = futures_util::future::join_all(turns).await;
+    let mut turns: Vec<_> = turns
+        .into_iter()
+        .map(|turn| turn.expect("it is taken").duration_since(now).as_secs())
+        .collect();
+    turns.sort_unstable();
+    assert_eq!(turns, (0..20).collect::<Vec<_>>());
+    let other = store.take_turn(&id, 1, second, now).await;
+    assert_eq!(other.unwrap(), now, "each segment has its own");
+    let later = now + SignedDuration::from_secs(60);
+    let turn = store.take_turn(&id, 0, second, later).await;
+    assert_eq!(
+        turn.unwrap(),
+        later,
+        "time that has passed is not made up for"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,9 +1,10 @@
 //! When our own fault stops a campaign: past 50 answers of the kind "your token, key or headers are wrong", if they
 //! are more than 20 % of what one origin has answered. A push that could not be signed counts as one of them.
+//!
+//! Every settlement adds what it has met to its segment's item in the ledger; a worker that meets a fault judges the
+//! sum over all segments, so that a campaign stops whether its faults are in one place or a few in each.
 
 use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 
 use crate::push::Report;
 use crate::webpush::{Origin, Outcome};
@@ -13,17 +14,16 @@ const MANY: u64 = 50;
 /// Of an origin's answers, in percent.
 const SHARE: u64 = 20;
 
-/// What each origin has answered, since the campaign was started or resumed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What each origin has answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults(BTreeMap<String, Answers>);
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Answers {
     /// Pushes that were answered, or could not be signed.
     answers: u64,
     faults: u64,
-    /// What was said to the last one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What was said to the last one; the ledger does not keep it.
     words: Option<String>,
 }
 
@@ -42,6 +42,52 @@ impl Faults {
             let status = status.map(|status| status.to_string());
             let said: Vec<String> = status.into_iter().chain(report.detail()).collect();
             tally.words = Some(said.join(" "));
+        }
+    }
+
+    /// Whether there is anything to judge.
+    pub fn is_any(&self) -> bool {
+        self.0.values().any(|tally| tally.faults > 0)
+    }
+
+    /// Counts everything of `later` too, whose words are the last.
+    pub fn merge(&mut self, later: &Self) {
+        for (origin, other) in &later.0 {
+            let tally = self.0.entry(origin.clone()).or_default();
+            tally.answers += other.answers;
+            tally.faults += other.faults;
+            if other.words.is_some() {
+                tally.words.clone_from(&other.words);
+            }
+        }
+    }
+
+    /// What is not zero: attributes of an item in the ledger. What was met before the campaign was last resumed counts
+    /// no more, so that they are named by how often it was.
+    pub fn entries(&self, resumed: u32) -> impl Iterator<Item = (String, u64)> {
+        let of = move |(origin, tally): (&String, &Answers)| {
+            [
+                (format!("answers#{resumed}#{origin}"), tally.answers),
+                (format!("faults#{resumed}#{origin}"), tally.faults),
+            ]
+        };
+        self.0.iter().flat_map(of).filter(|(_, n)| *n > 0)
+    }
+
+    /// Reads what [`Faults::entries`] names; other names are none of ours.
+    pub fn read(&mut self, name: &str, n: u64, resumed: u32) {
+        let mut words = name.splitn(3, '#');
+        let (Some(kind), Some(when), Some(origin)) = (words.next(), words.next(), words.next())
+        else {
+            return;
+        };
+        if when.parse() != Ok(resumed) {
+            return;
+        }
+        match kind {
+            "answers" => self.0.entry(origin.to_owned()).or_default().answers += n,
+            "faults" => self.0.entry(origin.to_owned()).or_default().faults += n,
+            _ => {}
         }
     }
 

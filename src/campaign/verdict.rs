@@ -37,10 +37,40 @@ pub enum Verdict {
 pub struct Again {
     /// Attempts so far.
     pub attempts: u32,
+    /// How often since the last attempt no place was found for one.
+    pub waits: u32,
     /// Not before.
     pub not_before: Timestamp,
-    /// When there is no point in it any more.
-    pub expires: Timestamp,
+    /// When there is no point in it any more: the TTL counts from the first push. Without, there was none that counts.
+    pub expires: Option<Timestamp>,
+}
+
+impl Again {
+    /// Somebody who was not pushed to, for want of a place or of time: no attempt, and a longer wait each time. The TTL
+    /// has not begun for who was never pushed to, but a service that has no place for an hour has none.
+    pub fn put_aside(self, ttl: u32, now: Timestamp) -> Self {
+        let wait = ASIDE.saturating_mul(2_u32.saturating_pow(self.waits));
+        let patience = Duration::from_secs(u64::from(ttl)).max(LONGEST_ASIDE);
+        Self {
+            waits: self.waits.saturating_add(1),
+            not_before: after(now, wait.min(MOST_ASIDE)),
+            expires: self.expires.or(Some(after(now, patience))),
+            ..self
+        }
+    }
+}
+
+/// The first wait of who found no place; it doubles.
+const ASIDE: Duration = Duration::from_secs(5);
+const MOST_ASIDE: Duration = Duration::from_secs(5 * 60);
+/// Who was never pushed to waits so long for a place, at least.
+const LONGEST_ASIDE: Duration = Duration::from_secs(60 * 60);
+
+/// So long after `now`.
+pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).ok();
+    wait.and_then(|wait| now.checked_add(wait).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// Reads an outcome after `attempts` pushes, this one included. `expires` is when the message's TTL has run out for
@@ -48,14 +78,12 @@ pub struct Again {
 pub fn judge(outcome: &Outcome, attempts: u32, expires: Timestamp, now: Timestamp) -> Verdict {
     let again = |wait: Duration| Again {
         attempts,
-        not_before: SignedDuration::try_from(wait)
-            .ok()
-            .and_then(|wait| now.checked_add(wait).ok())
-            .unwrap_or(Timestamp::MAX),
-        expires,
+        waits: 0,
+        not_before: after(now, wait),
+        expires: Some(expires),
     };
-    let retry = |after| {
-        let again = again(wait(attempts, after));
+    let retry = |wanted| {
+        let again = again(wait(attempts, wanted));
         // Later than that, the message is of no use.
         if again.not_before >= expires {
             return Verdict::Counted(Tally::Failed);
@@ -79,15 +107,18 @@ pub fn judge(outcome: &Outcome, attempts: u32, expires: Timestamp, now: Timestam
         Outcome::Throttled(after) | Outcome::Unavailable(after) => retry(*after),
         Outcome::Unreachable => retry(None),
         // The campaign may halt for it, and stand still for longer than the TTL: that is no reason to give anyone up.
-        Outcome::OurFault => Verdict::Again(again(wait(attempts, None))),
+        Outcome::OurFault => Verdict::Again(Again {
+            expires: None,
+            ..again(wait(attempts, None))
+        }),
     }
 }
 
 /// How long to wait after `attempts` pushes: at least as long as the service asks, rounded up so that those who wait
 /// almost as long wait together.
-fn wait(attempts: u32, after: Option<Duration>) -> Duration {
+fn wait(attempts: u32, wanted: Option<Duration>) -> Duration {
     let ours = WAITS[(attempts.max(1) as usize - 1).min(WAITS.len() - 1)];
-    let asked = after.unwrap_or_default().max(ours);
+    let asked = wanted.unwrap_or_default().max(ours);
     let seconds = asked.as_secs() + u64::from(asked.subsec_nanos() > 0);
     let step = (seconds.next_power_of_two() / u64::from(TOGETHER)).max(1);
     Duration::from_secs(seconds.div_ceil(step) * step)

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::{Deliver, Stop, until};
 use crate::campaign::Job;
+use crate::push::Limits;
 use crate::queue::Queue;
 
-/// So long before its deadline a worker stops: it waits a second for answers, writes down what it has done, and hands
-/// over.
+/// What a worker needs before its deadline to write down what it has done, and to hand over.
 const MARGIN: Duration = Duration::from_millis(2_500);
 
 /// How often SQS has delivered a record.
@@ -21,7 +21,9 @@ impl<Q: Queue> Deliver<Q> {
     /// (`ReportBatchItemFailures`).
     pub async fn batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let time = until(deadline, self.now()).saturating_sub(MARGIN);
-        let stop = Stop::after(time);
+        // Who is pushed to is waited for: nobody is pushed to twice because a worker's time is up.
+        let grace = Limits::default().total.min(time / 2);
+        let stop = Stop::after(time - grace, grace);
         let mut deliver = self.clone();
         deliver.at_once = event.records.len();
         let tasks: Vec<_> = event

@@ -6,6 +6,7 @@
 //! | `segment` | a segment, page by page, from its checkpoint |
 //! | `retry` | a list of endpoints that are pushed to again |
 //! | `pages` | reading ahead |
+//! | `pace` | keeping to a rate |
 //! | `page` | pushing one page, and who may be left under way |
 //! | `stop` | when a worker must stop |
 //! | `tally` | what its answers add up to |
@@ -15,6 +16,7 @@
 //! in the ledger before the next page begins.
 
 pub mod lambda;
+mod pace;
 mod page;
 mod pages;
 mod retry;
@@ -32,7 +34,7 @@ use self::page::Push;
 pub use self::stop::{Stop, Stopper};
 use crate::broadcast::{Broadcast, BroadcastError, until};
 use crate::campaign::verdict::spread;
-use crate::campaign::{Campaign, CampaignId, Job, PAGE, PartKey};
+use crate::campaign::{Campaign, CampaignId, Faults, Job, PAGE, PartKey};
 use crate::push::Pusher;
 use crate::queue::{Queue, QueueError};
 use crate::store::StoreError;
@@ -122,21 +124,37 @@ impl<Q: Queue> Deliver<Q> {
         }
     }
 
-    /// Queues the segment's other parts that are open: they may have no job.
+    /// Queues the segment's other parts that are open: they may have no job. Each of them once in a while only, since
+    /// many deliveries may fail at once, and each would queue all the others.
     async fn recover(&self, job: &Job) -> Result<(), DeliverError> {
         let now = self.broadcast.clock.now();
         let segment = Some(job.part.segment());
         let open = self.store().open_parts(&job.campaign, segment).await?;
-        let others = open.into_iter().filter(|(part, _)| *part != job.part);
-        let jobs: Vec<_> = others
-            .map(|(part, due)| {
+        let mut jobs = Vec::new();
+        for (part, due) in open {
+            let store = self.store();
+            if part != job.part && store.note_recovery(&job.campaign, &part, now).await? {
                 let campaign = job.campaign.clone();
                 let delay = due.map_or(Duration::ZERO, |due| until(due, now));
-                (Job { campaign, part }, delay)
-            })
-            .collect();
+                jobs.push((Job { campaign, part }, delay));
+            }
+        }
         self.broadcast.queue.send(&jobs).await?;
         Ok(())
+    }
+
+    /// Why to halt the campaign, now that these faults were met beside all that the ledger knows of.
+    async fn verdict(
+        &self,
+        campaign: &Campaign,
+        faults: &Faults,
+    ) -> Result<Option<String>, DeliverError> {
+        if !faults.is_any() {
+            return Ok(None);
+        }
+        let mut all = self.store().faults(&campaign.id, campaign.resumed).await?;
+        all.merge(faults);
+        Ok(all.verdict())
     }
 
     fn push(&self, message: Arc<Message>) -> Push {
@@ -221,20 +239,5 @@ impl<Q: Queue> Work<'_, Q> {
 
     fn is_over(&self) -> bool {
         self.stop.is_reached()
-    }
-
-    /// Messages a second that one part may send.
-    fn rate(&self) -> Option<f64> {
-        let segments = f64::from(self.campaign.segments.max(1));
-        self.campaign.rate.map(|rate| f64::from(rate) / segments)
-    }
-
-    /// How long a page of `rows` takes at that rate.
-    fn spread(&self, rows: usize) -> Duration {
-        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        let rate = self.rate();
-        rate.map_or(Duration::ZERO, |rate| {
-            Duration::from_secs_f64(f64::from(rows) / rate)
-        })
     }
 }

@@ -10,10 +10,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
 use super::stop::Stop;
+use crate::campaign::Faults;
 use crate::clock::Clock;
 use crate::push::{Begun, Pusher, Report};
 use crate::store::row::Row;
-use crate::webpush::{AllowList, Message};
+use crate::webpush::{AllowList, Endpoint, Message};
 
 /// Once half of a page is answered the rest has this long, before it is asked who holds it up.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -21,8 +22,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const SLOWER: u32 = 2;
 /// Whoever has not been begun by then is pushed to another time: the lease must not run out.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
-/// A worker that must stop waits this long for the answers to what it has begun.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// When nobody at all has been answered by then, there is no place for whoever has not been begun.
+const SILENCE: Duration = Duration::from_secs(5);
 /// How often it is looked at again.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -104,6 +105,17 @@ impl Push {
         Flights { flights, under_way }
     }
 
+    /// What the answers say of us.
+    pub(super) fn faults_of(&self, pushed: &Pushed) -> Faults {
+        let mut faults = Faults::default();
+        for (row, report) in &pushed.done {
+            if let Ok(endpoint) = Endpoint::parse(&row.endpoint, &self.allowed) {
+                faults.note(endpoint.origin(), report);
+            }
+        }
+        faults
+    }
+
     async fn one(self, row: Row, begun: Arc<Begun>, start: Option<Instant>) -> Report {
         if let Some(start) = start {
             sleep_until(start).await;
@@ -122,6 +134,7 @@ impl Flights {
         let half = self.under_way.len() / 2;
         let mut longest = began + bounds.spread + LONGEST;
         let mut look_at = longest;
+        let (mut silent, silent_to) = (true, began + bounds.spread + SILENCE);
         let (mut stopping, mut leave_at) = (false, longest);
         loop {
             tokio::select! {
@@ -130,6 +143,7 @@ impl Flights {
                     let Some((i, report)) = landed else {
                         return;
                     };
+                    silent &= report.as_ref().is_none_or(|report| report.answer.is_none());
                     if let Some(flight) = self.flights.get_mut(&i) {
                         flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
                     }
@@ -140,12 +154,16 @@ impl Flights {
                 }
                 () = bounds.stop.reached(), if !stopping => {
                     self.put_aside();
-                    (stopping, leave_at) = (true, Instant::now() + GRACE);
+                    (stopping, leave_at) = (true, bounds.stop.last_answer());
                 }
                 () = sleep_until(leave_at), if stopping => return,
                 () = sleep_until(longest) => {
                     self.put_aside();
                     longest += LONGEST;
+                }
+                () = sleep_until(silent_to), if silent => {
+                    self.put_aside();
+                    silent = false;
                 }
                 () = sleep_until(look_at) => {
                     if self.others_are_held_up() {
@@ -156,15 +174,6 @@ impl Flights {
                     }
                     look_at = Instant::now() + LOOK;
                 }
-            }
-        }
-    }
-
-    /// Waits for everyone.
-    pub(super) async fn land_all(&mut self) {
-        while let Some((i, report)) = self.under_way.next().await {
-            if let Some(flight) = self.flights.get_mut(&i) {
-                flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
             }
         }
     }

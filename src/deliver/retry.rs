@@ -3,21 +3,20 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::page::Bounds;
-use super::segment::starts;
 use super::tally::{Before, Sum};
 use super::{Deliver, DeliverError, LEASE, Work, until};
 use crate::campaign::{Campaign, Faults, PartKey};
 use crate::queue::Queue;
 use crate::store::parts::{Lease, Retry, Settled, Settlement, Step, Taken};
 use crate::store::row::Row;
-use crate::webpush::{Endpoint, KeyId};
+use crate::webpush::KeyId;
 
-/// Time for answers that may still come when the worker had to stop.
-const LOST: SignedDuration = SignedDuration::from_secs(20);
+/// Keys that are written at a time.
+const REMEMBERED: usize = 32;
 
 impl<Q: Queue> Work<'_, Q> {
     pub(super) async fn retry(&self, part: &PartKey) -> Result<(), DeliverError> {
@@ -28,6 +27,10 @@ impl<Q: Queue> Work<'_, Q> {
             Some(due) if due > now => return self.queue_again(part, until(due, now)).await,
             Some(_) => {}
             None => return self.close(part.segment()).await,
+        }
+        let turn = self.next_turn(part.segment()).await?;
+        if !turn.is_zero() {
+            return self.queue_again(part, turn).await;
         }
         if self.is_over() {
             return self.queue_again(part, Duration::ZERO).await;
@@ -54,53 +57,61 @@ impl<Q: Queue> Work<'_, Q> {
         retry: &Retry,
         now: Timestamp,
     ) -> Result<(), DeliverError> {
+        let again = retry.again;
+        let ttl = self.push.message.ttl;
         let before = |now| Before {
-            attempts: retry.again.attempts,
-            expires: retry.again.expires,
-            retrying: true,
+            again: Some(again),
+            ttl,
             now,
         };
-        if now >= retry.again.expires {
+        if again.expires.is_some_and(|expires| now >= expires) {
             let mut sum = Sum::new(before(now));
             for endpoint in &retry.endpoints {
                 sum.expired(endpoint);
             }
-            return self.deliver.settle_retry(self.campaign, lease, sum).await;
+            let none = Faults::default();
+            return self
+                .deliver
+                .settle_retry(self.campaign, lease, sum, &none)
+                .await;
         }
-        let rows = self.deliver.store().rows(&retry.endpoints).await?;
+        let mut rows = self.deliver.store().rows(&retry.endpoints).await?;
         let there: HashSet<String> = rows.iter().map(|row| row.endpoint.clone()).collect();
+        let most = self.turn().unwrap_or(usize::MAX).min(rows.len());
+        let others = rows.split_off(most);
         let mut push = self.push.clone();
         // The service is to keep it no longer than it would have.
-        let left = until(retry.again.expires, now).as_secs().max(1);
+        let left = until(before(now).expires(), now).as_secs().max(1);
         let mut message = (*push.message).clone();
         message.ttl = message.ttl.min(u32::try_from(left).unwrap_or(u32::MAX));
         push.message = message.into();
 
-        let (spread, mut next) = (self.spread(rows.len()), Instant::now());
-        let mut flights = push.begin(rows, starts(&mut next, self.rate()));
+        let pace = self.take_turn(lease.part.segment(), rows.len()).await?;
+        let mut flights = push.begin(rows, pace.starts());
         let bounds = Bounds {
             stragglers: 0,
             stop: &self.stop,
-            spread,
+            spread: pace.takes,
         };
         flights.land(bounds).await;
         let (pushed, _) = flights.take_landed();
-        let mut faults = Faults::default();
-        for (row, report) in &pushed.done {
-            if let Ok(endpoint) = Endpoint::parse(&row.endpoint, &self.deliver.allowed) {
-                faults.note(endpoint.origin(), report);
-            }
-        }
-        let halt = faults.verdict();
-        let mut sum = Sum::new(before(self.deliver.now()));
+        let faults = push.faults_of(&pushed);
+        let halt = self.deliver.verdict(self.campaign, &faults).await?;
+        let now = self.deliver.now();
+        let mut sum = Sum::new(before(now));
         for endpoint in retry.endpoints.iter().filter(|it| !there.contains(*it)) {
             sum.vanished(endpoint);
         }
         sum.add(pushed, halt.is_some());
         for endpoint in flights.endpoints() {
-            sum.again(endpoint, retry.again.attempts + 1, LOST);
+            sum.unanswered(endpoint);
         }
-        self.deliver.settle_retry(self.campaign, lease, sum).await?;
+        for row in &others {
+            sum.in_turn(&row.endpoint, now);
+        }
+        self.deliver
+            .settle_retry(self.campaign, lease, sum, &faults)
+            .await?;
         if let Some(reason) = halt {
             self.deliver
                 .broadcast
@@ -108,11 +119,6 @@ impl<Q: Queue> Work<'_, Q> {
                 .await?;
         }
         Ok(())
-    }
-
-    /// Rows that were accepted under another key than they say.
-    pub(super) async fn remember_keys(&self, rows: &[(Row, KeyId)]) {
-        self.deliver.remember_keys(rows).await;
     }
 }
 
@@ -123,33 +129,42 @@ impl<Q: Queue> Deliver<Q> {
         campaign: &Campaign,
         lease: &Lease,
         mut sum: Sum,
+        faults: &Faults,
     ) -> Result<(), DeliverError> {
-        self.remember_keys(&sum.other_key).await;
         let later = sum.later(|| self.store().new_retry(lease.part.segment()));
         let settlement = Settlement {
-            campaign: &campaign.id,
+            campaign,
             lease,
             step: Step::Retry,
             figures: std::mem::take(&mut sum.figures),
+            faults,
             gone: sum.gone.iter().collect(),
             later: later.clone(),
         };
         if self.store().settle(settlement).await? == Settled::Done {
             self.broadcast.metrics.page(&sum.metrics, self.now());
             self.queue_parts(&campaign.id, &later).await?;
+            self.remember_keys(&sum.other_key).await;
         }
         Ok(())
     }
 
-    /// The next push to these rows begins with the right key. Where that cannot be written, it tries again.
-    async fn remember_keys(&self, rows: &[(Row, KeyId)]) {
-        for (row, key) in rows {
+    /// The next push to these rows begins with the right key. Where that cannot be written, it tries again; where there
+    /// is only one key, there is nothing to remember.
+    pub(super) async fn remember_keys(&self, rows: &[(Row, KeyId)]) {
+        if self.pusher.has_one_key() {
+            return;
+        }
+        let remember = async |(row, key): &(Row, KeyId)| {
             if let Err(error) = self.store().remember_key(row, key).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the key of a subscription could not be remembered"
                 );
             }
+        };
+        for some in rows.chunks(REMEMBERED) {
+            join_all(some.iter().map(remember)).await;
         }
     }
 }

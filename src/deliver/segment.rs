@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::page::{Bounds, Flights, Pushed};
+use super::page::{Bounds, Flights, Push, Pushed};
 use super::pages::{Page, Pages};
 use super::tally::{Before, Sum, parts};
-use super::{Deliver, DeliverError, LEASE, Work};
-use crate::campaign::verdict::Again;
-use crate::campaign::{Campaign, Faults, PartKey, Tally};
+use super::{Deliver, DeliverError, LEASE, Stop, Work};
+use crate::campaign::verdict::{Again, after};
+use crate::campaign::{Campaign, PartKey, Tally};
 use crate::queue::Queue;
 use crate::store::parts::{Lease, NewPart, Segment, Settled, Settlement, Step, Taken};
 use crate::store::row::Row;
@@ -22,19 +21,14 @@ use crate::webpush::{Endpoint, Origin};
 /// their own.
 const HOLD: Duration = Duration::from_secs(20);
 
-/// Work that is done while the lease lasts, a page that keeps to a rate included.
-const PACED_PAGE: Duration = Duration::from_secs(5);
-
 /// What is the same for every page of one run.
 struct Run<'a, 'b, Q> {
     work: &'a Work<'b, Q>,
     lease: Lease,
-    faults: Faults,
     held: HashMap<Origin, Instant>,
     stragglers: JoinSet<Result<usize, DeliverError>>,
     /// Pushes that stragglers have under way.
     left_under_way: usize,
-    next_start: Instant,
 }
 
 /// What a page has come to.
@@ -47,6 +41,8 @@ enum Passed {
     Halt(String),
     /// No time for another page.
     HandOver,
+    /// The campaign has ended.
+    Over,
     /// The lease has passed to somebody else.
     Fenced,
 }
@@ -78,134 +74,125 @@ impl<Q: Queue> Work<'_, Q> {
     }
 
     async fn run(&self, lease: Lease, segment: Segment) -> Result<(), DeliverError> {
-        let number = lease.part.segment();
-        let fresh = segment.resumed == self.campaign.resumed;
         let mut run = Run {
             work: self,
             lease,
-            faults: if fresh {
-                segment.faults
-            } else {
-                Faults::default()
-            },
             held: HashMap::new(),
             stragglers: JoinSet::new(),
             left_under_way: 0,
-            next_start: Instant::now(),
         };
-        let of = (number, self.campaign.segments);
-        let audience = &self.campaign.audience;
-        let mut pages = Pages::new(self.deliver.store(), audience, of, segment.cursor);
-        let most = self.page_size();
-        let passed = loop {
-            if self.is_over() {
-                break Passed::HandOver;
-            }
-            let page = pages.next(most).await?;
-            let passed = run.page(page).await?;
-            if !matches!(passed, Passed::On) {
-                break passed;
-            }
-            run.reap()?;
-            let campaign = self.deliver.store().campaign(&self.campaign.id).await?;
-            if !campaign.is_some_and(|campaign| campaign.status.is_under_way()) {
-                self.give_back(&run.lease).await;
-                return run.finish_stragglers().await;
-            }
-        };
-        let part = run.lease.part.clone();
+        let passed = run.pages(segment.cursor).await;
+        // Whatever has ended it: what they have begun is waited for, and written down.
+        let stragglers = run.finish_stragglers().await;
+        let passed = passed?;
+        stragglers?;
+        let part = &run.lease.part;
         match passed {
-            Passed::On | Passed::End => {
-                run.finish_stragglers().await?;
-                self.close(number).await
-            }
-            Passed::Halt(reason) => {
-                self.deliver
-                    .broadcast
-                    .halt(&self.campaign.id, &reason)
-                    .await?;
-                run.finish_stragglers().await
-            }
+            Passed::On | Passed::End => self.close(part.segment()).await,
             Passed::HandOver => {
                 self.give_back(&run.lease).await;
-                self.queue_again(&part, Duration::ZERO).await
+                self.queue_again(part, Duration::ZERO).await
             }
-            Passed::Fenced => run.finish_stragglers().await,
+            Passed::Over => {
+                self.give_back(&run.lease).await;
+                Ok(())
+            }
+            Passed::Halt(_) | Passed::Fenced => Ok(()),
         }
     }
 
+    /// Rows of one page.
     fn page_size(&self) -> usize {
         let (most, _) = self.deliver.shares();
-        let Some(rate) = self.rate() else {
-            return most;
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a positive number that is cut off at a page"
-        )]
-        let paced = (rate * PACED_PAGE.as_secs_f64()) as usize;
-        paced.clamp(1, most)
+        self.turn().map_or(most, |turn| turn.min(most))
     }
 }
 
 impl<Q: Queue> Run<'_, '_, Q> {
+    /// Page after page, until something ends it.
+    async fn pages(&mut self, cursor: Option<String>) -> Result<Passed, DeliverError> {
+        let Work {
+            deliver, campaign, ..
+        } = self.work;
+        let of = (self.lease.part.segment(), campaign.segments);
+        let mut pages = Pages::new(deliver.store(), &campaign.audience, of, cursor);
+        let most = self.work.page_size();
+        loop {
+            if self.work.is_over() {
+                return Ok(Passed::HandOver);
+            }
+            let page = pages.next(most).await?;
+            let passed = self.page(page).await?;
+            if let Passed::Halt(reason) = &passed {
+                deliver.broadcast.halt(&campaign.id, reason).await?;
+            }
+            if !matches!(passed, Passed::On) {
+                return Ok(passed);
+            }
+            self.reap()?;
+            let campaign = deliver.store().campaign(&campaign.id).await?;
+            if !campaign.is_some_and(|campaign| campaign.status.is_under_way()) {
+                return Ok(Passed::Over);
+            }
+        }
+    }
+
     async fn page(&mut self, page: Page) -> Result<Passed, DeliverError> {
         let deliver = self.work.deliver;
         let (rows, held) = self.sort_out(page.rows);
-        let spread = self.work.spread(rows.len());
-        let starts = starts(&mut self.next_start, self.work.rate());
-        let mut flights = self.work.push.begin(rows, starts);
+        let segment = self.lease.part.segment();
+        let pace = self.work.take_turn(segment, rows.len()).await?;
+        let mut flights = self.work.push.begin(rows, pace.starts());
         let (_, room) = deliver.shares();
         let bounds = Bounds {
             stragglers: room.saturating_sub(self.left_under_way),
             stop: &self.work.stop,
-            spread,
+            spread: pace.takes,
         };
         flights.land(bounds).await;
         let (mut pushed, under_way) = flights.take_landed();
+        let faults = self.work.push.faults_of(&pushed);
         self.note(&pushed);
         pushed.aside.extend(held);
 
         let now = deliver.now();
-        let expires = expires(self.work.campaign, self.work.push.message.ttl, now);
-        let halt = self.faults.verdict();
+        let halt = deliver.verdict(self.work.campaign, &faults).await?;
         let mut sum = Sum::new(Before {
-            attempts: 0,
-            expires,
-            retrying: false,
+            again: None,
+            ttl: self.work.push.message.ttl,
             now,
         });
         sum.add(pushed, halt.is_some());
         let over = self.work.is_over();
-        let mut later = sum.later(|| deliver.store().new_retry(self.lease.part.segment()));
-        let stragglers = self.stragglers_of(&flights, &mut sum, now, expires, over);
+        let mut later = sum.later(|| deliver.store().new_retry(segment));
+        let stragglers = self.stragglers_of(&flights, &mut sum, over);
         later.extend(stragglers.iter().cloned());
 
-        let until = (!page.last && !over && halt.is_none()).then(|| lease_end(now));
+        let until = (!page.last && !over && halt.is_none()).then(|| after(now, LEASE));
         let settlement = Settlement {
-            campaign: &self.work.campaign.id,
+            campaign: self.work.campaign,
             lease: &self.lease,
             step: Step::Segment {
                 cursor: page.cursor.as_deref(),
                 read: page.last,
                 scanned: page.scanned,
-                faults: &self.faults,
-                resumed: self.work.campaign.resumed,
                 until,
             },
             figures: std::mem::take(&mut sum.figures),
+            faults: &faults,
             gone: sum.gone.iter().collect(),
             later: later.clone(),
         };
-        self.work.remember_keys(&sum.other_key).await;
         if deliver.store().settle(settlement).await? == Settled::Fenced {
             return Ok(Passed::Fenced);
         }
         deliver.broadcast.metrics.page(&sum.metrics, now);
         deliver.queue_parts(&self.work.campaign.id, &later).await?;
-        if !over && under_way > 0 {
-            self.leave(flights, stragglers, expires);
+        if !over {
+            if under_way > 0 {
+                self.leave(flights, stragglers);
+            }
+            deliver.remember_keys(&sum.other_key).await;
         }
         Ok(match halt {
             Some(reason) => Passed::Halt(reason),
@@ -229,14 +216,9 @@ impl<Q: Queue> Run<'_, '_, Q> {
         })
     }
 
-    /// Learns from a page: what was answered, and which service had no place for everyone while others were done.
+    /// Learns from a page which service had no place for everyone while others were done.
     fn note(&mut self, pushed: &Pushed) {
         let allowed = &self.work.deliver.allowed;
-        for (row, report) in &pushed.done {
-            if let Ok(endpoint) = Endpoint::parse(&row.endpoint, allowed) {
-                self.faults.note(endpoint.origin(), report);
-            }
-        }
         let until = Instant::now() + HOLD;
         for row in &pushed.aside {
             if let Ok(endpoint) = Endpoint::parse(&row.endpoint, allowed) {
@@ -247,14 +229,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
 
     /// The parts of those that are left under way. They are held by us; where we must stop, by nobody, and are pushed
     /// to again.
-    fn stragglers_of(
-        &self,
-        left: &Flights,
-        sum: &mut Sum,
-        now: Timestamp,
-        expires: Timestamp,
-        over: bool,
-    ) -> Vec<NewPart> {
+    fn stragglers_of(&self, left: &Flights, sum: &mut Sum, over: bool) -> Vec<NewPart> {
         let endpoints: BTreeSet<String> = left.endpoints().map(str::to_owned).collect();
         for endpoint in &endpoints {
             sum.count(endpoint, Tally::Retrying);
@@ -263,31 +238,31 @@ impl<Q: Queue> Run<'_, '_, Q> {
             return Vec::new();
         }
         let store = self.work.deliver.store();
-        let end = lease_end(now);
-        let again = Again {
-            attempts: 1,
-            not_before: if over { soon(now) } else { now },
-            expires,
-        };
+        let now = self.work.deliver.now();
+        let mut again = sum.unanswered_again();
+        if !over {
+            again.not_before = now;
+        }
         let new = || store.new_retry(self.lease.part.segment());
         let mut parts = parts(BTreeMap::from([(again, endpoints)]), new);
         if !over {
             let owner = store.owner(&self.work.deliver.worker);
             for part in &mut parts {
-                part.held = Some((owner.clone(), end));
+                part.held = Some((owner.clone(), after(now, LEASE)));
             }
         }
         parts
     }
 
     /// Waits for stragglers beside the next pages, and settles them.
-    fn leave(&mut self, flights: Flights, parts: Vec<NewPart>, expires: Timestamp) {
+    fn leave(&mut self, flights: Flights, parts: Vec<NewPart>) {
         let number = parts.iter().map(|part| part.retry.endpoints.len()).sum();
         let straggling = Straggling {
             deliver: self.work.deliver.clone(),
             campaign: self.work.campaign.clone(),
+            push: self.work.push.clone(),
+            stop: self.work.stop.clone(),
             parts,
-            expires,
         };
         self.left_under_way += number;
         self.stragglers.spawn(async move {
@@ -304,22 +279,14 @@ impl<Q: Queue> Run<'_, '_, Q> {
         Ok(())
     }
 
-    async fn finish_stragglers(mut self) -> Result<(), DeliverError> {
+    /// Waits for all of them. One that fails does not end the others, which are about to write down what they know.
+    async fn finish_stragglers(&mut self) -> Result<(), DeliverError> {
+        let mut finished = Ok(());
         while let Some(settled) = self.stragglers.join_next().await {
-            settled.map_err(DeliverError::Panicked)??;
+            let settled = settled.map_err(DeliverError::Panicked);
+            finished = finished.and(settled.and_then(|settled| settled).map(drop));
         }
-        Ok(())
-    }
-}
-
-/// When each push may start, from `next` on.
-pub(super) fn starts(next: &mut Instant, rate: Option<f64>) -> impl FnMut() -> Option<Instant> {
-    let step = rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
-    *next = (*next).max(Instant::now());
-    move || {
-        let start = *next;
-        *next += step?;
-        Some(start)
+        finished
     }
 }
 
@@ -327,20 +294,28 @@ pub(super) fn starts(next: &mut Instant, rate: Option<f64>) -> impl FnMut() -> O
 struct Straggling<Q> {
     deliver: Deliver<Q>,
     campaign: Campaign,
+    push: Push,
+    stop: Stop,
     parts: Vec<NewPart>,
-    expires: Timestamp,
 }
 
 impl<Q: Queue> Straggling<Q> {
     async fn settle(self, mut flights: Flights) -> Result<(), DeliverError> {
-        flights.land_all().await;
+        let bounds = Bounds {
+            stragglers: 0,
+            stop: &self.stop,
+            spread: Duration::ZERO,
+        };
+        flights.land(bounds).await;
         let (pushed, _) = flights.take_landed();
         let now = self.deliver.now();
-        let mut done: HashMap<String, _> = pushed
-            .done
-            .into_iter()
-            .map(|(row, report)| (row.endpoint.clone(), (row, report)))
+        let by_endpoint = |row: &Row| row.endpoint.clone();
+        let done = pushed.done.into_iter();
+        let mut done: HashMap<String, _> = done
+            .map(|pushed| (by_endpoint(&pushed.0), pushed))
             .collect();
+        let aside = pushed.aside.into_iter();
+        let mut aside: HashMap<String, _> = aside.map(|row| (by_endpoint(&row), row)).collect();
         for part in self.parts {
             let Some((owner, _)) = part.held else {
                 continue;
@@ -349,40 +324,31 @@ impl<Q: Queue> Straggling<Q> {
                 part: part.key,
                 owner,
             };
-            let pushed = part.retry.endpoints.iter();
-            let pushed = Pushed {
-                done: pushed.filter_map(|it| done.remove(it)).collect(),
-                aside: Vec::new(),
+            // What they had behind them is nothing: this is their first push.
+            let first = Again {
+                attempts: 0,
+                expires: None,
+                ..part.retry.again
             };
             let mut sum = Sum::new(Before {
-                attempts: 0,
-                expires: self.expires,
-                retrying: true,
+                again: Some(first),
+                ttl: self.push.message.ttl,
                 now,
             });
+            let mut pushed = Pushed::default();
+            for endpoint in &part.retry.endpoints {
+                match (done.remove(endpoint), aside.remove(endpoint)) {
+                    (Some(answered), _) => pushed.done.push(answered),
+                    (None, Some(row)) => pushed.aside.push(row),
+                    (None, None) => sum.unanswered(endpoint),
+                }
+            }
+            let faults = self.push.faults_of(&pushed);
             sum.add(pushed, false);
             self.deliver
-                .settle_retry(&self.campaign, &lease, sum)
+                .settle_retry(&self.campaign, &lease, sum, &faults)
                 .await?;
         }
         Ok(())
     }
-}
-
-/// When a message that is pushed now is of no use any more.
-fn expires(campaign: &Campaign, ttl: u32, now: Timestamp) -> Timestamp {
-    let from = now.max(campaign.created_at);
-    let ttl = SignedDuration::from_secs(i64::from(ttl));
-    from.checked_add(ttl).unwrap_or(Timestamp::MAX)
-}
-
-fn lease_end(now: Timestamp) -> Timestamp {
-    let lease = SignedDuration::try_from(LEASE).unwrap_or(SignedDuration::ZERO);
-    now.checked_add(lease).unwrap_or(Timestamp::MAX)
-}
-
-/// Time for answers that may still come, and are not waited for.
-fn soon(now: Timestamp) -> Timestamp {
-    now.checked_add(SignedDuration::from_secs(20))
-        .unwrap_or(Timestamp::MAX)
 }

@@ -11,40 +11,47 @@ pub struct Stopper(watch::Sender<Option<Instant>>);
 
 /// What a worker looks at. A clone is the same.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<Option<Instant>>);
+pub struct Stop {
+    at: watch::Receiver<Option<Instant>>,
+    grace: Duration,
+}
 
 impl Stopper {
-    /// One that has not been told yet, and what workers look at.
-    pub fn new() -> (Self, Stop) {
-        let (stopper, stop) = watch::channel(None);
-        (Self(stopper), Stop(stop))
+    /// One that has not been told yet, and what workers look at. For the answers to what they have begun they wait as
+    /// long as `grace`.
+    pub fn new(grace: Duration) -> (Self, Stop) {
+        let (stopper, at) = watch::channel(None);
+        (Self(stopper), Stop { at, grace })
     }
 
-    /// Stop now: write down what is done, and hand over.
+    /// Stop now: wait for answers, write down what is done, and hand over.
     pub fn stop(&self) {
         self.0.send_replace(Some(Instant::now()));
     }
 }
 
 impl Stop {
-    /// Stops when so much time has passed.
-    pub fn after(time: Duration) -> Self {
-        Self(watch::channel(Some(Instant::now() + time)).1)
+    /// Stops when so much time has passed, and waits for answers as long as `grace`.
+    pub fn after(time: Duration, grace: Duration) -> Self {
+        let at = watch::channel(Some(Instant::now() + time)).1;
+        Self { at, grace }
     }
 
     /// Never stops.
     pub fn never() -> Self {
-        Self(watch::channel(None).1)
+        let at = watch::channel(None).1;
+        let grace = Duration::ZERO;
+        Self { at, grace }
     }
 
     /// Whether it is time.
     pub fn is_reached(&self) -> bool {
-        self.0.borrow().is_some_and(|at| Instant::now() >= at)
+        self.at.borrow().is_some_and(|at| Instant::now() >= at)
     }
 
-    /// Waits until it is time.
+    /// Waits until it is time: nothing is begun any more.
     pub async fn reached(&self) {
-        let mut stop = self.0.clone();
+        let mut stop = self.at.clone();
         // An error: nobody is left to set another time.
         let set = stop.wait_for(Option::is_some).await;
         let at = set.ok().and_then(|at| *at);
@@ -52,5 +59,11 @@ impl Stop {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         }
+    }
+
+    /// When no answer is waited for any more.
+    pub fn last_answer(&self) -> Instant {
+        let at = *self.at.borrow();
+        at.unwrap_or_else(Instant::now) + self.grace
     }
 }

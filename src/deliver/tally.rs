@@ -1,11 +1,12 @@
 //! What a page's answers add up to: figures, rows that go, and who is to be pushed to again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::page::Pushed;
-use crate::campaign::verdict::Again;
+use crate::campaign::verdict::{Again, after};
 use crate::campaign::{Figures, PartKey, Tally, Verdict, judge};
 use crate::push::Report;
 use crate::store::parts::{MAX_PART_BYTES, NewPart, Retry};
@@ -19,14 +20,33 @@ const MOST_TIMES: usize = 16;
 /// What was known before the page was pushed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
-    /// Attempts that had been made.
-    pub(super) attempts: u32,
-    /// When the message is of no use any more.
-    pub(super) expires: Timestamp,
-    /// Those pushed to were counted as to be pushed to again.
-    pub(super) retrying: bool,
+    /// What those pushed to have behind them; nothing yet, where they were just read.
+    pub(super) again: Option<Again>,
+    /// The message's TTL, in seconds.
+    pub(super) ttl: u32,
     /// The time.
     pub(super) now: Timestamp,
+}
+
+impl Before {
+    /// Of who is to be pushed to again as if nothing had been.
+    fn unchanged(&self) -> Again {
+        self.again.unwrap_or(Again {
+            attempts: 0,
+            waits: 0,
+            not_before: self.now,
+            expires: None,
+        })
+    }
+
+    /// When the message is of no use any more to who was pushed to just now: its TTL counts from the first push.
+    pub(super) fn expires(&self) -> Timestamp {
+        let Again {
+            attempts, expires, ..
+        } = self.unchanged();
+        let begun = expires.filter(|_| attempts > 0);
+        begun.unwrap_or_else(|| after(self.now, Duration::from_secs(u64::from(self.ttl))))
+    }
 }
 
 /// The sum.
@@ -53,35 +73,35 @@ impl Sum {
         }
     }
 
-    /// Adds what was pushed. While the campaign is being halted, faults of ours cost nobody an attempt.
+    /// Adds what was pushed. While the campaign is being halted, faults of ours cost nobody an attempt, and no time.
     pub(super) fn add(&mut self, pushed: Pushed, halting: bool) {
         for (row, report) in pushed.done {
             let service = PushService::of_url(&row.endpoint);
             self.metrics.push(service, &report.outcome, report.latency);
             let ours = report.outcome == Outcome::OurFault;
             if halting && ours {
-                self.again(&row.endpoint, self.before.attempts, SignedDuration::ZERO);
+                let again = Again {
+                    not_before: self.before.now,
+                    expires: None,
+                    ..self.before.unchanged()
+                };
+                self.again(&row.endpoint, again);
             } else {
                 self.judge(row, &report);
             }
         }
+        let Before { ttl, now, .. } = self.before;
+        let aside = self.before.unchanged().put_aside(ttl, now);
         for row in pushed.aside {
-            self.again(&row.endpoint, self.before.attempts, ASIDE);
+            self.again(&row.endpoint, aside);
         }
     }
 
     fn judge(&mut self, row: Row, report: &Report) {
-        let Before {
-            attempts,
-            expires,
-            now,
-            ..
-        } = self.before;
-        match judge(&report.outcome, attempts + 1, expires, now) {
-            Verdict::Again(again) => {
-                self.count(&row.endpoint, Tally::Retrying);
-                self.later.entry(again).or_default().insert(row.endpoint);
-            }
+        let (now, expires) = (self.before.now, self.before.expires());
+        let attempts = self.before.unchanged().attempts + 1;
+        match judge(&report.outcome, attempts, expires, now) {
+            Verdict::Again(again) => self.again(&row.endpoint, again),
             Verdict::Counted(tally) => {
                 self.count(&row.endpoint, tally);
                 let key = report.accepted_with.as_ref();
@@ -95,17 +115,35 @@ impl Sum {
         }
     }
 
-    /// These are pushed to again, whatever was said: those under way when the worker had to stop.
-    pub(super) fn again(&mut self, endpoint: &str, attempts: u32, wait: SignedDuration) {
-        let Before { now, expires, .. } = self.before;
-        let again = Again {
-            attempts,
-            not_before: now.checked_add(wait).unwrap_or(now),
-            expires,
-        };
+    /// To be pushed to again.
+    fn again(&mut self, endpoint: &str, again: Again) {
         self.count(endpoint, Tally::Retrying);
         let endpoints = self.later.entry(again).or_default();
         endpoints.insert(endpoint.to_owned());
+    }
+
+    /// Under way when the worker had to stop: the service may have the message, and may not.
+    pub(super) fn unanswered(&mut self, endpoint: &str) {
+        self.again(endpoint, self.unanswered_again());
+    }
+
+    /// When those are pushed to again.
+    pub(super) fn unanswered_again(&self) -> Again {
+        Again {
+            attempts: self.before.unchanged().attempts + 1,
+            waits: 0,
+            not_before: after(self.before.now, UNANSWERED),
+            expires: Some(self.before.expires()),
+        }
+    }
+
+    /// Whose turn has not come: to be pushed to when others have been.
+    pub(super) fn in_turn(&mut self, endpoint: &str, at: Timestamp) {
+        let again = Again {
+            not_before: at,
+            ..self.before.unchanged()
+        };
+        self.again(endpoint, again);
     }
 
     /// Nobody is subscribed with this endpoint any more.
@@ -122,7 +160,7 @@ impl Sum {
     pub(super) fn count(&mut self, endpoint: &str, tally: Tally) {
         let service = PushService::of_url(endpoint);
         self.figures.add(service, tally, 1);
-        if self.before.retrying {
+        if self.before.again.is_some() {
             self.figures.add(service, Tally::Retrying, -1);
         }
     }
@@ -142,8 +180,8 @@ impl Sum {
     }
 }
 
-/// Who found no place at their service waits this long for one.
-const ASIDE: SignedDuration = SignedDuration::from_secs(5);
+/// Time for answers that may still come when the worker had to stop.
+const UNANSWERED: Duration = Duration::from_secs(20);
 
 /// Lists of endpoints as parts, each as small as an item must be.
 pub(super) fn parts(

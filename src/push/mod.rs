@@ -99,6 +99,11 @@ impl Pusher {
         }
     }
 
+    /// Whether every push is signed with the same key.
+    pub fn has_one_key(&self) -> bool {
+        self.signer.keyring().all().nth(1).is_none()
+    }
+
     /// Pushes one message to one subscription, signed with the current key.
     pub async fn push(&self, subscription: &Subscription, message: &Message) -> Report {
         self.push_made_with(None, subscription, message).await

@@ -1,7 +1,6 @@
 //! A queue in the process. Nothing of it is on disk: after a restart the ledger says which jobs there are.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,36 +21,45 @@ pub struct LocalQueue(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    jobs: Mutex<BinaryHeap<Reverse<Waiting>>>,
+    waiting: Mutex<Waiting>,
     changed: Notify,
 }
 
-/// One delivery that is to be made.
-#[derive(Debug)]
+/// Deliveries that are to be made. A job waits once, however often it was put in: it is only a pointer.
+#[derive(Debug, Default)]
 struct Waiting {
-    due: Instant,
-    job: Job,
-    /// Deliveries that failed.
-    failures: u32,
+    by_time: BTreeMap<Turn, (Job, u32)>,
+    turns: HashMap<Job, Turn>,
+    last: u64,
 }
 
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.due == other.due
+/// When a job is due; and a number, since several may be due at once.
+type Turn = (Instant, u64);
+
+impl Waiting {
+    /// A job and how many deliveries of it have failed. One that waits already is due when the sooner of the two is.
+    fn put(&mut self, mut due: Instant, job: Job, mut failures: u32) {
+        if let Some(turn) = self.turns.remove(&job) {
+            let known = self.by_time.remove(&turn);
+            due = due.min(turn.0);
+            failures = failures.max(known.map_or(0, |(_, failures)| failures));
+        }
+        self.last += 1;
+        self.turns.insert(job.clone(), (due, self.last));
+        self.by_time.insert((due, self.last), (job, failures));
     }
-}
 
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.due.cmp(&other.due)
+    /// The first, if it is due; else when it is.
+    fn take(&mut self, now: Instant) -> Result<(Job, u32), Option<Instant>> {
+        let Some(first) = self.by_time.first_entry() else {
+            return Err(None);
+        };
+        if first.key().0 > now {
+            return Err(Some(first.key().0));
+        }
+        let (job, failures) = first.remove();
+        self.turns.remove(&job);
+        Ok((job, failures))
     }
 }
 
@@ -64,7 +72,7 @@ impl LocalQueue {
     {
         let work = async || {
             loop {
-                let Waiting { job, failures, .. } = tokio::select! {
+                let (job, failures) = tokio::select! {
                     biased;
                     () = stop.reached() => return,
                     next = self.next() => next,
@@ -73,42 +81,42 @@ impl LocalQueue {
                     continue;
                 }
                 let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures));
-                self.push(Waiting {
-                    due: Instant::now() + wait.min(LONGEST_WAIT),
-                    job,
-                    failures: failures + 1,
-                });
+                self.put(wait.min(LONGEST_WAIT), job, failures + 1);
             }
         };
         futures_util::future::join_all((0..workers).map(|_| work())).await;
     }
 
-    fn push(&self, waiting: Waiting) {
-        let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.push(Reverse(waiting));
-        drop(jobs);
+    fn put(&self, delay: Duration, job: Job, failures: u32) {
+        let mut waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.put(Instant::now() + delay, job, failures);
+        drop(waiting);
         self.0.changed.notify_one();
     }
 
-    /// The next job, when it is due.
-    async fn next(&self) -> Waiting {
+    /// The next job, when it is due, and how many deliveries of it have failed.
+    async fn next(&self) -> (Job, u32) {
         loop {
             let changed = self.0.changed.notified();
             let due = {
-                let mut jobs = self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-                match jobs.peek() {
-                    Some(Reverse(first)) if first.due <= Instant::now() => {
-                        let Reverse(first) = jobs.pop().expect("it was seen");
-                        let more = !jobs.is_empty();
-                        drop(jobs);
+                let mut waiting = self
+                    .0
+                    .waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                match waiting.take(Instant::now()) {
+                    Ok(next) => {
                         // Whoever else waits looks again: there may be another one due.
-                        if more {
+                        if !waiting.by_time.is_empty() {
                             self.0.changed.notify_one();
                         }
-                        return first;
+                        return next;
                     }
-                    Some(Reverse(first)) => Some(first.due),
-                    None => None,
+                    Err(due) => due,
                 }
             };
             match due {
@@ -125,11 +133,7 @@ impl LocalQueue {
 impl Queue for LocalQueue {
     async fn send(&self, jobs: &[(Job, Duration)]) -> Result<(), QueueError> {
         for (job, delay) in jobs {
-            self.push(Waiting {
-                due: Instant::now() + *delay.min(&MAX_DELAY),
-                job: job.clone(),
-                failures: 0,
-            });
+            self.put(*delay.min(&MAX_DELAY), job.clone(), 0);
         }
         Ok(())
     }

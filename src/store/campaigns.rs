@@ -1,25 +1,23 @@
 //! Campaigns in the ledger. One item holds the campaign, one each of its segments, one each list of endpoints to be
 //! pushed to again ([`super::parts`]); two more make it found: among all campaigns, newest first, and among those
-//! under way.
+//! of which something is left to be done.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 
 use super::row::{Item, string};
 use super::transaction::Transacted;
 use super::{Store, StoreError};
-use crate::campaign::{Campaign, CampaignId, Figures, PartKey, Status};
+use crate::campaign::{Campaign, CampaignId, Faults, Figures, PartKey, Status};
 
 /// Sort key of the campaign's own item.
 const CAMPAIGN: &str = "campaign";
 /// Partition of the list of all campaigns: the sort key begins with when they were planned.
 const ALL: &str = "campaigns";
-/// Partition of the list of campaigns under way.
+/// Partition of the list of campaigns under way, until their end has been told.
 const UNDER_WAY: &str = "campaigns-under-way";
 /// Items of a transaction, at most.
 const ITEMS: usize = 100;
@@ -168,11 +166,11 @@ impl Store {
         Ok(CampaignPage { campaigns, next })
     }
 
-    /// The ids of those that are planned or running.
+    /// The ids of those that are planned or running, or whose end nobody has been told of yet.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn campaigns_under_way(&self) -> Result<Vec<CampaignId>, StoreError> {
+    pub async fn unfinished_campaigns(&self) -> Result<Vec<CampaignId>, StoreError> {
         let mut ids = Vec::new();
         let mut from = None;
         loop {
@@ -243,26 +241,22 @@ impl Store {
         }
         let update = update.update_expression(expression).build();
         let update = update.expect("table, key and expression are given");
-        let link = if to.is_under_way() {
-            self.put_link(UNDER_WAY, id.to_string(), id)
-        } else {
-            self.delete_link(UNDER_WAY, id.as_str())
-        };
-        let items = vec![TransactWriteItem::builder().update(update).build(), link];
+        let mut items = vec![TransactWriteItem::builder().update(update).build()];
+        if to.is_under_way() {
+            items.push(self.put_link(UNDER_WAY, id.to_string(), id));
+        }
         match self.transact("move campaign", items).await? {
             Transacted::Done => self.campaign(id).await,
             Transacted::Unmet(_) => Ok(None),
         }
     }
 
-    /// Remembers that the end of a campaign has been told.
+    /// Remembers that the end of a campaign has been told: nothing of it is left to be done.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn mark_announced(&self, campaign: &Campaign) -> Result<(), StoreError> {
-        let sent = self
-            .client
-            .update_item()
+        let update = Update::builder()
             .table_name(&self.tables.ledger)
             .key("id", key(&campaign.id))
             .key("part", string(CAMPAIGN))
@@ -271,20 +265,15 @@ impl Store {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":status", string(campaign.status.label()))
-            .return_values(ReturnValue::None)
-            .send()
-            .await;
-        match sent {
-            Err(error)
-                if !error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(StoreError::sdk("UpdateItem", error))
-            }
-            // Resumed meanwhile: another end is to be told some day.
-            Ok(_) | Err(_) => Ok(()),
-        }
+            .build()
+            .expect("table, key and expression are given");
+        let items = vec![
+            TransactWriteItem::builder().update(update).build(),
+            self.delete_link(UNDER_WAY, campaign.id.as_str()),
+        ];
+        // Unmet: it was resumed meanwhile, and another end is to be told some day.
+        self.transact("mark as announced", items).await?;
+        Ok(())
     }
 
     /// What became of everyone so far.
@@ -293,6 +282,37 @@ impl Store {
     /// When DynamoDB fails.
     pub async fn progress(&self, id: &CampaignId) -> Result<Progress, StoreError> {
         let mut progress = Progress::default();
+        self.read_segments(id, |item| {
+            for (name, n) in numbers(item) {
+                progress.figures.read(name, n);
+            }
+            progress.scanned += count(item, "scanned").unwrap_or_default();
+        })
+        .await?;
+        Ok(progress)
+    }
+
+    /// What origins have answered since the campaign was resumed for the `resumed`th time.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn faults(&self, id: &CampaignId, resumed: u32) -> Result<Faults, StoreError> {
+        let mut faults = Faults::default();
+        self.read_segments(id, |item| {
+            for (name, n) in numbers(item) {
+                faults.read(name, n, resumed);
+            }
+        })
+        .await?;
+        Ok(faults)
+    }
+
+    /// Every segment's item, as it is at this moment: the last one to be written may end the campaign.
+    async fn read_segments(
+        &self,
+        id: &CampaignId,
+        mut read: impl FnMut(&Item),
+    ) -> Result<(), StoreError> {
         let mut from = None;
         loop {
             let found = self
@@ -302,17 +322,18 @@ impl Store {
                 .key_condition_expression("id = :id AND begins_with(part, :segment)")
                 .expression_attribute_values(":id", key(id))
                 .expression_attribute_values(":segment", string("segment#"))
+                .consistent_read(true)
                 .set_exclusive_start_key(from)
                 .limit(1000)
                 .send()
                 .await
                 .map_err(|error| StoreError::sdk("Query", error))?;
             for item in found.items() {
-                progress.read(item);
+                read(item);
             }
             from = found.last_evaluated_key;
             if from.is_none() {
-                return Ok(progress);
+                return Ok(());
             }
         }
     }
@@ -386,15 +407,12 @@ pub struct Progress {
     pub scanned: u64,
 }
 
-impl Progress {
-    fn read(&mut self, item: &Item) {
-        for (name, value) in item {
-            if let Some(n) = value.as_n().ok().and_then(|n| n.parse().ok()) {
-                self.figures.read(name, n);
-            }
-        }
-        self.scanned += count(item, "scanned").unwrap_or_default();
-    }
+/// The attributes that are numbers.
+fn numbers<T: FromStr>(item: &Item) -> impl Iterator<Item = (&str, T)> {
+    item.iter().filter_map(|(name, value)| {
+        let n = value.as_n().ok()?.parse().ok()?;
+        Some((&name[..], n))
+    })
 }
 
 pub(super) fn key(id: &CampaignId) -> AttributeValue {

@@ -6,18 +6,21 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use jiff::{SignedDuration, Timestamp};
 
 use super::campaigns::{count, key, number};
 use super::row::{Item, Row, string};
 use super::transaction::{ATTEMPTS, Transacted};
 use super::{Store, StoreError};
-use crate::campaign::verdict::Again;
-use crate::campaign::{CampaignId, Faults, Figures, PartKey, Tally};
+use crate::campaign::verdict::{Again, after};
+use crate::campaign::{Campaign, CampaignId, Faults, Figures, PartKey, Tally};
 use crate::clock::Chance;
 use crate::webpush::PushService;
 
@@ -32,6 +35,10 @@ pub const MAX_PART_BYTES: usize = 256 * 1024;
 
 /// Rows that one request reads, at most.
 const MOST_READ: usize = 100;
+
+/// A part whose job may be lost gets another one this often, at most: less often than a queue delivers again what
+/// failed, so that the next one to try finds it free.
+const RECOVERED: Duration = Duration::from_secs(50);
 
 /// Who works here.
 #[derive(Debug, Clone)]
@@ -83,10 +90,8 @@ pub struct Segment {
     pub open: u64,
     /// It is done, with every retry.
     pub closed: bool,
-    /// What origins have answered since it was last resumed.
-    pub faults: Faults,
-    /// How often the campaign had been resumed when those were noted.
-    pub resumed: u32,
+    /// Of a campaign that keeps to a rate: the turns that were taken end then.
+    pub paced_to: Option<Timestamp>,
 }
 
 /// Endpoints that are to be pushed to again.
@@ -113,13 +118,15 @@ pub struct NewPart {
 #[derive(Debug)]
 pub struct Settlement<'a> {
     /// Which campaign.
-    pub campaign: &'a CampaignId,
+    pub campaign: &'a Campaign,
     /// The part, and our right to it.
     pub lease: &'a Lease,
     /// How far the part is now.
     pub step: Step<'a>,
     /// How the campaign's figures change.
     pub figures: Figures,
+    /// What origins have answered.
+    pub faults: &'a Faults,
     /// Rows to be removed, unless their browser has written them again.
     pub gone: Vec<&'a Row>,
     /// Who is to be pushed to again: at most [`MOST_NEW`] parts.
@@ -137,10 +144,6 @@ pub enum Step<'a> {
         read: bool,
         /// Rows that were looked at.
         scanned: u64,
-        /// What origins have answered.
-        faults: &'a Faults,
-        /// How often the campaign had been resumed.
-        resumed: u32,
         /// Until when the lease is renewed; given back without.
         until: Option<Timestamp>,
     },
@@ -198,9 +201,7 @@ impl Store {
         read: impl Fn(&Item) -> T,
     ) -> Result<Taken<T>, StoreError> {
         let owner = self.owner(worker);
-        let until = now
-            .checked_add(SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX))
-            .unwrap_or(Timestamp::MAX);
+        let until = after(now, lease);
         let free = "attribute_not_exists(#owner) OR #until <= :now";
         let free = if worker.alone {
             format!("{free} OR NOT begins_with(#owner, :name)")
@@ -208,11 +209,7 @@ impl Store {
             free.to_owned()
         };
         let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.tables.ledger)
-            .key("id", key(id))
-            .key("part", string(&part.to_string()))
+            .update_part(id, part)
             .update_expression("SET #owner = :owner, #until = :until")
             .condition_expression(format!("attribute_exists(id) AND ({free})"))
             .expression_attribute_names("#owner", "owner")
@@ -223,28 +220,23 @@ impl Store {
         if worker.alone {
             request = request.expression_attribute_values(":name", string(&worker.name));
         }
-        match request.return_values(ReturnValue::AllNew).send().await {
-            Ok(taken) => {
-                let item = taken.attributes.unwrap_or_default();
-                let lease = Lease {
-                    part: part.clone(),
-                    owner,
-                };
-                Ok(Taken::Ours(lease, read(&item)))
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                let Some(item) = self.part(id, part).await? else {
-                    return Ok(Taken::Missing);
-                };
-                let until = millis(&item, "until").unwrap_or(now);
-                Ok(Taken::Held(until))
-            }
-            Err(error) => Err(StoreError::sdk("UpdateItem", error)),
+        let request = request.return_values(ReturnValue::AllNew);
+        let ours = |item: &Item| {
+            let (part, owner) = (part.clone(), owner.clone());
+            Taken::Ours(Lease { part, owner }, read(item))
+        };
+        if let Some(item) = updated(request.send().await)? {
+            return Ok(ours(&item));
         }
+        let Some(item) = self.part(id, part).await? else {
+            return Ok(Taken::Missing);
+        };
+        // It was written, and the answer was lost: the name in it was drawn by chance, and is ours.
+        if item.get("owner") == Some(&string(&owner)) {
+            return Ok(ours(&item));
+        }
+        let until = read_millis(&item, "until").unwrap_or(now);
+        Ok(Taken::Held(until))
     }
 
     /// Gives a lease back before its time. One that has passed to somebody else stays theirs.
@@ -346,7 +338,7 @@ impl Store {
                     .map_err(|error| StoreError::sdk("Query", error))?;
                 open.extend(found.items().iter().filter_map(|item| {
                     let part = item.get("part")?.as_s().ok()?.parse().ok()?;
-                    Some((part, millis(item, "not_before")))
+                    Some((part, read_millis(item, "not_before")))
                 }));
                 from = found.last_evaluated_key;
                 if from.is_none() {
@@ -355,6 +347,83 @@ impl Store {
             }
         }
         Ok(open)
+    }
+
+    /// Notes that a job is queued for a part, in case it has none. False when one was a moment ago, or the part is done.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn note_recovery(
+        &self,
+        id: &CampaignId,
+        part: &PartKey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let again = SignedDuration::try_from(RECOVERED).unwrap_or(SignedDuration::ZERO);
+        let before = now.checked_sub(again).unwrap_or(now);
+        let free = "attribute_not_exists(recovered_at) OR recovered_at <= :before";
+        let update = self
+            .update_part(id, part)
+            .update_expression("SET recovered_at = :now")
+            .condition_expression(format!("attribute_exists(id) AND ({free})"))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .expression_attribute_values(":before", number(before.as_millisecond()));
+        Ok(updated(update.send().await)?.is_some())
+    }
+
+    /// Reserves `time` for pushes of one segment, after everyone else's. Says when it begins.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn take_turn(
+        &self,
+        id: &CampaignId,
+        segment: u32,
+        time: Duration,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let part = PartKey::Segment(segment);
+        let millis = time.as_millis();
+        for attempt in 0..ATTEMPTS {
+            let after_others = self
+                .update_part(id, &part)
+                .update_expression("SET paced_to = paced_to + :time")
+                .condition_expression("paced_to > :now")
+                .expression_attribute_values(":time", number(millis))
+                .expression_attribute_values(":now", number(now.as_millisecond()))
+                .return_values(ReturnValue::UpdatedNew);
+            if let Some(taken) = updated(after_others.send().await)? {
+                let end = read_millis(&taken, "paced_to").unwrap_or(now);
+                let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::ZERO);
+                return Ok(end.checked_sub(time).unwrap_or(now));
+            }
+            let end = after(now, time);
+            let at_once = self
+                .update_part(id, &part)
+                .update_expression("SET paced_to = :end")
+                .condition_expression(
+                    "attribute_exists(id) AND (attribute_not_exists(paced_to) OR paced_to <= :now)",
+                )
+                .expression_attribute_values(":end", number(end.as_millisecond()))
+                .expression_attribute_values(":now", number(now.as_millisecond()));
+            if updated(at_once.send().await)?.is_some() {
+                return Ok(now);
+            }
+            // Somebody was faster.
+            self.wait(attempt).await;
+        }
+        Err(StoreError::Contended {
+            operation: "take a turn",
+            attempts: ATTEMPTS,
+        })
+    }
+
+    fn update_part(&self, id: &CampaignId, part: &PartKey) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.tables.ledger)
+            .key("id", key(id))
+            .key("part", string(&part.to_string()))
     }
 
     /// Writes down what was done, as one: how far the part is, the figures, the rows that go, and who is to be pushed
@@ -368,9 +437,11 @@ impl Store {
             lease,
             mut step,
             mut figures,
+            faults,
             gone,
             later,
         } = settlement;
+        let id = &campaign.id;
         let mut gone = &gone[..];
         while gone.len() > MOST_PRUNES {
             let (some, rest) = gone.split_at(MOST_PRUNES);
@@ -380,12 +451,16 @@ impl Store {
             if let Step::Segment { scanned, .. } = &mut step {
                 *scanned = scanned.saturating_sub(some.len() as u64);
             }
-            let items = self.remove_from(campaign, lease, &counted, some);
+            let items = self.remove_from(id, lease, &counted, some);
             if self.write(items, some).await? == Settled::Fenced {
                 return Ok(Settled::Fenced);
             }
         }
-        let items = self.step(campaign, lease, step, &figures, &later);
+        let opened = i64::try_from(later.len()).expect("a few");
+        let mut change = SegmentChange::new(&figures, opened);
+        change.add_faults(faults, campaign.resumed);
+        let mut items = self.step(id, lease, step, change);
+        items.extend(later.iter().map(|part| self.put_part(id, part)));
         self.write(items, gone).await
     }
 
@@ -420,23 +495,15 @@ impl Store {
         id: &CampaignId,
         lease: &Lease,
         step: Step<'_>,
-        figures: &Figures,
-        later: &[NewPart],
+        mut change: SegmentChange,
     ) -> Vec<TransactWriteItem> {
-        let opened = i64::try_from(later.len()).expect("a few");
-        let mut items = match step {
+        match step {
             Step::Segment {
                 cursor,
                 read,
                 scanned,
-                faults,
-                resumed,
                 until,
             } => {
-                let faults = serde_json::to_string(faults).expect("text and numbers");
-                let mut change = SegmentChange::new(figures, opened);
-                change.set("#faults", "faults", AttributeValue::S(faults));
-                change.set("#resumed", "resumed", number(resumed));
                 change.add("#scanned", "scanned", number(scanned));
                 if let Some(cursor) = cursor {
                     change.set("#cursor", "cursor", string(cursor));
@@ -463,15 +530,13 @@ impl Store {
                     .expression_attribute_values(":owner", string(&lease.owner))
                     .build()
                     .expect("table and key are given");
-                let change = SegmentChange::new(figures, opened - 1);
+                change.opened -= 1;
                 vec![
                     TransactWriteItem::builder().delete(delete).build(),
                     change.item(&self.tables.ledger, id, lease.part.segment()),
                 ]
             }
-        };
-        items.extend(later.iter().map(|part| self.put_part(id, part)));
-        items
+        }
     }
 
     /// Some rows go before the rest of a settlement is written: they are counted at once, as read too, since nobody
@@ -523,8 +588,11 @@ impl Store {
             .item("part", string(&part.key.to_string()))
             .item("endpoints", endpoints)
             .item("attempts", number(again.attempts))
-            .item("not_before", number(again.not_before.as_millisecond()))
-            .item("expires", number(again.expires.as_millisecond()));
+            .item("waits", number(again.waits))
+            .item("not_before", number(again.not_before.as_millisecond()));
+        if let Some(expires) = again.expires {
+            put = put.item("expires", number(expires.as_millisecond()));
+        }
         if let Some((owner, until)) = &part.held {
             put = put.item("owner", string(owner));
             put = put.item("until", number(until.as_millisecond()));
@@ -640,6 +708,8 @@ impl Store {
 
 /// The change of a segment's item: figures and open retries are added to, whoever else adds to them.
 struct SegmentChange {
+    /// Retries that were opened, less those that are done.
+    opened: i64,
     set: Vec<String>,
     add: Vec<String>,
     remove: &'static str,
@@ -651,6 +721,7 @@ struct SegmentChange {
 impl SegmentChange {
     fn new(figures: &Figures, opened: i64) -> Self {
         let mut change = Self {
+            opened,
             set: Vec::new(),
             add: Vec::new(),
             remove: "",
@@ -658,11 +729,16 @@ impl SegmentChange {
             names: HashMap::new(),
             values: Item::new(),
         };
-        change.add("#open", "open", number(opened));
         for (i, (name, n)) in figures.entries().enumerate() {
             change.add(&format!("#f{i}"), &name, number(n));
         }
         change
+    }
+
+    fn add_faults(&mut self, faults: &Faults, resumed: u32) {
+        for (i, (name, n)) in faults.entries(resumed).enumerate() {
+            self.add(&format!("#a{i}"), &name, number(n));
+        }
     }
 
     fn set(&mut self, alias: &str, name: &str, value: AttributeValue) {
@@ -694,7 +770,9 @@ impl SegmentChange {
         self.remove = " REMOVE #owner, #until";
     }
 
-    fn item(self, table: &str, id: &CampaignId, segment: u32) -> TransactWriteItem {
+    fn item(mut self, table: &str, id: &CampaignId, segment: u32) -> TransactWriteItem {
+        let opened = self.opened;
+        self.add("#open", "open", number(opened));
         let mut expression = String::new();
         if !self.set.is_empty() {
             expression += &format!("SET {} ", self.set.join(", "));
@@ -727,7 +805,7 @@ fn counted_gone(part: &PartKey, gone: &[&Row]) -> Figures {
     figures
 }
 
-fn millis(item: &Item, name: &str) -> Option<Timestamp> {
+fn read_millis(item: &Item, name: &str) -> Option<Timestamp> {
     let millis = item.get(name)?.as_n().ok()?.parse().ok()?;
     Timestamp::from_millisecond(millis).ok()
 }
@@ -739,31 +817,44 @@ fn is_true(item: &Item, name: &str) -> bool {
 
 fn read_segment(item: &Item) -> Segment {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-    let faults = text("faults").and_then(|json| serde_json::from_str(json).ok());
     Segment {
         cursor: text("cursor").cloned(),
         read: is_true(item, "read"),
         open: count(item, "open").unwrap_or_default(),
         closed: is_true(item, "closed"),
-        faults: faults.unwrap_or_default(),
-        resumed: count(item, "resumed")
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or_default(),
+        paced_to: read_millis(item, "paced_to"),
     }
 }
 
 fn read_retry(item: &Item) -> Retry {
     let endpoints = item.get("endpoints").and_then(|value| value.as_ss().ok());
+    let small = |name: &str| count(item, name).and_then(|n| u32::try_from(n).ok());
     Retry {
         endpoints: endpoints
             .map(|endpoints| endpoints.iter().cloned().collect())
             .unwrap_or_default(),
         again: Again {
-            attempts: count(item, "attempts")
-                .and_then(|n| u32::try_from(n).ok())
-                .unwrap_or_default(),
-            not_before: millis(item, "not_before").unwrap_or(Timestamp::UNIX_EPOCH),
-            expires: millis(item, "expires").unwrap_or(Timestamp::MAX),
+            attempts: small("attempts").unwrap_or_default(),
+            waits: small("waits").unwrap_or_default(),
+            not_before: read_millis(item, "not_before").unwrap_or(Timestamp::UNIX_EPOCH),
+            expires: read_millis(item, "expires"),
         },
+    }
+}
+
+/// The attributes that an update has returned; nothing where its condition did not hold.
+fn updated(
+    sent: Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
+) -> Result<Option<Item>, StoreError> {
+    match sent {
+        Ok(updated) => Ok(Some(updated.attributes.unwrap_or_default())),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(StoreError::sdk("UpdateItem", error)),
     }
 }

@@ -285,7 +285,7 @@ impl Store {
     }
 
     /// One segment's subscriptions of `audience`, of which there are `of`: at most `limit` rows are looked at, after the
-    /// endpoint `after`.
+    /// endpoint `after`. Whoever was subscribed before is read, if only a moment before.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -303,10 +303,13 @@ impl Store {
             .client
             .scan()
             .table_name(&self.tables.subscriptions)
-            .segment(number(segment))
-            .total_segments(number(of))
+            .consistent_read(true)
             .set_exclusive_start_key(after)
             .limit(limit);
+        // One is all: the embedded database then need not sort the table by segments.
+        if of > 1 {
+            request = request.segment(number(segment)).total_segments(number(of));
+        }
         if let Some(filter) = audience.filter() {
             request = request
                 .filter_expression(filter.expression)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::crowd::{by_subscription, counts, number};
-use crate::support::stage::{Fate, Stage, Trouble, Went};
+use crate::support::stage::{Fate, Stage, Trouble, Went, What};
 
 use super::event;
 
@@ -48,8 +48,17 @@ const MANY_GONE: Play = Play {
     is_gone: |i| i % 15 < 14,
 };
 
+/// What becomes of the jobs of the dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jobs {
+    /// The queue delivers them again.
+    Return,
+    /// They are gone with the process that had the queue: the next one goes on with what the ledger says.
+    AreLost,
+}
+
 /// One campaign, in which a worker is troubled at step `at`. False when it had no such step.
-async fn survives(play: &Play, trouble: Trouble, at: usize) -> bool {
+async fn survives(play: &Play, jobs: Jobs, trouble: Trouble, at: usize) -> bool {
     let Play {
         subscribers,
         at_once,
@@ -71,8 +80,14 @@ async fn survives(play: &Play, trouble: Trouble, at: usize) -> bool {
             Went::Well => {}
             Went::Badly => stage.again(waiting),
             Went::Died => {
-                stage.again(waiting);
                 worker = stage.worker("the second", at_once);
+                if jobs == Jobs::Return || matches!(waiting.what, What::Event(_)) {
+                    stage.again(waiting);
+                }
+                if jobs == Jobs::AreLost {
+                    stage.forget_jobs();
+                    worker.broadcast.recover().await.expect("it goes on");
+                }
             }
         }
         let passed = stage.time.passed();
@@ -80,7 +95,7 @@ async fn survives(play: &Play, trouble: Trouble, at: usize) -> bool {
     }
     service.wait_until_idle(PATIENCE).await;
 
-    let context = format!("{trouble:?} at step {at}");
+    let context = format!("{trouble:?} at step {at}, jobs {jobs:?}");
     let (campaign, shown) = stage.campaign("deaths").await;
     assert_eq!(shown["status"], "done", "{context}: {shown}");
     assert_eq!(shown["scanned"], subscribers, "{context}: {shown}");
@@ -109,9 +124,9 @@ async fn survives(play: &Play, trouble: Trouble, at: usize) -> bool {
     fate.came()
 }
 
-async fn survives_at_every_step(play: &Play, trouble: Trouble, least: usize) {
+async fn survives_at_every_step(play: &Play, jobs: Jobs, trouble: Trouble, least: usize) {
     let mut steps = 0;
-    while survives(play, trouble, steps).await {
+    while survives(play, jobs, trouble, steps).await {
         steps += 1;
     }
     assert!(steps > least, "a campaign has more steps than {steps}");
@@ -119,26 +134,33 @@ async fn survives_at_every_step(play: &Play, trouble: Trouble, least: usize) {
 
 #[tokio::test]
 async fn a_worker_may_die_before_any_step() {
-    survives_at_every_step(&SMALL_PAGES, Trouble::Dies, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::Dies, 40).await;
 }
 
 #[tokio::test]
 async fn a_worker_may_die_after_any_step() {
-    survives_at_every_step(&SMALL_PAGES, Trouble::DiesAfter, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::DiesAfter, 40).await;
+}
+
+#[tokio::test]
+async fn a_server_may_die_before_or_after_any_step_and_its_queue_with_it() {
+    for trouble in [Trouble::Dies, Trouble::DiesAfter] {
+        survives_at_every_step(&SMALL_PAGES, Jobs::AreLost, trouble, 40).await;
+    }
 }
 
 #[tokio::test]
 async fn any_step_may_fail() {
-    survives_at_every_step(&SMALL_PAGES, Trouble::Fails, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::Fails, 40).await;
 }
 
 #[tokio::test]
 async fn any_step_may_be_done_and_seem_to_fail() {
-    survives_at_every_step(&SMALL_PAGES, Trouble::FailsAfter, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::FailsAfter, 40).await;
 }
 
 #[tokio::test]
 async fn a_worker_may_die_while_it_removes_more_than_fit_into_one_write() {
-    survives_at_every_step(&MANY_GONE, Trouble::Dies, 15).await;
-    survives_at_every_step(&MANY_GONE, Trouble::DiesAfter, 15).await;
+    survives_at_every_step(&MANY_GONE, Jobs::Return, Trouble::Dies, 15).await;
+    survives_at_every_step(&MANY_GONE, Jobs::Return, Trouble::DiesAfter, 15).await;
 }

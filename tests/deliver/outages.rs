@@ -34,7 +34,7 @@ async fn our_fault(status: u16, words: &str) {
     assert_eq!(before.values().sum::<u64>(), scanned, "{shown}");
     assert!(scanned < 210, "it stops before the end");
     assert!(before.keys().all(|it| it == "accepted" || it == "retrying"));
-    let accepted = before["accepted"];
+    let accepted = before.get("accepted").copied().unwrap_or_default();
     assert_eq!(stage.services[0].deliveries().len() as u64, accepted);
 
     // Until it is resumed, a job is no reason to go on.
@@ -65,6 +65,51 @@ async fn a_token_that_one_service_refuses_halts_the_campaign_until_it_is_repaire
 #[tokio::test]
 async fn a_service_that_forbids_halts_the_campaign_until_it_is_repaired() {
     our_fault(403, "Not for you").await;
+}
+
+/// Repairing takes longer than the message lives: that is no fault of the subscribers'.
+#[tokio::test]
+async fn who_was_refused_before_a_halt_is_pushed_to_after_it_whatever_the_ttl() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 120).await;
+    stage.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
+    let mut short_lived = event("short-lived");
+    short_lived["detail"]["ttl"] = 600.into();
+    stage.event(&short_lived);
+    let worker = stage.worker("worker", 20);
+    stage.to_the_end(&worker).await;
+    let (campaign, shown) = stage.campaign("short-lived").await;
+    assert_eq!(shown["status"], "halted", "{shown}");
+
+    stage.time.pass(HOUR);
+    stage.services[0].plan(|_, _| None);
+    let resumed = worker.broadcast.resume(&campaign.id).await;
+    resumed.expect("it goes on");
+    stage.to_the_end(&worker).await;
+    let (_, shown) = stage.campaign("short-lived").await;
+    assert_eq!(counts(&shown), figures([("accepted", 120)]), "{shown}");
+    assert_eq!(reached(&stage.services[0]), once(120));
+}
+
+/// A few in each part, as when a key is spoilt after everyone was read: it is the sum that counts.
+#[tokio::test]
+async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 120).await;
+    stage.services[0].plan(|_, visit| {
+        let status = if visit == 0 { 503 } else { 401 };
+        Some(Behaviour::Answer(Canned::status(status)))
+    });
+    stage.event(&event("spread"));
+    // Pages of five, and so their retries.
+    let worker = stage.worker("worker", 100);
+    stage.to_the_end(&worker).await;
+    let (_, shown) = stage.campaign("spread").await;
+    assert_eq!(shown["status"], "halted", "{shown}");
+    let refused = stage.services[0].requests() - 120;
+    assert!((51..=60).contains(&refused), "{refused}: {shown}");
+    assert_eq!(stage.subscribed().await, 120, "nobody is pruned");
+    assert_eq!(counts(&shown), figures([("retrying", 120)]));
 }
 
 #[tokio::test]

@@ -69,6 +69,11 @@ impl Time {
         self.now().checked_add(by).expect("hours at most")
     }
 
+    /// Some time passes.
+    pub(crate) fn pass(&self, by: Duration) {
+        self.until(self.later(by));
+    }
+
     /// Waits without waiting.
     fn until(&self, at: Timestamp) {
         self.0.fetch_max(at.as_millisecond(), Ordering::Relaxed);
@@ -391,6 +396,12 @@ impl Stage {
         let first = self.waiting.lock().unwrap().iter().map(|it| it.due).min()?;
         self.time.until(first);
         self.due()
+    }
+
+    /// The queue was in the process, and is gone with it.
+    pub(crate) fn forget_jobs(&self) {
+        let mut waiting = self.waiting.lock().unwrap();
+        waiting.retain(|it| matches!(it.what, What::Event(_)));
     }
 
     /// What waits to be delivered.

@@ -47,7 +47,7 @@ def messages(n):
     pages, jobs = n / PAGE_ROWS, max(n / SEGMENT_ROWS, 1)
     return {
         "transfer": n * WIRE_BYTES / 1e9 * TRANSFER_GB,
-        "DynamoDB": n * ROW_BYTES / 4000 / 2 * DYNAMODB_READ + pages * PAGE_WRITE_UNITS * DYNAMODB_WRITE,
+        "DynamoDB": n * ROW_BYTES / 4000 * DYNAMODB_READ + pages * PAGE_WRITE_UNITS * DYNAMODB_WRITE,
         "Lambda": lambda_cost(n * CPU_US_PER_MESSAGE / 1e6) + jobs * LAMBDA_REQUEST,
         "logs": pages * PAGE_LOG_BYTES / 1e9 * LOGS_GB,
         "SQS, KMS": jobs * REQUESTS_PER_JOB * SQS_REQUEST + min(jobs, WORKERS) * ORIGINS * KMS_SIGN,

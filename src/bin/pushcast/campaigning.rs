@@ -1,13 +1,14 @@
 //! Campaigns on one machine: the queue, its workers, and what a restart goes on with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Stop, Stopper};
-use pushcast::push::Pusher;
+use pushcast::push::{Limits, Pusher};
 use pushcast::queue::LocalQueue;
 use pushcast::store::Store;
 use pushcast::store::parts::Worker;
@@ -17,8 +18,12 @@ use tokio::task::JoinHandle;
 
 /// Jobs at a time: one reads and writes while the other encrypts.
 const WORKERS: usize = 2;
-/// Every segment of the embedded database is read by going through the whole table.
-const MOST_SEGMENTS: u32 = 4;
+/// The embedded database would go through the whole table for every page of a segment; without segments it finds the
+/// next page by its key.
+const MOST_SEGMENTS: u32 = 1;
+/// Waits before what a restart could not go on with is tried again; they double.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What starts campaigns on this machine.
 pub(crate) fn broadcast(store: Store) -> Broadcast<LocalQueue> {
@@ -46,7 +51,8 @@ impl Workers {
         pusher: Pusher,
         allowed: AllowList,
     ) -> Self {
-        let (stopper, stop) = Stopper::new();
+        // Who is pushed to is waited for, so that nobody is pushed to again after a restart.
+        let (stopper, stop) = Stopper::new(Limits::default().total);
         let worker = Worker {
             name: format!("{:016x}", broadcast.chance.draw()),
             // The data folder is locked: whoever else has a lease is dead.
@@ -72,17 +78,32 @@ impl Workers {
 }
 
 async fn work(deliver: Deliver<LocalQueue>, stop: Stop) {
-    if let Err(error) = deliver.broadcast.recover().await {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "campaigns that were under way wait for a restart");
-    }
     let queue = deliver.broadcast.queue.clone();
     let handle = |job: Job, again: bool| {
         // A panic costs one delivery of one job.
         let work = tokio::spawn(one(deliver.clone(), job, again, stop.clone()));
         async { work.await.unwrap_or(false) }
     };
-    queue.run(WORKERS, &stop, handle).await;
+    let recovered = async {
+        tokio::select! {
+            () = stop.reached() => {}
+            () = recover(&deliver.broadcast) => {}
+        }
+    };
+    tokio::join!(recovered, queue.run(WORKERS, &stop, handle));
+}
+
+/// Goes on with every campaign that was under way; with one that cannot be read now, later.
+async fn recover(broadcast: &Broadcast<LocalQueue>) {
+    let mut wait = FIRST_WAIT;
+    while let Err(error) = broadcast.recover().await {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a campaign that was under way cannot go on yet, it is tried again"
+        );
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
 }
 
 /// Whether the job is done with.

@@ -97,8 +97,10 @@ impl Serve {
             ));
         }
         let served = serve(listener, app).await;
-        workers.stop().await;
-        served
+        tokio::select! {
+            () = workers.stop() => served,
+            () = told_to_stop() => bail!("stopped with a campaign under way: the next start goes on with it"),
+        }
     }
 }
 

@@ -44,6 +44,15 @@ pub const SCHEDULE_GROUP: &str = "PUSHCAST_SCHEDULE_GROUP";
 pub const SCHEDULE_ROLE: &str = "PUSHCAST_SCHEDULE_ROLE";
 /// ARN of the function `broadcast`.
 pub const BROADCAST_ARN: &str = "PUSHCAST_BROADCAST_ARN";
+/// ARN of the queue that keeps a firing which EventBridge Scheduler could not deliver.
+pub const FAILED_EVENTS_ARN: &str = "PUSHCAST_FAILED_EVENTS_ARN";
+/// What schedules in AWS need: all of it or nothing.
+const SCHEDULER: [&str; 4] = [
+    SCHEDULE_GROUP,
+    SCHEDULE_ROLE,
+    BROADCAST_ARN,
+    FAILED_EVENTS_ARN,
+];
 /// Pages that may subscribe, comma-separated origins.
 pub const CORS_ORIGINS: &str = "PUSHCAST_CORS_ORIGINS";
 /// Namespace of the metrics that are written to the log; none are without it.
@@ -89,6 +98,8 @@ pub struct SchedulerTarget {
     pub role: String,
     /// ARN of `broadcast`.
     pub broadcast: String,
+    /// ARN of the queue that keeps what could not be delivered to it.
+    pub failed_events: String,
 }
 
 /// What the environment says, checked.
@@ -192,17 +203,17 @@ impl Config {
             .map(|text| origin(text))
             .collect::<Result<Vec<_>, _>>()?;
         let cors = list(get(CORS_ORIGINS));
-        let scheduler = match (get(SCHEDULE_GROUP), get(SCHEDULE_ROLE), get(BROADCAST_ARN)) {
-            (Some(group), Some(role), Some(broadcast)) => Some(SchedulerTarget {
-                group,
-                role,
-                broadcast,
-            }),
-            (None, None, None) => None,
-            (None, _, _) => return Err(ConfigError::missing(SCHEDULE_GROUP)),
-            (_, None, _) => return Err(ConfigError::missing(SCHEDULE_ROLE)),
-            (_, _, None) => return Err(ConfigError::missing(BROADCAST_ARN)),
-        };
+        let needed = |variable| get(variable).ok_or(ConfigError::missing(variable));
+        let any = SCHEDULER.iter().any(|variable| get(variable).is_some());
+        let scheduler = any.then(|| {
+            Ok(SchedulerTarget {
+                group: needed(SCHEDULE_GROUP)?,
+                role: needed(SCHEDULE_ROLE)?,
+                broadcast: needed(BROADCAST_ARN)?,
+                failed_events: needed(FAILED_EVENTS_ARN)?,
+            })
+        });
+        let scheduler = scheduler.transpose()?;
         Ok(Self {
             tables,
             queue_url: get(QUEUE_URL),

@@ -134,6 +134,7 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
         ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
         ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
         ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
+        ("PUSHCAST_FAILED_EVENTS_ARN", "f".to_owned()),
         ("PUSHCAST_CA_FILE", service.ca_file().display().to_string()),
         ("PUSHCAST_PUSH_ORIGINS", service.origin()),
     ]

@@ -25,6 +25,7 @@ use crate::support::ministack::Ministack;
 const GROUP: &str = "pushcast";
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
 const BROADCAST: &str = "arn:aws:lambda:eu-west-1:000000000000:function:broadcast";
+const FAILED_EVENTS: &str = "arn:aws:sqs:eu-west-1:123456789012:failed-events";
 /// 2026-06-01T12:00:00.5Z, a Monday.
 const NOW: i64 = 1_780_315_200_500;
 
@@ -37,6 +38,7 @@ fn target(group: &str) -> SchedulerTarget {
         group: group.to_owned(),
         role: ROLE.to_owned(),
         broadcast: BROADCAST.to_owned(),
+        failed_events: FAILED_EVENTS.to_owned(),
     }
 }
 
@@ -181,6 +183,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     assert_eq!(body["StartDate"], Value::Null);
     assert_eq!(body["Target"]["Arn"], BROADCAST);
     assert_eq!(body["Target"]["RoleArn"], ROLE);
+    assert_eq!(body["Target"]["DeadLetterConfig"]["Arn"], FAILED_EVENTS);
     // As it arrives at `broadcast`, once the scheduler has put in what stands between < and >.
     let input: Value = serde_json::from_str(body["Target"]["Input"].as_str().unwrap()).unwrap();
     assert_eq!(

@@ -10,7 +10,7 @@ use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
 use aws_sdk_scheduler::operation::get_schedule::{GetScheduleError, GetScheduleOutput};
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -46,6 +46,11 @@ impl EventBridgeSchedules {
         Target::builder()
             .arn(&self.target.broadcast)
             .role_arn(&self.target.role)
+            .dead_letter_config(
+                DeadLetterConfig::builder()
+                    .arn(&self.target.failed_events)
+                    .build(),
+            )
             .input(input.to_string())
             .build()
             .expect("ARN and role are given")

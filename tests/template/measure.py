@@ -105,6 +105,7 @@ def start(function, bootstrap, dynamodb):
         "PUSHCAST_SCHEDULE_GROUP": "g",
         "PUSHCAST_SCHEDULE_ROLE": "r",
         "PUSHCAST_BROADCAST_ARN": "b",
+        "PUSHCAST_FAILED_EVENTS_ARN": "f",
         "RUST_LOG": "off",
     }
     began = time.perf_counter()

@@ -121,7 +121,7 @@ impl<Q: Queue> Send<Q> {
             .push_to_row(row, &self.allowed, message, now, &begun)
             .await;
         // The message is out: who sent it must hear so, or would send it again. A prune can wait for the next push.
-        if let Err(error) = settle(&self.broadcast.store, row, &report).await {
+        if let Err(error) = settle(&self.broadcast.store, row, &report, now).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "a push could not be settled"

@@ -199,7 +199,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
             later: later.clone(),
         };
         self.work.remember_keys(&sum.other_key).await;
-        if deliver.store().settle(settlement).await? == Settled::Fenced {
+        if deliver.store().settle(settlement, now).await? == Settled::Fenced {
             return Ok(Passed::Fenced);
         }
         deliver.broadcast.metrics.page(&sum.metrics, now);

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::campaigns::{count, key, number};
 use super::row::{Item, Row, string};
+use super::totals::Change;
 use super::transaction::{ATTEMPTS, Transacted};
 use super::{Store, StoreError};
 use crate::campaign::verdict::Again;
@@ -362,7 +363,11 @@ impl Store {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn settle(&self, settlement: Settlement<'_>) -> Result<Settled, StoreError> {
+    pub async fn settle(
+        &self,
+        settlement: Settlement<'_>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
         let Settlement {
             campaign,
             lease,
@@ -381,12 +386,12 @@ impl Store {
                 *scanned = scanned.saturating_sub(some.len() as u64);
             }
             let items = self.remove_from(campaign, lease, &counted, some);
-            if self.write(items, some).await? == Settled::Fenced {
+            if self.write(items, some, now).await? == Settled::Fenced {
                 return Ok(Settled::Fenced);
             }
         }
         let items = self.step(campaign, lease, step, &figures, &later);
-        self.write(items, gone).await
+        self.write(items, gone, now).await
     }
 
     /// Writes items and removes rows, as one. The first item holds the fence; a row whose browser came back stays.
@@ -394,17 +399,15 @@ impl Store {
         &self,
         items: Vec<TransactWriteItem>,
         gone: &[&Row],
+        now: Timestamp,
     ) -> Result<Settled, StoreError> {
         let mut gone = gone.to_vec();
         loop {
             let mut all = items.clone();
             let fixed = all.len();
             all.extend(gone.iter().map(|row| self.delete_unchanged(row)));
-            if let Some(first) = gone.first() {
-                let number = i64::try_from(gone.len()).expect("a hundred at most");
-                all.push(self.count_change(&first.endpoint, -number));
-            }
-            match self.transact("settle", all).await? {
+            let change = Change::of([], gone.iter().map(|row| row.endpoint.as_str()));
+            match self.transact_counted("settle", all, &change, now).await? {
                 Transacted::Done => return Ok(Settled::Done),
                 Transacted::Unmet(unmet) if unmet.contains(&0) => return Ok(Settled::Fenced),
                 Transacted::Unmet(unmet) => {

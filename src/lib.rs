@@ -23,6 +23,7 @@
 //! | [`broadcast`] | an order or an event -> a campaign: its plan, and a job for each segment |
 //! | [`campaign`] | campaigns, parts, figures, verdicts: values and arithmetic, no I/O |
 //! | [`campaigns`] | HTTP: campaigns, looked at, cancelled, resumed |
+//! | [`stats`] | HTTP: how many are subscribed, and how many an audience has |
 //! | [`schedule`] | messages that are sent again and again, or at a time to come |
 //! | [`queue`] | jobs: SQS, or in the process |
 //! | [`deliver`] | a job -> page -> push -> settle -> checkpoint |
@@ -81,6 +82,7 @@ pub mod registration;
 pub mod schedule;
 pub mod send;
 pub mod settle;
+pub mod stats;
 pub mod store;
 pub mod subscribe;
 pub mod telemetry;

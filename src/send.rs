@@ -138,7 +138,7 @@ impl<Q: Queue> Send<Q> {
             .push_to_row(row, &self.allowed, message, now, &begun)
             .await;
         // The message is out: who sent it must hear so, or would send it again. A prune can wait for the next push.
-        let settled = settle(&self.broadcast.store, row, &report).await;
+        let settled = settle(&self.broadcast.store, row, &report, now).await;
         if let Err(error) = &settled {
             tracing::error!(
                 error = error as &dyn std::error::Error,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::push::Report;
 use crate::store::row::Row;
 use crate::store::subscriptions::Pruned;
@@ -40,11 +42,16 @@ impl From<&Outcome> for Next {
 ///
 /// # Errors
 /// When DynamoDB fails.
-pub async fn settle(store: &Store, row: &Row, report: &Report) -> Result<Next, StoreError> {
+pub async fn settle(
+    store: &Store,
+    row: &Row,
+    report: &Report,
+    now: Timestamp,
+) -> Result<Next, StoreError> {
     let next = Next::from(&report.outcome);
     match next {
         Next::Prune => {
-            if store.prune(row).await? == Pruned::Kept {
+            if store.prune(row, now).await? == Pruned::Kept {
                 return Ok(Next::Keep);
             }
         }

@@ -89,7 +89,8 @@ async fn unsubscribe(
     let members = Members::of(&body)?;
     let endpoint = endpoint_text(members, "endpoint")?;
     let endpoint = endpoint.ok_or_else(|| members.invalid("endpoint", "is required"))?;
-    state.store.unsubscribe(endpoint).await?;
+    let now = state.clock.now();
+    state.store.unsubscribe(endpoint, now).await?;
     Ok(Json(Counted {
         ok: true,
         count: state.store.count().await?,

@@ -143,6 +143,20 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     let deleted = stack.send.invoke(deleted).await.unwrap();
     assert_eq!(deleted["statusCode"], 204, "{deleted}");
 
+    // Figures, before anything is sent.
+    let stats = stack.api("GET", "/push/stats").await;
+    assert_eq!(stats["count"], 5, "{stats}");
+    assert_eq!(stats["services"]["other"], 5, "{stats}");
+    assert_eq!(stats["tags"]["news"], 5, "{stats}");
+    assert_eq!(
+        stats["days"].as_array().unwrap().last().unwrap()["count"],
+        5
+    );
+    let mut asked = request("send", "POST", "/push/audience");
+    asked["body"] = json!({"audience": "news && !beta"}).to_string().into();
+    let answer = stack.send.invoke(asked).await.unwrap();
+    assert_eq!(body(&answer), json!({"subscribers": 5, "exact": true}));
+
     let to_all = event_with("send", &json!({"to": {"audience": "all"}}));
     let answer = stack.send.invoke(to_all).await.unwrap();
     assert_eq!(answer["statusCode"], 202, "{answer}");

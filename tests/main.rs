@@ -40,6 +40,9 @@ mod send;
 /// Who is subscribed, and how many they are: exact under races, faults and lost answers.
 mod store;
 
+/// How many are subscribed, where, since when and with which tags; and how many an audience has.
+mod stats;
+
 /// For whom an expression over tags is, in words and to the database.
 mod audience;
 

@@ -10,6 +10,9 @@ use pushcast::edge::MAX_BODY;
 use pushcast::order::MAX_RATE;
 use pushcast::registration::{MAX_TAG_LEN, MAX_TAGS, MAX_USER_LEN};
 use pushcast::schedule::MAX_NAME_LEN;
+use pushcast::store::days::MOST_DAYS;
+use pushcast::store::sample::MOST_ROWS;
+use pushcast::store::tags::MOST_TAGS;
 use pushcast::webpush::endpoint::MAX_ENDPOINT_LEN;
 use pushcast::webpush::message::DEFAULT_TTL;
 use pushcast::webpush::{MAX_PLAINTEXT, Outcome, PushService as Vendor};
@@ -288,9 +291,16 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
 
     exercise_schedules(&mut bench).await;
     exercise_campaigns(&mut bench).await;
+    exercise_figures(&mut bench).await;
 
     let token = bench.server.token();
-    for operation in [subscribe, unsubscribe, send, "POST /push/schedules"] {
+    for operation in [
+        subscribe,
+        unsubscribe,
+        send,
+        "POST /push/schedules",
+        "POST /push/audience",
+    ] {
         let large = " ".repeat(MAX_BODY + 1);
         bench
             .ask_as(operation, Method::POST, &token, large, 413)
@@ -401,6 +411,26 @@ async fn exercise_campaigns(bench: &mut Bench) {
     }
 }
 
+async fn exercise_figures(bench: &mut Bench) {
+    let (stats, audience) = ("GET /push/stats", "POST /push/audience");
+    let browser = bench.service.subscribe(None);
+    let tagged = browser.to_json_with(json!({"tags": ["news", "team:blue"]}));
+    bench.ask("POST /push/subscribe", &tagged, 200).await;
+    let shown = bench.ask(stats, &Value::Null, 200).await.json;
+    assert_eq!(shown["tags"]["team:blue"], 1, "{shown}");
+    assert!(!shown["days"][0].is_null(), "{shown}");
+    for asked in ["all", " news&&!beta "] {
+        let asked = json!({"audience": asked, "unknown": 1});
+        bench.ask(audience, &asked, 200).await;
+    }
+    bench.ask(audience, &json!({}), 400).await;
+    for (operation, method) in [(stats, Method::GET), (audience, Method::POST)] {
+        bench
+            .ask_as(operation, method, "wrong", String::new(), 401)
+            .await;
+    }
+}
+
 impl Bench {
     async fn start_campaign(&mut self, message: &Value) {
         let started = self.ask("POST /push/send", message, 202).await;
@@ -445,8 +475,13 @@ fn every_status_tally_and_push_service_is_documented_and_no_other() {
     assert_eq!(statuses, of(&Status::ALL.map(Status::label)));
     let tallies = labels("/components/schemas/Counts/required");
     assert_eq!(tallies, of(&Tally::ALL.map(Tally::label)));
-    let services = "/components/schemas/Campaign/properties/services/propertyNames/enum";
-    assert_eq!(labels(services), of(&Vendor::ALL.map(Vendor::label)));
+    for services in [
+        "Campaign/properties/services/propertyNames/enum",
+        "Stats/properties/services/required",
+    ] {
+        let services = format!("/components/schemas/{services}");
+        assert_eq!(labels(&services), of(&Vendor::ALL.map(Vendor::label)));
+    }
 }
 
 #[tokio::test]
@@ -694,6 +729,8 @@ fn the_numbers_are_those_of_the_code() {
         ("ScheduleName/maxLength", MAX_NAME_LEN),
         ("CampaignId/maxLength", MAX_ID_LEN),
         ("Message/properties/rate/maximum", MAX_RATE as usize),
+        ("Stats/properties/tags/maxProperties", MOST_TAGS),
+        ("Stats/properties/days/maxItems", MOST_DAYS as usize),
     ] {
         let found = document.at(&format!("/components/schemas/{at}"));
         assert_eq!(found, &json!(number), "{at}");
@@ -724,6 +761,13 @@ fn the_numbers_are_those_of_the_code() {
         format!("{MAX_DEPTH} parentheses"),
     ] {
         assert!(audience.contains(&said), "{said}");
+    }
+    for (path, method) in [("stats", "get"), ("audience", "post")] {
+        let text = document.at(&format!("/paths/~1push~1{path}/{method}/description"));
+        let said = text
+            .as_str()
+            .is_some_and(|it| it.contains(&format!("{MOST_ROWS} subscriptions")));
+        assert!(said, "{text}");
     }
     assert_eq!(document.at("/info/version"), env!("CARGO_PKG_VERSION"));
 }

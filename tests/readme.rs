@@ -71,8 +71,8 @@ async fn every_example_of_the_readme_works_as_it_stands() {
         .collect();
     assert_eq!(
         expected.len(),
-        4,
-        "the README shows what subscribing, sending, broadcasting and leaving answer"
+        6,
+        "the README shows what subscribing, sending, broadcasting, the figures and leaving answer"
     );
     for answer in expected {
         assert!(

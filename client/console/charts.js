@@ -83,8 +83,8 @@ function scale(most) {
   return { step, top: Math.ceil(most / step) * step };
 }
 
-/** Parts of a whole: `[[name, n]]`. */
-export function bars(entries, whole) {
+/** Parts of a whole: `[[name, n]]`, exactly or about. */
+export function bars(entries, whole, about = false) {
   const row = ([name, n]) => {
     const share = whole ? n / whole : 0;
     const exact = share.toLocaleString(undefined, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 });
@@ -93,7 +93,7 @@ export function bars(entries, whole) {
       "li",
       {},
       h("b", {}, name),
-      h("span", {}, h("strong", {}, number(n)), ` ${percent}`),
+      h("span", {}, about && "about ", h("strong", {}, number(n)), ` ${percent}`),
       track([["", n]], whole),
     );
   };

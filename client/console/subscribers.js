@@ -7,7 +7,7 @@ import { h, number, SERVICES } from "./dom.js";
 const MOST_TAGS = 12;
 
 export async function subscribers() {
-  const { count, services = {}, tags = {}, days = [] } = await api.stats();
+  const { count, services = {}, tags = {}, tagsExact = true, days = [] } = await api.stats();
   if (!count && !days.length) {
     return [
       h(
@@ -24,6 +24,12 @@ export async function subscribers() {
     h("div", {}, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, ` ${note}`)));
   const byNumber = (all) => Object.entries(all).filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
   const tagged = byNumber(tags);
+  const note = [
+    tagged.length > MOST_TAGS && `the first ${MOST_TAGS} of ${number(tagged.length)}`,
+    !tagsExact && "estimated from a sample",
+  ]
+    .filter(Boolean)
+    .join(", ");
   return [
     h(
       "div",
@@ -34,7 +40,7 @@ export async function subscribers() {
         figure("Subscribers", number(count)),
         figure("New", `+${number(of("new"))}`, "30 days"),
         figure("Gone", number(of("gone")), "30 days"),
-        figure("Tags", number(Object.keys(tags).length)),
+        figure("Tags", number(Object.keys(tags).length), tagsExact ? "" : "or more"),
       ),
       days.length > 1 &&
         h("section", { className: "card", attr: { "aria-labelledby": "growth" } }, h("h2", { id: "growth" }, "Growth"), growth(days)),
@@ -54,10 +60,10 @@ export async function subscribers() {
             "div",
             { className: "head" },
             h("h2", { id: "tags" }, "By tag"),
-            tagged.length > MOST_TAGS && h("span", { className: "small soft" }, `the first ${MOST_TAGS} of ${number(tagged.length)}`),
+            note && h("span", { className: "small soft" }, note),
           ),
           tagged.length
-            ? bars(tagged.slice(0, MOST_TAGS), count)
+            ? bars(tagged.slice(0, MOST_TAGS), count, !tagsExact)
             : h("p", { className: "soft" }, "Nobody has chosen a tag."),
         ),
       ),

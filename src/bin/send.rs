@@ -1,8 +1,8 @@
-//! The Lambda function `send`: API Gateway -> [`pushcast::send`], [`pushcast::campaigns`], [`pushcast::schedule`].
+//! The Lambda function `send`: API Gateway -> [`pushcast::send`], [`campaigns`], [`schedule`], [`stats`].
 
 use pushcast::clock::Clock;
 use pushcast::function::Function;
-use pushcast::{campaigns, edge, pages, schedule, send};
+use pushcast::{campaigns, edge, pages, schedule, send, stats};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -15,7 +15,9 @@ async fn main() -> Result<(), lambda_http::Error> {
         pusher,
         allowed: function.config.allowed,
     };
+    let store = broadcast.store.clone();
     let router = send::router(state, token)
+        .merge(stats::router(store, Clock::system(), token))
         .merge(campaigns::router(broadcast, token))
         .merge(schedule::http::router(schedules, Clock::system(), token))
         .merge(pages::console());

@@ -141,8 +141,9 @@ impl<Q: Queue> Deliver<Q> {
             gone: sum.gone.iter().collect(),
             later: later.clone(),
         };
-        if self.store().settle(settlement).await? == Settled::Done {
-            self.broadcast.metrics.page(&sum.metrics, self.now());
+        let now = self.now();
+        if self.store().settle(settlement, now).await? == Settled::Done {
+            self.broadcast.metrics.page(&sum.metrics, now);
             self.queue_parts(&campaign.id, &later).await?;
             self.remember_keys(&sum.other_key).await;
         }

@@ -183,7 +183,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
             gone: sum.gone.iter().collect(),
             later: later.clone(),
         };
-        if deliver.store().settle(settlement).await? == Settled::Fenced {
+        if deliver.store().settle(settlement, now).await? == Settled::Fenced {
             return Ok(Passed::Fenced);
         }
         deliver.broadcast.metrics.page(&sum.metrics, now);

@@ -5,23 +5,31 @@
 //! |---|---|
 //! | [`subscriptions`] | who is subscribed, and that the count agrees |
 //! | [`row`], `upsert` | a subscription as it is stored, and how it gets there |
-//! | [`ledger`] | the count |
+//! | [`totals`] | how many they are, in all and by push service |
+//! | [`days`] | what those figures were, day by day |
+//! | [`sample`], [`tags`] | what is not counted: an audience, estimated, and which tags there are |
 //! | [`schedules`] | the local server's schedules |
 //! | [`campaigns`], [`parts`] | campaigns, and how far each part of one is |
 //! | `transaction` | writing several items as one, again when it collides |
 //! | [`schema`] | the tables' shape: made locally, checked by the doctor |
 
 pub mod campaigns;
+pub mod days;
 #[cfg(feature = "local")]
 pub mod embedded;
-pub mod ledger;
 pub mod parts;
 pub mod row;
+pub mod sample;
 pub mod schedules;
 pub mod schema;
 pub mod subscriptions;
+pub mod tags;
+pub mod totals;
 mod transaction;
 mod upsert;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
@@ -45,6 +53,8 @@ pub struct Store {
     client: Client,
     tables: Tables,
     chance: Chance,
+    /// The last day, since 1970, that is known to have its opening.
+    opened: Arc<AtomicI64>,
 }
 
 impl Store {
@@ -54,6 +64,7 @@ impl Store {
             client,
             tables,
             chance,
+            opened: Arc::new(AtomicI64::new(i64::MIN)),
         }
     }
 

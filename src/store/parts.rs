@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::campaigns::{count, key, number};
 use super::row::{Item, Row, string};
+use super::totals::Change;
 use super::transaction::{ATTEMPTS, Transacted};
 use super::{Store, StoreError};
 use crate::campaign::verdict::{Again, after};
@@ -431,7 +432,11 @@ impl Store {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn settle(&self, settlement: Settlement<'_>) -> Result<Settled, StoreError> {
+    pub async fn settle(
+        &self,
+        settlement: Settlement<'_>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
         let Settlement {
             campaign,
             lease,
@@ -452,7 +457,7 @@ impl Store {
                 *scanned = scanned.saturating_sub(some.len() as u64);
             }
             let items = self.remove_from(id, lease, &counted, some);
-            if self.write(items, some).await? == Settled::Fenced {
+            if self.write(items, some, now).await? == Settled::Fenced {
                 return Ok(Settled::Fenced);
             }
         }
@@ -461,7 +466,7 @@ impl Store {
         change.add_faults(faults, campaign.resumed);
         let mut items = self.step(id, lease, step, change);
         items.extend(later.iter().map(|part| self.put_part(id, part)));
-        self.write(items, gone).await
+        self.write(items, gone, now).await
     }
 
     /// Writes items and removes rows, as one. The first item holds the fence; a row whose browser came back stays.
@@ -469,17 +474,15 @@ impl Store {
         &self,
         items: Vec<TransactWriteItem>,
         gone: &[&Row],
+        now: Timestamp,
     ) -> Result<Settled, StoreError> {
         let mut gone = gone.to_vec();
         loop {
             let mut all = items.clone();
             let fixed = all.len();
             all.extend(gone.iter().map(|row| self.delete_unchanged(row)));
-            if let Some(first) = gone.first() {
-                let number = i64::try_from(gone.len()).expect("a hundred at most");
-                all.push(self.count_change(&first.endpoint, -number));
-            }
-            match self.transact("settle", all).await? {
+            let change = Change::of([], gone.iter().map(|row| row.endpoint.as_str()));
+            match self.transact_counted("settle", all, &change, now).await? {
                 Transacted::Done => return Ok(Settled::Done),
                 Transacted::Unmet(unmet) if unmet.contains(&0) => return Ok(Settled::Fenced),
                 Transacted::Unmet(unmet) => {

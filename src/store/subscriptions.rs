@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::row::{Cursor, Item, Page, Row, string};
 use super::schema::BY_USER;
+use super::totals::Change;
 use super::transaction::{ATTEMPTS, PATIENCE, Transacted};
 use super::upsert::Upsert;
 use super::{Store, StoreError};
@@ -71,11 +72,12 @@ impl Store {
             if self.refresh(&upsert).await? {
                 return Ok(Subscribed::Refreshed);
             }
-            let items = vec![
-                upsert.item(&self.tables.subscriptions, IS_NEW),
-                self.count_change(endpoint, 1),
-            ];
-            match self.transact("subscribe", items).await? {
+            let items = vec![upsert.item(&self.tables.subscriptions, IS_NEW)];
+            let change = Change::of([endpoint], []);
+            match self
+                .transact_counted("subscribe", items, &change, now)
+                .await?
+            {
                 Transacted::Done => return Ok(Subscribed::New),
                 Transacted::Unmet(_) => self.wait(attempt).await,
             }
@@ -96,15 +98,18 @@ impl Store {
         registrations: &[Registration],
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let Some(first) = registrations.first() else {
+        if registrations.is_empty() {
             return Ok(0);
-        };
+        }
         let new =
             |registration| Upsert::new(registration, now).item(&self.tables.subscriptions, IS_NEW);
-        let mut items: Vec<_> = registrations.iter().map(new).collect();
-        let number = i64::try_from(items.len()).expect("a hundred at most");
-        items.push(self.count_change(first.subscription.endpoint.as_str(), number));
-        if self.transact("subscribe all", items).await? == Transacted::Done {
+        let items: Vec<_> = registrations.iter().map(new).collect();
+        let endpoints = registrations
+            .iter()
+            .map(|it| it.subscription.endpoint.as_str());
+        let change = Change::of(endpoints, []);
+        let written = self.transact_counted("subscribe all", items, &change, now);
+        if written.await? == Transacted::Done {
             return Ok(registrations.len());
         }
         let mut new = 0;
@@ -117,7 +122,7 @@ impl Store {
     }
 
     /// Stores a subscription in the place of `old`, an endpoint that the browser had before: what the registration
-    /// leaves out is inherited, and the count stays, all in one transaction.
+    /// leaves out is inherited, and the count stays, all in one transaction: it is neither new nor is the old one gone.
     ///
     /// # Errors
     /// As [`Store::subscribe`].
@@ -141,16 +146,18 @@ impl Store {
                 delete.clone(),
                 upsert.item(&self.tables.subscriptions, IS_NEW),
             ];
-            match self.transact("replace", moved).await? {
+            let change = Change::of([endpoint], [old]);
+            match self
+                .transact_counted("replace", moved, &change, now)
+                .await?
+            {
                 Transacted::Done => return Ok(Subscribed::New),
                 // The old row is as it was read, so the new one is there already: two become one.
                 Transacted::Unmet(unmet) if !unmet.contains(&0) => {
-                    let merged = vec![
-                        delete,
-                        upsert.item(&self.tables.subscriptions, EXISTS),
-                        self.count_change(old, -1),
-                    ];
-                    if self.transact("replace", merged).await? == Transacted::Done {
+                    let merged = vec![delete, upsert.item(&self.tables.subscriptions, EXISTS)];
+                    let change = Change::of([], [old]);
+                    let written = self.transact_counted("replace", merged, &change, now);
+                    if written.await? == Transacted::Done {
                         return Ok(Subscribed::Refreshed);
                     }
                 }
@@ -168,7 +175,7 @@ impl Store {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn unsubscribe(&self, endpoint: &str) -> Result<(), StoreError> {
+    pub async fn unsubscribe(&self, endpoint: &str, now: Timestamp) -> Result<(), StoreError> {
         let delete = Delete::builder()
             .table_name(&self.tables.subscriptions)
             .key("endpoint", string(endpoint))
@@ -176,7 +183,8 @@ impl Store {
             .build()
             .expect("table and key are given");
         let delete = TransactWriteItem::builder().delete(delete).build();
-        self.transact("unsubscribe", vec![delete, self.count_change(endpoint, -1)])
+        let change = Change::of([], [endpoint]);
+        self.transact_counted("unsubscribe", vec![delete], &change, now)
             .await?;
         Ok(())
     }
@@ -185,12 +193,11 @@ impl Store {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn prune(&self, row: &Row) -> Result<Pruned, StoreError> {
-        let items = vec![
-            self.delete_unchanged(row),
-            self.count_change(&row.endpoint, -1),
-        ];
-        Ok(match self.transact("prune", items).await? {
+    pub async fn prune(&self, row: &Row, now: Timestamp) -> Result<Pruned, StoreError> {
+        let items = vec![self.delete_unchanged(row)];
+        let change = Change::of([], [row.endpoint.as_str()]);
+        let written = self.transact_counted("prune", items, &change, now);
+        Ok(match written.await? {
             Transacted::Done => Pruned::Removed,
             Transacted::Unmet(_) => Pruned::Kept,
         })

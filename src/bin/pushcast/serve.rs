@@ -20,6 +20,7 @@ use pushcast::push::{Client, Limits, Pusher};
 use pushcast::schedule::local::Fired;
 use pushcast::schedule::{self, LocalSchedules};
 use pushcast::send::{self, Send};
+use pushcast::stats;
 use pushcast::subscribe::{self, Subscribe};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -141,9 +142,11 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
         allowed: config.allowed,
     };
     let send = send::router(send, &token);
+    let stats = stats::router(store.clone(), Clock::system(), &token);
     let demo = Demo::new(store, send.clone(), &token)?;
     let app = subscribe::router(subscribe)
         .merge(send)
+        .merge(stats)
         .merge(campaigns::router(broadcast, &token))
         .merge(schedule::http::router(schedules, Clock::system(), &token))
         .merge(demo::router(demo, &demo_of))

@@ -6,8 +6,8 @@ use tokio::task::JoinHandle;
 
 use super::DeliverError;
 use crate::audience::Audience;
+use crate::store::reading::SegmentPage;
 use crate::store::row::Row;
-use crate::store::subscriptions::SegmentPage;
 use crate::store::{Store, StoreError};
 
 /// Rows that one request looks at when all of them are wanted.

@@ -11,8 +11,9 @@ use super::tally::{Before, Sum};
 use super::{Deliver, DeliverError, LEASE, Work, until};
 use crate::campaign::{Campaign, Faults, PartKey};
 use crate::queue::Queue;
-use crate::store::parts::{Lease, Retry, Settled, Settlement, Step, Taken};
+use crate::store::parts::{Lease, Retry, Taken};
 use crate::store::row::Row;
+use crate::store::settlement::{Settled, Settlement, Step};
 use crate::webpush::KeyId;
 
 /// Keys that are written at a time.

@@ -13,8 +13,9 @@ use super::{Deliver, DeliverError, LEASE, Stop, Work};
 use crate::campaign::verdict::{Again, after};
 use crate::campaign::{Campaign, PartKey, Tally};
 use crate::queue::Queue;
-use crate::store::parts::{Lease, NewPart, Segment, Settled, Settlement, Step, Taken};
+use crate::store::parts::{Lease, NewPart, Segment, Taken};
 use crate::store::row::Row;
+use crate::store::settlement::{Settled, Settlement, Step};
 use crate::webpush::{Endpoint, Origin};
 
 /// A service that held a page up is given no place in the next ones for this long: its subscribers wait in parts of

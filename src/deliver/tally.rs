@@ -9,8 +9,9 @@ use super::page::Pushed;
 use crate::campaign::verdict::{Again, after};
 use crate::campaign::{Figures, PartKey, Tally, Verdict, judge};
 use crate::push::Report;
-use crate::store::parts::{MAX_PART_BYTES, NewPart, Retry};
+use crate::store::parts::{NewPart, Retry};
 use crate::store::row::Row;
+use crate::store::settlement::MAX_PART_BYTES;
 use crate::telemetry::metrics;
 use crate::webpush::{KeyId, Outcome, PushService};
 

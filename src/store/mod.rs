@@ -4,12 +4,14 @@
 //! | file | owns |
 //! |---|---|
 //! | [`subscriptions`] | who is subscribed, and that the count agrees |
+//! | [`reading`] | reading them: one, a user's, everyone |
 //! | [`row`], `upsert` | a subscription as it is stored, and how it gets there |
 //! | [`totals`] | how many they are, in all and by push service |
 //! | [`days`] | what those figures were, day by day |
 //! | [`sample`], [`tags`] | what is not counted: an audience, estimated, and which tags there are |
 //! | [`schedules`] | the local server's schedules |
-//! | [`campaigns`], [`parts`] | campaigns, and how far each part of one is |
+//! | [`campaigns`], [`parts`] | campaigns, and who works on each part of one |
+//! | [`settlement`] | what was done with a part, written down as one |
 //! | `transaction` | writing several items as one, again when it collides |
 //! | [`schema`] | the tables' shape: made locally, checked by the doctor |
 
@@ -18,10 +20,12 @@ pub mod days;
 #[cfg(feature = "local")]
 pub mod embedded;
 pub mod parts;
+pub mod reading;
 pub mod row;
 pub mod sample;
 pub mod schedules;
 pub mod schema;
+pub mod settlement;
 pub mod subscriptions;
 pub mod tags;
 pub mod totals;

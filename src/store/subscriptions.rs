@@ -7,13 +7,11 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use jiff::Timestamp;
 
-use super::row::{Cursor, Item, Page, Row, string};
-use super::schema::BY_USER;
+use super::row::{Row, string};
 use super::totals::Change;
 use super::transaction::{ATTEMPTS, PATIENCE, Transacted};
 use super::upsert::Upsert;
 use super::{Store, StoreError};
-use crate::audience::Audience;
 use crate::registration::{MadeWith, Registration};
 use crate::webpush::KeyId;
 
@@ -42,17 +40,6 @@ pub enum Subscribed {
     New,
     /// It was there, and has new keys and fields.
     Refreshed,
-}
-
-/// Part of a segment.
-#[derive(Debug, Clone, Default)]
-pub struct SegmentPage {
-    /// Those of the audience.
-    pub rows: Vec<Row>,
-    /// Rows that were looked at.
-    pub scanned: u64,
-    /// The last one's endpoint; nothing when the segment is at its end.
-    pub next: Option<String>,
 }
 
 impl Store {
@@ -221,120 +208,6 @@ impl Store {
         let update = TransactWriteItem::builder().update(update).build();
         self.transact("remember key", vec![update]).await?;
         Ok(())
-    }
-
-    /// The subscription with this endpoint.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn get(&self, endpoint: &str) -> Result<Option<Row>, StoreError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.tables.subscriptions);
-        let request = request
-            .key("endpoint", string(endpoint))
-            .consistent_read(true);
-        let found = request
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk("GetItem", error))?;
-        Ok(found.item().map(Row::read))
-    }
-
-    /// One user's subscriptions, `limit` at a time. The index may be a moment behind.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn of_user(
-        &self,
-        user: &str,
-        from: Option<Cursor>,
-        limit: i32,
-    ) -> Result<Page, StoreError> {
-        let found = self
-            .client
-            .query()
-            .table_name(&self.tables.subscriptions)
-            .index_name(BY_USER)
-            .key_condition_expression("#user = :user")
-            .expression_attribute_names("#user", "user")
-            .expression_attribute_values(":user", string(user))
-            .set_exclusive_start_key(from.map(|cursor| cursor.0))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk("Query", error))?;
-        Ok(Page {
-            rows: found.items().iter().map(Row::read).collect(),
-            next: found.last_evaluated_key.map(Cursor),
-        })
-    }
-
-    /// All subscriptions, `limit` at a time, in no order.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn all(&self, from: Option<Cursor>, limit: i32) -> Result<Page, StoreError> {
-        let found = self
-            .client
-            .scan()
-            .table_name(&self.tables.subscriptions)
-            .set_exclusive_start_key(from.map(|cursor| cursor.0))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk("Scan", error))?;
-        Ok(Page {
-            rows: found.items().iter().map(Row::read).collect(),
-            next: found.last_evaluated_key.map(Cursor),
-        })
-    }
-
-    /// One segment's subscriptions of `audience`, of which there are `of`: at most `limit` rows are looked at, after the
-    /// endpoint `after`. Whoever was subscribed before is read, if only a moment before.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn scan_segment(
-        &self,
-        segment: u32,
-        of: u32,
-        audience: &Audience,
-        after: Option<&str>,
-        limit: i32,
-    ) -> Result<SegmentPage, StoreError> {
-        let number = |n: u32| i32::try_from(n).expect("a thousand segments at most");
-        let after = after.map(|endpoint| Item::from([("endpoint".to_owned(), string(endpoint))]));
-        let mut request = self
-            .client
-            .scan()
-            .table_name(&self.tables.subscriptions)
-            .consistent_read(true)
-            .set_exclusive_start_key(after)
-            .limit(limit);
-        // One is all: the embedded database then need not sort the table by segments.
-        if of > 1 {
-            request = request.segment(number(segment)).total_segments(number(of));
-        }
-        if let Some(filter) = audience.filter() {
-            request = request
-                .filter_expression(filter.expression)
-                .set_expression_attribute_names(Some(filter.names))
-                .set_expression_attribute_values(Some(filter.values));
-        }
-        let found = request
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk("Scan", error))?;
-        let next = found.last_evaluated_key();
-        Ok(SegmentPage {
-            rows: found.items().iter().map(Row::read).collect(),
-            scanned: u64::try_from(found.scanned_count()).unwrap_or_default(),
-            next: next
-                .and_then(|key| key.get("endpoint")?.as_s().ok())
-                .cloned(),
-        })
     }
 
     /// Writes a row that must be there. False when it is not.

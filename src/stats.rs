@@ -27,7 +27,6 @@ pub fn router(store: Store, clock: Clock, token: &ApiToken) -> Router {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Stats {
     count: u64,
     services: BTreeMap<&'static str, u64>,

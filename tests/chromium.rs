@@ -322,7 +322,7 @@ fn stats() -> Value {
         "count": 26_877,
         "services": {"fcm": 17_420, "mozilla": 4_310, "apple": 3_902, "wns": 1_201, "other": 8},
         "tags": {"news": 18_204, "offers": 9_120, "events": 6_400, "beta": 802, "team:blue": 311},
-        "tagsExact": false,
+        "tags_exact": false,
         "days": (0..90).map(day).collect::<Vec<_>>(),
     })
 }

@@ -635,7 +635,7 @@ async fn the_figures_of_a_server_are_those_of_its_subscribers() {
         answer.json
     };
     let none = json!({"fcm": 0, "mozilla": 0, "apple": 0, "wns": 0, "other": 0});
-    let empty = json!({"count": 0, "services": none, "tags": {}, "tagsExact": true, "days": []});
+    let empty = json!({"count": 0, "services": none, "tags": {}, "tags_exact": true, "days": []});
     // Asked before anyone subscribes, the tags would be known for a minute.
     let gone = service.subscribe(None);
     for n in 0..5 {

@@ -12,7 +12,7 @@ const option = (value, text) => h("option", { value }, text);
 
 export async function compose(go) {
   // Without figures there are no tags to choose from, and all else works.
-  const { tags = {}, tagsExact } = await api.stats().catch(() => ({}));
+  const { tags = {}, tags_exact } = await api.stats().catch(() => ({}));
   const shown = h("div", { attr: { "aria-live": "off" } });
   const reach = h("div", { className: "reach", attr: { "aria-live": "polite" } });
   const problem = h("p", { className: "note bad", attr: { role: "alert" } });
@@ -101,7 +101,7 @@ export async function compose(go) {
             "div",
             { className: "tags", attr: { role: "group", "aria-label": "Tags to add" } },
             known.map(([tag, n]) =>
-              h("button", { type: "button", className: "quiet", title: (tagsExact ? "" : "about ") + plural(n, "subscriber", "subscribers"), on: { click: insert(tag) } }, tag),
+              h("button", { type: "button", className: "quiet", title: (tags_exact ? "" : "about ") + plural(n, "subscriber", "subscribers"), on: { click: insert(tag) } }, tag),
             ),
           ),
         reach,

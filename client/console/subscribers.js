@@ -7,7 +7,7 @@ import { h, number, SERVICES } from "./dom.js";
 const MOST_TAGS = 12;
 
 export async function subscribers() {
-  const { count, services = {}, tags = {}, tagsExact = true, days = [] } = await api.stats();
+  const { count, services = {}, tags = {}, tags_exact = true, days = [] } = await api.stats();
   if (!count && !days.length) {
     return [
       h(
@@ -26,7 +26,7 @@ export async function subscribers() {
   const tagged = byNumber(tags);
   const note = [
     tagged.length > MOST_TAGS && `the first ${MOST_TAGS} of ${number(tagged.length)}`,
-    !tagsExact && "estimated from a sample",
+    !tags_exact && "estimated from a sample",
   ]
     .filter(Boolean)
     .join(", ");
@@ -40,7 +40,7 @@ export async function subscribers() {
         figure("Subscribers", number(count)),
         figure("New", `+${number(of("new"))}`, "30 days"),
         figure("Gone", number(of("gone")), "30 days"),
-        figure("Tags", number(Object.keys(tags).length), tagsExact ? "" : "or more"),
+        figure("Tags", number(Object.keys(tags).length), tags_exact ? "" : "or more"),
       ),
       days.length > 1 &&
         h("section", { className: "card", attr: { "aria-labelledby": "growth" } }, h("h2", { id: "growth" }, "Growth"), growth(days)),
@@ -63,7 +63,7 @@ export async function subscribers() {
             note && h("span", { className: "small soft" }, note),
           ),
           tagged.length
-            ? bars(tagged.slice(0, MOST_TAGS), count, !tagsExact)
+            ? bars(tagged.slice(0, MOST_TAGS), count, !tags_exact)
             : h("p", { className: "soft" }, "Nobody has chosen a tag."),
         ),
       ),

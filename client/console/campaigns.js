@@ -8,6 +8,8 @@ const STATUS = { planned: "busy", running: "busy", done: "good", halted: "bad", 
 const EVERY = 1_000;
 
 export const pill = (status) => h("span", { className: `pill ${STATUS[status] ?? ""}` }, status);
+/** Everyone, where it is for everyone; else those of the audience who were read so far. */
+const reach = ({ audience, subscribers = 0, counts }) => Math.max(audience === "all" ? subscribers : 0, everyone(counts));
 const isRunning = ({ status }) => status === "planned" || status === "running";
 
 export async function campaigns(go) {
@@ -37,7 +39,7 @@ export async function campaigns(go) {
       ),
     ];
   }
-  const head = ["Begun", "Status", "Audience", "Accepted", "Subscribers"].map((text, i) =>
+  const head = ["Begun", "Status", "Audience", "Accepted", "Of"].map((text, i) =>
     h("th", { scope: "col", className: i > 2 ? "number" : "" }, text),
   );
   return [
@@ -51,7 +53,7 @@ export async function campaigns(go) {
 }
 
 function row(campaign) {
-  const { id, created_at, audience, status, counts, subscribers } = campaign;
+  const { id, created_at, audience, status, counts } = campaign;
   return h(
     "tr",
     {},
@@ -59,7 +61,7 @@ function row(campaign) {
     h("td", {}, pill(status)),
     h("td", { className: "expression whole" }, h("code", {}, audience)),
     h("td", { className: "number", attr: { "data-label": "Accepted" } }, number(counts.accepted)),
-    h("td", { className: "number", attr: { "data-label": "of" } }, number(subscribers)),
+    h("td", { className: "number", attr: { "data-label": "of" } }, number(reach(campaign))),
   );
 }
 
@@ -73,9 +75,10 @@ export async function campaign(id, signal) {
   function show(now) {
     const all = everyone(now.counts);
     seen = [...seen, { at: performance.now(), all: now.scanned ?? all }].slice(-6);
-    const past = all - (now.counts.retrying ?? 0);
-    const whole = Math.max(now.subscribers ?? 0, all);
-    const share = now.status === "done" ? 1 : whole ? past / whole : 0;
+    // An audience of some: how far it is shows in who was read, not in who was pushed to.
+    const read = Math.max(now.scanned ?? 0, all);
+    const whole = Math.max(now.subscribers ?? 0, read);
+    const share = now.status === "done" ? 1 : whole ? (read - (now.counts.retrying ?? 0)) / whole : 0;
     const percent = share.toLocaleString(undefined, { style: "percent" });
     const ends = now.finished_at ?? (isRunning(now) ? Date.now() : undefined);
     const figure = (name, value, note) => h("div", {}, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, ` ${note}`)));
@@ -108,7 +111,7 @@ export async function campaign(id, signal) {
         "dl",
         { className: "card figures" },
         figure("Done", percent, `${number(now.segments.done)} of ${plural(now.segments.total, "segment", "segments")}`),
-        figure("Accepted", number(now.counts.accepted), `of ${number(whole)}`),
+        figure("Accepted", number(now.counts.accepted), `of ${number(reach(now))}`),
         figure("Rate", number(rate(now)), "a second"),
         figure("Time", ends ? duration(new Date(ends) - new Date(now.created_at)) : "–"),
       ),

@@ -402,6 +402,30 @@ async fn processes_that_meet_at_midnight_agree_on_the_opening() {
 }
 
 #[tokio::test]
+async fn a_process_whose_clock_is_behind_opens_its_day_late_and_nothing_is_counted_twice() {
+    let (client, registry) = (database().await, Registry::new());
+    let (ahead, behind) = (process(&client), process(&client));
+    for (n, now) in [
+        (1, "2026-11-25T12:00:00Z"),
+        (2, "2026-11-27T00:00:00Z"),
+        (3, "2026-11-27T00:00:01Z"),
+        (4, "2026-11-27T00:00:02Z"),
+    ] {
+        let one = registry.registration(n, &[]);
+        let stored = ahead.subscribe(&one, at(now)).await;
+        stored.expect("it is stored");
+    }
+    for n in [1, 2] {
+        let left = at("2026-11-26T23:59:59Z");
+        let left = behind.unsubscribe(&endpoint(n), left).await;
+        left.expect("it is removed");
+    }
+    let days = days(&behind, at("2026-11-27T00:01:00Z")).await;
+    let figures: Vec<_> = days.iter().map(|it| (it.count, it.new, it.gone)).collect();
+    assert_eq!(figures, [(1, 1, 0), (1, 0, 0), (2, 3, 2)]);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_wrong_once_spoils_no_other_day() {
     let (client, registry) = (database().await, Registry::new());
     for (n, now) in [

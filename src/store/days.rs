@@ -60,15 +60,16 @@ impl Opening {
         })
     }
 
-    /// The day that ends with `next`, the first opening after it.
-    fn until(&self, next: &Self) -> Day {
-        let new = next.added.saturating_sub(self.added);
-        Day {
+    /// The day that ends with `next`, the opening after it; nothing if that was written before this one, by a process
+    /// whose clock was ahead. What has come and what has gone only grow.
+    fn until(&self, next: &Self) -> Option<Day> {
+        let new = next.added.checked_sub(self.added)?;
+        Some(Day {
             date: self.date,
             count: next.count,
             new,
-            gone: (self.count + new).saturating_sub(next.count),
-        }
+            gone: (self.count + new).checked_sub(next.count)?,
+        })
     }
 }
 
@@ -155,10 +156,16 @@ fn growth(openings: &[Opening], present: &Totals, today: Date) -> Vec<Day> {
     let mut openings = openings.iter().peekable();
     let mut date = today;
     while openings.peek().is_some() && date >= window {
+        let quiet = Day {
+            date,
+            count: next.count,
+            new: 0,
+            gone: 0,
+        };
         let opening = openings.next_if(|opening| opening.date == date);
-        let opening = opening.copied().unwrap_or(Opening { date, ..next });
-        days.push(opening.until(&next));
-        next = opening;
+        let opened = opening.and_then(|opening| Some((opening, opening.until(&next)?)));
+        days.push(opened.map_or(quiet, |(_, day)| day));
+        next = opened.map_or(next, |(opening, _)| *opening);
         date = date.saturating_sub(1.days());
     }
     days.reverse();

@@ -193,7 +193,7 @@ fn slowly(id: &str, visit: usize) -> Option<Behaviour> {
 async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once() {
     const ALL: usize = 1_500;
     let service = PushService::start().await;
-    let server = Server::start(&service).await;
+    let mut server = Server::start(&service).await;
     Crowd::import(&server, &service, ALL, |_| vec![]).await;
     service.plan(slowly);
     let id = server
@@ -213,6 +213,10 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
     assert!(before["retrying"] > 0, "{cancelled}");
     assert!(pushed < ALL * 4 / 5, "it stops before the end: {pushed}");
 
+    // Of its jobs nothing is left then: the ledger alone says who is to be pushed to, for the first time or again.
+    server.kill().await;
+    server.restart().await;
+    assert_eq!(server.campaign(&id).await["status"], "cancelled");
     assert_eq!(server.steer(&id, "resume").await["status"], "running");
     let campaign = server.done(&id, PATIENCE).await;
     let gone = (ALL / 50) as u64;

@@ -1,9 +1,11 @@
 //! Broadcasts, through the built program: everyone is reached once, whatever the services answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::support::behaviour::{Behaviour, Canned, Whom};
 use crate::support::crowd::{Crowd, by_subscription, counts, number};
@@ -252,4 +254,76 @@ async fn to_cancel_and_resume_while_pushes_are_under_way_repeats_none() {
     assert_eq!(counts(&campaign), expected(&[("accepted", ALL as u64)]));
     assert_eq!(campaign["scanned"], ALL, "{campaign}");
     assert!(once(&service) == (0..ALL).collect());
+}
+
+/// Two push services, and a server that knows and trusts both.
+async fn beside_each_other() -> (PushService, PushService, NamedTempFile, Server) {
+    let (first, second) = (PushService::start().await, PushService::start().await);
+    let mut roots = NamedTempFile::with_suffix(".pem").expect("a file");
+    for service in [&first, &second] {
+        let root = std::fs::read(service.ca_file()).expect("a certificate");
+        roots.write_all(&root).expect("room on the disk");
+    }
+    let origins = format!("{},{}", first.origin(), second.origin());
+    let environment = vec![
+        ("PUSHCAST_PUSH_ORIGINS", origins),
+        ("PUSHCAST_CA_FILE", roots.path().display().to_string()),
+    ];
+    let server = Server::start_with(environment).await;
+    (first, second, roots, server)
+}
+
+/// A campaign to subscribers of a service that answers at once, and to `others` of one that behaves so, 1 000 in all:
+/// everyone of the first is reached soon. Later the other one behaves well, and its people are reached as well.
+async fn beside_one_that(behaviour: Behaviour, others: usize) {
+    const ALL: usize = 1_000;
+    // Many times what it takes on an idle machine, and less than one push may wait for its answer: nobody has waited for
+    // the other service.
+    const SOON: Duration = Duration::from_secs(10);
+    let (quick, other, _roots, server) = beside_each_other().await;
+    let each = [(&quick, ALL - others), (&other, others)];
+    for (service, n) in each {
+        Crowd::import(&server, service, n, |_| vec![]).await;
+    }
+    other.behave(Whom::Everyone, behaviour);
+    let id = server
+        .broadcast(&json!({"to": {"audience": "all"}, "data": "x"}))
+        .await;
+    quick.wait_for(ALL - others, SOON).await;
+    let reached = other.deliveries().len();
+    assert!(reached < others, "the other's still wait: {reached}");
+
+    // All have been read by then, and nobody is given up.
+    let campaign = server
+        .campaign_until(&id, PATIENCE, |it| it["scanned"] == ALL)
+        .await;
+    assert_eq!(campaign["status"], "running", "{campaign}");
+    let counted = counts(&campaign);
+    assert_eq!(counted.values().sum::<u64>(), ALL as u64, "{campaign}");
+    let names: Vec<_> = counted.keys().collect();
+    assert_eq!(names, ["accepted", "retrying"], "{campaign}");
+    assert_eq!(server.exported().await.len(), ALL, "nobody is pruned");
+
+    other.behave_normally();
+    let campaign = server.done(&id, PATIENCE * 2).await;
+    assert_eq!(counts(&campaign), expected(&[("accepted", ALL as u64)]));
+    for (service, n) in each {
+        assert!(once(service) == (0..n).collect(), "{service:?}");
+    }
+    assert_eq!(server.exported().await.len(), ALL, "nobody is pruned");
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_holds_up_no_other() {
+    beside_one_that(Behaviour::Hang, 500).await;
+}
+
+#[tokio::test]
+async fn a_small_service_that_never_answers_holds_up_no_other() {
+    beside_one_that(Behaviour::Hang, 100).await;
+}
+
+#[tokio::test]
+async fn a_service_that_answers_after_many_seconds_holds_up_no_other() {
+    beside_one_that(Behaviour::Slow(Duration::from_secs(12)), 500).await;
 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use pushcast::campaign::PAGE;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::crowd::{Crowd, by_subscription, counts, number};
@@ -11,9 +11,14 @@ use crate::support::program::Server;
 use crate::support::push_service::PushService;
 
 const ALL: usize = 20_000;
-const KILLS: usize = 20;
+/// Kills while subscribers are read, while those are pushed to again who have to be, and when everyone has been reached:
+/// what is left then is to write it down, to close the segment and to end the campaign.
+const KILLS: [usize; 3] = [12, 9, 3];
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEED: u64 = 20_270_115;
+
+/// Of whom one in 50 is gone.
+const ALIVE: usize = ALL - ALL / 50;
 
 fn is_gone(i: usize) -> bool {
     i.is_multiple_of(50)
@@ -43,21 +48,36 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
         .broadcast(&json!({"to": {"audience": "all"}, "data": "to all"}))
         .await;
 
-    // The kills are spread over the campaign, each some pushes after the program has begun again.
     let random = Random::new(SEED);
-    let mut before = 0;
-    let mut most = 0;
-    for _ in 0..KILLS {
-        let sent = service.deliveries().len();
-        let more = 1 + random.below(ALL / KILLS);
+    let mut toll = Toll::default();
+    let mut moments: Vec<_> = (0..KILLS[0]).map(|_| random.below(ALL * 9 / 10)).collect();
+    moments.sort_unstable();
+    for moment in moments {
+        // The program has begun again before it is killed.
+        let next = moment.max(service.deliveries().len() + 1);
+        service.wait_for(next, PATIENCE).await;
+        toll.kill(&mut server, &service).await;
+    }
+    let read = |campaign: &Value| campaign["scanned"] == ALL;
+    server.campaign_until(&id, PATIENCE * 5, read).await;
+    for left in (1..=KILLS[1]).rev() {
+        let (sent, waiting) = progress(&service);
+        assert!(waiting > 0, "nobody is left to be pushed to again");
+        let more = 1 + random.below(waiting.div_ceil(left));
         service.wait_for(sent + more, PATIENCE).await;
-        server.kill().await;
-        service.wait_until_idle(PATIENCE).await;
-        let twice = duplicates(&service);
-        // Those of the kill before, when the program has gone on from it.
-        most = most.max(twice - before);
-        before = twice;
-        server.restart().await;
+        toll.kill(&mut server, &service).await;
+    }
+    loop {
+        let (sent, waiting) = progress(&service);
+        if waiting == 0 {
+            break;
+        }
+        service.wait_for(sent + waiting, PATIENCE).await;
+    }
+    for _ in 0..KILLS[2] {
+        toll.kill(&mut server, &service).await;
+        let moment = Duration::from_millis(random.pick(&[0, 5, 10, 20, 50]));
+        tokio::time::sleep(moment).await;
     }
     let campaign = server.done(&id, PATIENCE * 5).await;
     service.wait_until_idle(PATIENCE).await;
@@ -70,10 +90,13 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     assert!(missed.is_empty(), "missed: {missed:?}");
     assert!(reached == alive, "only the living are delivered to");
 
-    let twice = duplicates(&service);
-    most = most.max(twice - before);
+    let [reading, again, ending] = KILLS;
+    let kills = reading + again + ending;
+    toll.count(&service);
+    let Toll { twice, most } = toll;
     println!(
-        "{ALL} subscribers, {KILLS} kills: {twice} duplicates, {most} at most after one kill, of {PAGE} allowed"
+        "{ALL} subscribers, {kills} kills ({again} while some were pushed to again, {ending} when all had been reached): \
+         {twice} duplicates, {most} at most after one kill, of {PAGE} allowed"
     );
     assert!(most <= PAGE, "{most} duplicates after one kill");
 
@@ -87,8 +110,33 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     assert_eq!(server.exported().await.len(), alive.len());
 }
 
-/// Deliveries beyond everyone's first.
-fn duplicates(service: &PushService) -> usize {
+/// What kills have cost.
+#[derive(Default)]
+struct Toll {
+    twice: usize,
+    most: usize,
+}
+
+impl Toll {
+    async fn kill(&mut self, server: &mut Server, service: &PushService) {
+        server.kill().await;
+        service.wait_until_idle(PATIENCE).await;
+        self.count(service);
+        server.restart().await;
+    }
+
+    /// Counts those of the kill before, when the program has gone on from it.
+    fn count(&mut self, service: &PushService) {
+        let (sent, waiting) = progress(service);
+        let twice = sent - (ALIVE - waiting);
+        self.most = self.most.max(twice - self.twice);
+        self.twice = twice;
+    }
+}
+
+/// How many deliveries there were, and how many subscribers have had none.
+fn progress(service: &PushService) -> (usize, usize) {
     let deliveries = service.deliveries();
-    deliveries.len() - by_subscription(&deliveries).len()
+    let reached = by_subscription(&deliveries).len();
+    (deliveries.len(), ALIVE - reached)
 }

@@ -76,6 +76,9 @@ mod announcing;
 /// `pushcast send` and `pushcast campaigns`: what they send, show, watch and stop.
 mod campaign_commands;
 
+/// `pushcast campaigns watch` on a real terminal: a bar that moves, and goes.
+mod terminal;
+
 /// The built program: started, subscribed to, sent with, killed, started again.
 mod program;
 

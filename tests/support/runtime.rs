@@ -29,7 +29,7 @@ type Invocation = (Value, i64);
 pub(crate) struct Function {
     events: mpsc::UnboundedSender<Invocation>,
     answers: mpsc::UnboundedReceiver<Result<Value, Value>>,
-    process: Child,
+    pub(crate) process: Child,
     folder: TempDir,
 }
 

@@ -989,6 +989,30 @@ async fn the_embedded_database_refuses_reserved_words_too() {
     }
 }
 
+/// As dynoxide asks for the next page of a segment: a million rows must not be sorted for it.
+#[tokio::test]
+async fn a_segment_of_a_file_is_read_through_an_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pushcast.db");
+    // Twice: the index is there already.
+    for _ in 0..2 {
+        let store = embedded::open(Some(&file), impatient()).await;
+        store.expect("it opens");
+    }
+    let database = rusqlite::Connection::open(&file).expect("it is SQLite");
+    let page = "EXPLAIN QUERY PLAN SELECT pk, sk, item_json FROM Subscriptions
+        WHERE (hash_prefix, pk, sk) > ('a', 'b', '')
+        AND substr(hash_prefix, 1, 3) >= '000' AND substr(hash_prefix, 1, 3) <= '7ff'
+        ORDER BY hash_prefix ASC, pk ASC, sk ASC LIMIT 500";
+    let mut plan = database.prepare(page).expect("it has the column");
+    let steps = plan.query_map([], |step| step.get::<_, String>("detail"));
+    let steps: Vec<String> = steps.expect("a plan").map(Result::unwrap).collect();
+    assert!(
+        steps[0].contains("USING INDEX Subscriptions by hash"),
+        "{steps:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_file_keeps_everything_and_a_copy_of_the_store_keeps_it_open() {
     let folder = tempfile::tempdir().expect("a folder");

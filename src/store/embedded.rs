@@ -7,6 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{Credentials, Region, StalledStreamProtectionConfig};
@@ -27,6 +28,9 @@ use super::{Store, StoreError, Tables, schema};
 use crate::aws::behavior_version;
 use crate::clock::Chance;
 
+/// Another command may be writing.
+const BUSY: Duration = Duration::from_secs(10);
+
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -44,6 +48,9 @@ pub enum OpenError {
     /// The tables cannot be made.
     #[error("the tables cannot be made")]
     Tables(#[source] StoreError),
+    /// The index cannot be made.
+    #[error("the index of subscriptions cannot be made")]
+    Index(#[source] rusqlite::Error),
 }
 
 /// The names of the embedded tables.
@@ -64,7 +71,22 @@ pub async fn open(file: Option<&Path>, chance: Chance) -> Result<Store, OpenErro
     schema::create_missing(&client, &tables())
         .await
         .map_err(OpenError::Tables)?;
+    if let Some(file) = file {
+        index(file).map_err(OpenError::Index)?;
+    }
     Ok(Store::new(client, tables(), chance))
+}
+
+/// Segments are read in the order of a hash, so that the subscribers of all push services come mixed. dynoxide keeps the
+/// hash in a column and no index of it: for every page it would sort the whole table. SQLite uses this one, of which
+/// dynoxide knows nothing.
+fn index(file: &Path) -> Result<(), rusqlite::Error> {
+    let database = rusqlite::Connection::open(file)?;
+    database.busy_timeout(BUSY)?;
+    let Tables { subscriptions, .. } = tables();
+    database.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS \"{subscriptions} by hash\" ON \"{subscriptions}\" (hash_prefix)"
+    ))
 }
 
 /// A client of the database in `file`, or of a new one in memory.

@@ -113,12 +113,10 @@ impl Store {
             .scan()
             .table_name(&self.tables.subscriptions)
             .consistent_read(true)
+            .segment(number(segment))
+            .total_segments(number(of))
             .set_exclusive_start_key(after)
             .limit(limit);
-        // One is all: the embedded database then need not sort the table by segments.
-        if of > 1 {
-            request = request.segment(number(segment)).total_segments(number(of));
-        }
         if let Some(filter) = audience.filter() {
             request = request
                 .filter_expression(filter.expression)

@@ -18,9 +18,8 @@ use tokio::task::JoinHandle;
 
 /// Jobs at a time: one reads and writes while the other encrypts.
 const WORKERS: usize = 2;
-/// The embedded database would go through the whole table for every page of a segment; without segments it finds the
-/// next page by its key.
-const MOST_SEGMENTS: u32 = 1;
+/// A few, so that workers are busy to the end: the first page of each goes through the index from its beginning.
+const MOST_SEGMENTS: u32 = 4;
 /// Waits before what a restart could not go on with is tried again; they double.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

@@ -343,6 +343,38 @@ async fn here_a_job_that_is_put_in_again_and_again_waits_once_and_comes_when_it_
 }
 
 #[tokio::test(start_paused = true)]
+async fn here_who_is_pushed_to_for_the_first_time_comes_before_who_is_pushed_to_again() {
+    let queue = LocalQueue::default();
+    let again = |serial| Job {
+        campaign: job(0).campaign,
+        part: PartKey::Retry { segment: 0, serial },
+    };
+    let seconds = Duration::from_secs;
+    let sent = [
+        (again(1), seconds(0)),
+        (again(2), seconds(1)),
+        (job(7), seconds(2)),
+        (job(8), seconds(60)),
+    ];
+    queue.send(&sent).await.expect("they are queued");
+    sleep(seconds(5)).await;
+    let (stopper, stop) = Stopper::new(Duration::ZERO);
+    let seen = Mutex::new(Vec::new());
+    let deliver = |job: Job, _| {
+        seen.lock().unwrap().push(job.part.to_string());
+        if job.part == PartKey::Segment(8) {
+            stopper.stop();
+        }
+        async { true }
+    };
+    let run = timeout(PATIENCE * 100, queue.run(1, &stop, deliver));
+    run.await.expect("it stops");
+    let all = [job(7), again(1), again(2), job(8)];
+    let all = all.map(|job| job.part.to_string());
+    assert_eq!(*seen.lock().unwrap(), all);
+}
+
+#[tokio::test(start_paused = true)]
 async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
     let queue = LocalQueue::default();
     queue.send(&jobs([0, 1])).await.expect("they are queued");

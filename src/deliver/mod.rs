@@ -84,6 +84,18 @@ pub enum DeliverError {
     Panicked(#[source] JoinError),
 }
 
+/// What one job may have under way: together a crash repeats no more.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    /// Rows of one page.
+    page: usize,
+    /// Pushes of earlier pages that may be left under way: as many as a push service gets at once before anything is
+    /// known of it, so that one that does not answer holds up no other.
+    left: usize,
+    /// How many a page leaves where nobody else is held up: the rest is waited for.
+    few: usize,
+}
+
 /// One part that is being worked on.
 struct Work<'a, Q> {
     deliver: &'a Deliver<Q>,
@@ -174,10 +186,14 @@ impl<Q: Queue> Deliver<Q> {
         self.broadcast.clock.now()
     }
 
-    /// Of a page, what one job may have under way: those read, and those left over from pages before.
-    fn shares(&self) -> (usize, usize) {
+    /// Of what this process may have under way, the share of one job.
+    fn share(&self) -> Share {
         let share = (PAGE / self.at_once.max(1)).max(5);
-        (share * 4 / 5, share / 5)
+        Share {
+            page: share * 3 / 5,
+            left: share * 2 / 5,
+            few: share / 5,
+        }
     }
 
     /// Queues a job for each new part, when it is due; a part that is held, for when it would be free again.

@@ -20,6 +20,8 @@ use crate::webpush::{AllowList, Endpoint, Message};
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Or this many times as long as the faster half took.
 const SLOWER: u32 = 2;
+/// Or this long, if less than half is answered by then.
+const SLOW: Duration = Duration::from_secs(2);
 /// Whoever has not been begun by then is pushed to another time: the lease must not run out.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// When nobody at all has been answered by then, there is no place for whoever has not been begun.
@@ -69,7 +71,9 @@ pub(super) struct Pushed {
 #[derive(Debug)]
 pub(super) struct Bounds<'a> {
     /// Pushes that may be left under way when the page is passed.
-    pub(super) stragglers: usize,
+    pub(super) few: usize,
+    /// And where they hold up those of other services.
+    pub(super) most: usize,
     /// When the worker must stop.
     pub(super) stop: &'a Stop,
     /// How long the pushes are spread out over.
@@ -133,7 +137,7 @@ impl Flights {
         let began = Instant::now();
         let half = self.under_way.len() / 2;
         let mut longest = began + bounds.spread + LONGEST;
-        let mut look_at = longest;
+        let mut look_at = began + bounds.spread + SLOW;
         let (mut silent, silent_to) = (true, began + bounds.spread + SILENCE);
         let (mut stopping, mut leave_at) = (false, longest);
         loop {
@@ -149,7 +153,8 @@ impl Flights {
                     }
                     if self.under_way.len() == half {
                         let taken = began.elapsed().saturating_sub(bounds.spread);
-                        look_at = Instant::now() + (taken * SLOWER).clamp(PATIENCE, LONGEST);
+                        let slow = Instant::now() + (taken * SLOWER).clamp(PATIENCE, LONGEST);
+                        look_at = look_at.min(slow);
                     }
                 }
                 () = bounds.stop.reached(), if !stopping => {
@@ -164,12 +169,17 @@ impl Flights {
                 () = sleep_until(silent_to), if silent => {
                     self.put_aside();
                     silent = false;
+                    if self.left().count() <= bounds.most {
+                        return;
+                    }
                 }
                 () = sleep_until(look_at) => {
+                    let mut may_be_left = bounds.few;
                     if self.others_are_held_up() {
                         self.put_aside();
+                        may_be_left = bounds.most;
                     }
-                    if self.left().count() <= bounds.stragglers {
+                    if self.left().count() <= may_be_left {
                         return;
                     }
                     look_at = Instant::now() + LOOK;

@@ -90,7 +90,8 @@ impl<Q: Queue> Work<'_, Q> {
         let pace = self.take_turn(lease.part.segment(), rows.len()).await?;
         let mut flights = push.begin(rows, pace.starts());
         let bounds = Bounds {
-            stragglers: 0,
+            few: 0,
+            most: 0,
             stop: &self.stop,
             spread: pace.takes,
         };

@@ -1,9 +1,9 @@
 //! A segment, page by page, from its checkpoint.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
 use super::page::{Bounds, Flights, Push, Pushed};
@@ -27,9 +27,15 @@ struct Run<'a, 'b, Q> {
     work: &'a Work<'b, Q>,
     lease: Lease,
     held: HashMap<Origin, Instant>,
-    stragglers: JoinSet<Result<usize, DeliverError>>,
-    /// Pushes that stragglers have under way.
-    left_under_way: usize,
+    stragglers: JoinSet<Result<(), DeliverError>>,
+    left: HashMap<Id, Left>,
+}
+
+/// Stragglers of one page.
+struct Left {
+    number: usize,
+    /// Services that have answered nobody of the page. Until these have landed, they get no more.
+    silent: HashSet<Origin>,
 }
 
 /// What a page has come to.
@@ -80,7 +86,7 @@ impl<Q: Queue> Work<'_, Q> {
             lease,
             held: HashMap::new(),
             stragglers: JoinSet::new(),
-            left_under_way: 0,
+            left: HashMap::new(),
         };
         let passed = run.pages(segment.cursor).await;
         // Whatever has ended it: what they have begun is waited for, and written down.
@@ -104,7 +110,7 @@ impl<Q: Queue> Work<'_, Q> {
 
     /// Rows of one page.
     fn page_size(&self) -> usize {
-        let (most, _) = self.deliver.shares();
+        let most = self.deliver.share().page;
         self.turn().map_or(most, |turn| turn.min(most))
     }
 }
@@ -144,16 +150,20 @@ impl<Q: Queue> Run<'_, '_, Q> {
         let segment = self.lease.part.segment();
         let pace = self.work.take_turn(segment, rows.len()).await?;
         let mut flights = self.work.push.begin(rows, pace.starts());
-        let (_, room) = deliver.shares();
+        let share = deliver.share();
+        let under_way: usize = self.left.values().map(|left| left.number).sum();
+        let room = share.left.saturating_sub(under_way);
         let bounds = Bounds {
-            stragglers: room.saturating_sub(self.left_under_way),
+            few: share.few.min(room),
+            most: room,
             stop: &self.work.stop,
             spread: pace.takes,
         };
         flights.land(bounds).await;
         let (mut pushed, under_way) = flights.take_landed();
         let faults = self.work.push.faults_of(&pushed);
-        self.note(&pushed);
+        self.hold(&pushed);
+        let silent = self.silent(&pushed, &flights);
         pushed.aside.extend(held);
 
         let now = deliver.now();
@@ -191,7 +201,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
         deliver.queue_parts(&self.work.campaign.id, &later).await?;
         if !over {
             if under_way > 0 {
-                self.leave(flights, stragglers);
+                self.leave(flights, stragglers, silent);
             }
             deliver.remember_keys(&sum.other_key).await;
         }
@@ -203,29 +213,46 @@ impl<Q: Queue> Run<'_, '_, Q> {
         })
     }
 
-    /// Those whose service has held pages up wait in a part of their own.
+    /// Those whose service has held pages up, or answers nobody, wait in a part of their own.
     fn sort_out(&mut self, rows: Vec<Row>) -> (Vec<Row>, Vec<Row>) {
         let now = Instant::now();
         self.held.retain(|_, until| *until > now);
-        if self.held.is_empty() {
+        if self.held.is_empty() && self.left.is_empty() {
             return (rows, Vec::new());
         }
         let allowed = &self.work.deliver.allowed;
+        let is_held = |origin: &Origin| {
+            let mut silent = self.left.values().map(|left| &left.silent);
+            self.held.contains_key(origin) || silent.any(|silent| silent.contains(origin))
+        };
         rows.into_iter().partition(|row| {
             let endpoint = Endpoint::parse(&row.endpoint, allowed);
-            !endpoint.is_ok_and(|endpoint| self.held.contains_key(endpoint.origin()))
+            !endpoint.is_ok_and(|endpoint| is_held(endpoint.origin()))
         })
     }
 
     /// Learns from a page which service had no place for everyone while others were done.
-    fn note(&mut self, pushed: &Pushed) {
-        let allowed = &self.work.deliver.allowed;
+    fn hold(&mut self, pushed: &Pushed) {
         let until = Instant::now() + HOLD;
-        for row in &pushed.aside {
-            if let Ok(endpoint) = Endpoint::parse(&row.endpoint, allowed) {
-                self.held.insert(endpoint.origin().clone(), until);
-            }
-        }
+        let aside = self.origins(pushed.aside.iter().map(|row| &row.endpoint[..]));
+        self.held
+            .extend(aside.into_iter().map(|origin| (origin, until)));
+    }
+
+    /// Services at which some of a page are left under way, and which have answered nobody of it.
+    fn silent(&self, pushed: &Pushed, left: &Flights) -> HashSet<Origin> {
+        let answered = self.origins(pushed.done.iter().map(|(row, _)| &row.endpoint[..]));
+        let mut silent = self.origins(left.endpoints());
+        silent.retain(|origin| !answered.contains(origin));
+        silent
+    }
+
+    fn origins<'e>(&self, endpoints: impl Iterator<Item = &'e str>) -> HashSet<Origin> {
+        let allowed = &self.work.deliver.allowed;
+        let endpoints = endpoints.filter_map(|endpoint| Endpoint::parse(endpoint, allowed).ok());
+        endpoints
+            .map(|endpoint| endpoint.origin().clone())
+            .collect()
     }
 
     /// The parts of those that are left under way. They are held by us; where we must stop, by nobody, and are pushed
@@ -256,7 +283,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
     }
 
     /// Waits for stragglers beside the next pages, and settles them.
-    fn leave(&mut self, flights: Flights, parts: Vec<NewPart>) {
+    fn leave(&mut self, flights: Flights, parts: Vec<NewPart>, silent: HashSet<Origin>) {
         let number = parts.iter().map(|part| part.retry.endpoints.len()).sum();
         let straggling = Straggling {
             deliver: self.work.deliver.clone(),
@@ -265,17 +292,16 @@ impl<Q: Queue> Run<'_, '_, Q> {
             stop: self.work.stop.clone(),
             parts,
         };
-        self.left_under_way += number;
-        self.stragglers.spawn(async move {
-            straggling.settle(flights).await?;
-            Ok(number)
-        });
+        let waiting = self.stragglers.spawn(straggling.settle(flights));
+        self.left.insert(waiting.id(), Left { number, silent });
     }
 
     /// Takes note of stragglers that are settled.
     fn reap(&mut self) -> Result<(), DeliverError> {
-        while let Some(settled) = self.stragglers.try_join_next() {
-            self.left_under_way -= settled.map_err(DeliverError::Panicked)??;
+        while let Some(settled) = self.stragglers.try_join_next_with_id() {
+            let (id, settled) = settled.map_err(DeliverError::Panicked)?;
+            self.left.remove(&id);
+            settled?;
         }
         Ok(())
     }
@@ -303,7 +329,8 @@ struct Straggling<Q> {
 impl<Q: Queue> Straggling<Q> {
     async fn settle(self, mut flights: Flights) -> Result<(), DeliverError> {
         let bounds = Bounds {
-            stragglers: 0,
+            few: 0,
+            most: 0,
             stop: &self.stop,
             spread: Duration::ZERO,
         };

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::{MAX_DELAY, Queue, QueueError};
-use crate::campaign::Job;
+use crate::campaign::{Job, PartKey};
 use crate::deliver::Stop;
 
 /// The first wait before a job that failed is delivered again; it doubles.
@@ -28,7 +28,10 @@ struct Inner {
 /// Deliveries that are to be made. A job waits once, however often it was put in: it is only a pointer.
 #[derive(Debug, Default)]
 struct Waiting {
-    by_time: BTreeMap<Turn, (Job, u32)>,
+    /// Who is pushed to for the first time comes before who is pushed to again: a service that is away fills the queue
+    /// with the latter.
+    first: BTreeMap<Turn, (Job, u32)>,
+    again: BTreeMap<Turn, (Job, u32)>,
     turns: HashMap<Job, Turn>,
     last: u64,
 }
@@ -37,29 +40,39 @@ struct Waiting {
 type Turn = (Instant, u64);
 
 impl Waiting {
+    fn of(&mut self, job: &Job) -> &mut BTreeMap<Turn, (Job, u32)> {
+        match job.part {
+            PartKey::Segment(_) => &mut self.first,
+            PartKey::Retry { .. } => &mut self.again,
+        }
+    }
+
     /// A job and how many deliveries of it have failed. One that waits already is due when the sooner of the two is.
     fn put(&mut self, mut due: Instant, job: Job, mut failures: u32) {
         if let Some(turn) = self.turns.remove(&job) {
-            let known = self.by_time.remove(&turn);
+            let known = self.of(&job).remove(&turn);
             due = due.min(turn.0);
             failures = failures.max(known.map_or(0, |(_, failures)| failures));
         }
         self.last += 1;
-        self.turns.insert(job.clone(), (due, self.last));
-        self.by_time.insert((due, self.last), (job, failures));
+        let turn = (due, self.last);
+        self.turns.insert(job.clone(), turn);
+        self.of(&job).insert(turn, (job, failures));
     }
 
-    /// The first, if it is due; else when it is.
+    /// The first that is due; else when one is.
     fn take(&mut self, now: Instant) -> Result<(Job, u32), Option<Instant>> {
-        let Some(first) = self.by_time.first_entry() else {
-            return Err(None);
-        };
-        if first.key().0 > now {
-            return Err(Some(first.key().0));
+        for jobs in [&mut self.first, &mut self.again] {
+            if let Some(first) = jobs.first_entry()
+                && first.key().0 <= now
+            {
+                let (job, failures) = first.remove();
+                self.turns.remove(&job);
+                return Ok((job, failures));
+            }
         }
-        let (job, failures) = first.remove();
-        self.turns.remove(&job);
-        Ok((job, failures))
+        let next = [&self.first, &self.again].map(|jobs| jobs.keys().next());
+        Err(next.into_iter().flatten().map(|(due, _)| *due).min())
     }
 }
 
@@ -111,7 +124,7 @@ impl LocalQueue {
                 match waiting.take(Instant::now()) {
                     Ok(next) => {
                         // Whoever else waits looks again: there may be another one due.
-                        if !waiting.by_time.is_empty() {
+                        if !waiting.turns.is_empty() {
                             self.0.changed.notify_one();
                         }
                         return next;

@@ -22,7 +22,7 @@ struct Play {
     is_gone: fn(i: usize) -> bool,
 }
 
-/// Pages of six, which leave one under way, and answers of every kind.
+/// Pages of four, which leave one under way, and answers of every kind.
 const SMALL_PAGES: Play = Play {
     subscribers: 16,
     at_once: 62,

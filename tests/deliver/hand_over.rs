@@ -153,7 +153,7 @@ async fn a_job_that_comes_again_queues_the_others_of_its_segment_once() {
     stage.crowd(0, 60).await;
     stage.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
     let job = begun(&stage, "again").await;
-    // Pages of five: as many parts, none of them due.
+    // Pages of three: as many parts, none of them due.
     let worker = stage.worker("one", 100);
     let first = worker.handle(&job, false, Stop::never()).await;
     first.expect("it goes well");

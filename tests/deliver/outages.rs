@@ -101,7 +101,7 @@ async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
         Some(Behaviour::Answer(Canned::status(status)))
     });
     stage.event(&event("spread"));
-    // Pages of five, and so their retries.
+    // Pages of three, and so their retries.
     let worker = stage.worker("worker", 100);
     stage.to_the_end(&worker).await;
     let (_, shown) = stage.campaign("spread").await;

@@ -1,7 +1,7 @@
 //! How a Lambda function reaches AWS: HTTP/1.1, which is what the services speak, over the TLS that pushes go out with.
 //!
 //! The SDK's own client would be one more beside that of the Runtime API, and it reads and parses the system's roots at
-//! every start. Mozilla's, which are compiled in, hold Amazon's.
+//! every start. Mozilla's, which are compiled in, hold Amazon's. It knows of no proxy, as little as the client of pushes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use futures_util::future::{try_join, try_join_all};
+
 use crate::auth::{ApiToken, UserSecret};
 use crate::aws::kms::KmsKey;
 use crate::aws::{Aws, kept};
@@ -153,6 +155,28 @@ impl ConfiguredKey {
             Self::Kms(_) | Self::Ssm(_) => None,
         }
     }
+
+    async fn fetch(self, aws: &Aws) -> Result<Self, ConfigError> {
+        let wrong = |error: &dyn fmt::Display| ConfigError::new(VAPID_KEYS, error);
+        match self {
+            Self::Here(_) | Self::InKms(..) => Ok(self),
+            Self::Kms(id) => {
+                let client = aws_sdk_kms::Client::new(aws.config().await);
+                let kms = KmsKey::new(client, id);
+                let public = kms.public().await.map_err(|error| wrong(&error))?;
+                Ok(Self::InKms(kms, public))
+            }
+            Self::Ssm(name) => {
+                let text = kept::parameter(aws.config().await, &name).await;
+                let text = text.map_err(|error| wrong(&error))?;
+                let key = VapidKey::parse(text.as_bytes());
+                let key = key.map_err(|error| {
+                    wrong(&format!("names SSM parameter {name}, which {error}"))
+                })?;
+                Ok(Self::Here(key))
+            }
+        }
+    }
 }
 
 impl Config {
@@ -239,44 +263,28 @@ impl Config {
         })
     }
 
-    /// Fetches what the environment only refers to. Asks AWS for nothing else, and for nothing at all where all values
-    /// are given.
+    /// Fetches what the environment only refers to, all of it at once: a function that starts waits for one answer, not for
+    /// one after the other. Asks AWS for nothing else, and for nothing at all where all values are given.
     ///
     /// # Errors
     /// The first reference that leads nowhere, with its variable, and what to do.
     pub async fn resolve(mut self, aws: &Aws) -> Result<Self, ConfigError> {
-        for (variable, reference) in std::mem::take(&mut self.secrets) {
-            let value = Box::pin(kept::secret(aws.config().await, &reference)).await;
+        let secrets = std::mem::take(&mut self.secrets).into_iter();
+        let secrets = try_join_all(secrets.map(|(variable, reference)| async move {
+            let value = kept::secret(aws.config().await, &reference).await;
             let value = value.map_err(|error| ConfigError::new(variable, error))?;
-            let value = long_enough(variable, value.trim().to_owned())?;
+            Ok((variable, long_enough(variable, value.trim().to_owned())?))
+        }));
+        let keys = std::mem::take(&mut self.vapid_keys).into_iter();
+        let keys = try_join_all(keys.map(|key| key.fetch(aws)));
+        let (secrets, keys) = Box::pin(try_join(secrets, keys)).await?;
+        for (variable, value) in secrets {
             match variable {
                 TOKEN => self.token = Some(ApiToken::new(value)),
                 _ => self.user_secret = Some(UserSecret::new(&value)),
             }
         }
-        for key in &mut self.vapid_keys {
-            match key {
-                ConfiguredKey::Here(_) | ConfiguredKey::InKms(..) => {}
-                ConfiguredKey::Kms(id) => {
-                    let client = aws_sdk_kms::Client::new(aws.config().await);
-                    let kms = KmsKey::new(client, id.clone());
-                    let public = Box::pin(kms.public()).await;
-                    let public = public.map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
-                    *key = ConfiguredKey::InKms(kms, public);
-                }
-                ConfiguredKey::Ssm(name) => {
-                    let text = Box::pin(kept::parameter(aws.config().await, name)).await;
-                    let text = text.map_err(|error| ConfigError::new(VAPID_KEYS, error))?;
-                    let read = VapidKey::parse(text.as_bytes()).map_err(|error| {
-                        ConfigError::new(
-                            VAPID_KEYS,
-                            format!("names SSM parameter {name}, which {error}"),
-                        )
-                    })?;
-                    *key = ConfiguredKey::Here(read);
-                }
-            }
-        }
+        self.vapid_keys = keys;
         Ok(self)
     }
 

@@ -1,5 +1,8 @@
 //! What the Lambda functions are made of, from the environment. Made once, at start; a client of AWS only where
 //! something asks for it.
+//!
+//! Functions run on one thread: Lambda gives them the seventh to the third of a processor that their memory pays for, so
+//! that a second thread would only be started, woken, and paid for. Past 1769 MB there is more than one processor.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,8 +62,10 @@ impl Function {
     /// The first variable that is wrong.
     pub async fn start() -> Result<Self, StartError> {
         telemetry::init_json()?;
-        let aws = Aws::default();
-        let config = Config::from_env()?.resolve(&aws).await?;
+        let aws = Aws::of_a_function();
+        let config = Config::from_env()?;
+        aws.connect().await;
+        let config = config.resolve(&aws).await?;
         Ok(Self { config, aws })
     }
 

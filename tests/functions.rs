@@ -184,6 +184,8 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    let opened = stack.cloud.opened();
+    assert_eq!(opened, FUNCTIONS.len(), "each connects at its start, once");
     stack.logs_say_which_request_and_which_campaign(&id);
 }
 

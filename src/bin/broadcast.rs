@@ -4,7 +4,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use pushcast::function::Function;
 use serde_json::{Value, json};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let broadcast = &Function::start().await?.broadcast().await?;
     run(service_fn(async |event: LambdaEvent<Value>| {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use pushcast::function::Function;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let deliver = &Function::start().await?.deliver().await?;
     run(service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -4,7 +4,7 @@ use pushcast::clock::Clock;
 use pushcast::function::Function;
 use pushcast::{campaigns, edge, pages, schedule, send, stats};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
     let pusher = function.pusher()?;

@@ -6,7 +6,7 @@ use pushcast::clock::Clock;
 use pushcast::function::Function;
 use pushcast::{edge, subscribe};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
     let state = subscribe::Subscribe {

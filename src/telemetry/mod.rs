@@ -13,8 +13,7 @@ pub mod metrics;
 use std::io::{IsTerminal as _, stderr};
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
@@ -33,6 +32,9 @@ pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
 /// What `RUST_LOG` lets through. At `debug` and `trace` the SDK and the HTTP client write whole requests, keys and
 /// endpoints included: those levels are for our own lines only, whatever the variable says.
+///
+/// Targets and levels only: to choose by spans and the values in them as well would link a library of regular expressions
+/// into every function.
 fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     let chosen = std::env::var("RUST_LOG").unwrap_or_default();
     let chosen = if chosen.trim().is_empty() {
@@ -42,7 +44,7 @@ fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     };
     let harmless =
         |line: &Metadata<'_>| line.target().starts_with("pushcast") || *line.level() <= Level::INFO;
-    Ok(EnvFilter::builder().parse(chosen)?.and(filter_fn(harmless)))
+    Ok(chosen.parse::<Targets>()?.and(filter_fn(harmless)))
 }
 
 /// Lines of text to the standard error, with colours on a terminal.

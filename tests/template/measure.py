@@ -1,7 +1,11 @@
 """What a start of each function costs: its size, the time and the CPU until it asks for its first event and until it has
-answered it, and its memory. The built bootstraps run against a Runtime API of this program's.
+answered it, and its memory; and of `deliver`, what its first push has cost when it is with the push service.
 
-Configuration is given by value here, and no request leaves this machine: what AWS adds is its own network.
+    python3 tests/template/measure.py            builds the functions as they are deployed, for this machine, and measures
+    python3 tests/template/measure.py FOLDER     measures FOLDER/<function>/bootstrap
+
+The functions run against a Runtime API and a DynamoDB of this program's, and a push service in Node, over HTTP/2 and
+TLS. Configuration is given by value, and no request leaves this machine: what AWS adds is its own network.
 """
 
 import http.server
@@ -10,67 +14,163 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RUNS = 15
-EVENTS = {"subscribe": "subscribe", "send": "send", "broadcast": "broadcast", "deliver": "deliver"}
-# CPU milliseconds to the first `next` of subscribe, and megabytes of a bootstrap.
-AIM_CPU, AIM_SIZE = 5.0, 12.0
+FUNCTIONS = ["subscribe", "send", "broadcast", "deliver"]
+# CPU milliseconds to the first `next` of subscribe and of deliver's first push, and megabytes of a bootstrap.
+AIM_CPU, AIM_PUSH, AIM_SIZE = 5.0, 10.0, 12.0
+# The browser of RFC 8291, appendix A.
+P256DH = "BCVxsr7N/eNgVRqvHtD0zTZsEc6+VV+JvLexhqUzORcxaOzi6+AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4="
+AUTH = "BTBZMqHH6r4Tts7J/aSIgg=="
 
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
     def handle_error(self, *_):
         """Functions are killed once they have answered: whoever was talking to them notices."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Or the second half of an answer waits for the first one's acknowledgement.
+    disable_nagle_algorithm = True
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def answer(self, status, body, **headers):
+        body = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
 
 
 class RuntimeApi(Server):
     """One function's: gives one event, takes one answer."""
 
     def __init__(self, event):
-        super().__init__(("127.0.0.1", 0), Handler)
         self.event, self.asked, self.answered = event, queue.Queue(), queue.Queue()
         self.go = threading.Event()
+        super().__init__(Invocations)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Invocations(Handler):
     def do_GET(self):
         api = self.server
         api.asked.put(time.perf_counter())
         api.go.wait(30)
         api.go.clear()
-        body = json.dumps(api.event).encode()
-        self.send_response(200)
-        self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
-        self.send_header("Lambda-Runtime-Deadline-Ms", "4102444800000")
-        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:1:function:f")
-        self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(
+            200,
+            api.event,
+            Lambda_Runtime_Aws_Request_Id="8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+            Lambda_Runtime_Deadline_Ms="4102444800000",
+            Lambda_Runtime_Invoked_Function_Arn="arn:aws:lambda:eu-west-1:1:function:f",
+            Lambda_Runtime_Trace_Id="Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
+        )
 
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.answered.put(time.perf_counter())
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        body = self.body()
+        self.server.answered.put((time.perf_counter(), self.path, body))
+        self.answer(202, {})
 
-    def log_message(self, *_):
-        pass
+
+class DynamoDb(Server):
+    """One campaign to one subscriber; everything else is empty, and whatever is written is taken."""
+
+    def __init__(self, push_service):
+        self.subscriber = {
+            "endpoint": {"S": f"{push_service}/push/measured"},
+            "p256dh": {"B": P256DH},
+            "auth": {"B": AUTH},
+            "updated_at": {"N": "1773119783220000"},
+        }
+        self.items = {
+            "campaign": {
+                "id": {"S": "campaign#6a7e8feb-b491-4cf7-a9f1-bf3703467718"},
+                "part": {"S": "campaign"},
+                "status": {"S": "running"},
+                "audience": {"S": "all"},
+                "message": {"S": json.dumps({"to": {"audience": "all"}, "data": "x" * 300})},
+                "created_at": {"N": str(time.time_ns() // 1000)},
+                "subscribers": {"N": "1"},
+                "segments": {"N": "1"},
+                "segments_done": {"N": "0"},
+                "resumed": {"N": "0"},
+            },
+            "segment#00000": {"part": {"S": "segment#00000"}, "open": {"N": "0"}},
+        }
+        super().__init__(Items)
+
+
+class Items(Handler):
+    def do_GET(self):
+        """A function that only opens a connection."""
+        self.answer(200, "healthy")
+
+    def do_POST(self):
+        request = json.loads(self.body() or "{}")
+        database = self.server
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        part = request.get("Key", {}).get("part", {}).get("S")
+        item = database.items.get(part)
+        answer = {
+            "GetItem": {"Item": item} if item else {},
+            "UpdateItem": {"Attributes": item or {}},
+            "Query": {"Items": [], "Count": 0},
+            "Scan": {"Items": [database.subscriber], "Count": 1, "ScannedCount": 1},
+        }
+        self.answer(200, answer.get(operation, {}), Content_Type="application/x-amz-json-1.0")
+
+
+class PushService:
+    """In a process of its own; `pushes` holds a line for each push."""
+
+    def __init__(self, folder):
+        key, self.certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+            + ["-keyout", key, "-out", self.certificate, "-days", "2", "-subj", "/CN=localhost"]
+            + ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"],
+            check=True,
+            capture_output=True,
+        )
+        script = Path(__file__).parent / "push_service.js"
+        self.process = subprocess.Popen(["node", script, key, self.certificate], stdout=subprocess.PIPE, text=True)
+        self.origin = f"https://localhost:{self.process.stdout.readline().strip()}"
+        self.pushes = queue.Queue()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            self.pushes.put(line)
 
 
 def cpu_ms(pid):
     """CPU that the threads of a process have used: nanoseconds, where /proc/<pid>/stat counts in hundredths."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
+        try:
+            total += int((task / "schedstat").read_text().split()[0])
+        except FileNotFoundError:
+            pass
     return total / 1e6
 
 
@@ -81,23 +181,21 @@ def rss_mb(pid):
     return 0.0
 
 
-def start(function, bootstrap, dynamodb):
-    event = json.loads((ROOT / f"events/{EVENTS[function]}.json").read_text())
+def start(function, bootstrap, dynamodb, push_service):
+    event = json.loads((ROOT / f"events/{function}.json").read_text())
     api = RuntimeApi(event)
-    threading.Thread(target=api.serve_forever, daemon=True).start()
     environment = {
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_address[1]}",
+        "AWS_LAMBDA_RUNTIME_API": api.url.removeprefix("http://"),
         "AWS_LAMBDA_FUNCTION_NAME": function,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",
         "AWS_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "measure",
         "AWS_SECRET_ACCESS_KEY": "measure",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": dynamodb,
+        "AWS_ENDPOINT_URL": dynamodb.url,
         "PUSHCAST_SUBSCRIPTIONS_TABLE": "Subscriptions",
         "PUSHCAST_LEDGER_TABLE": "Ledger",
-        "PUSHCAST_QUEUE_URL": f"{dynamodb}/1/Jobs",
+        "PUSHCAST_QUEUE_URL": f"{dynamodb.url}/1/Jobs",
         "PUSHCAST_VAPID_KEYS": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
         "PUSHCAST_VAPID_SUBJECT": "mailto:measure@pushcast.dev",
         "PUSHCAST_TOKEN": "an-api-token-for-local-work",
@@ -106,8 +204,11 @@ def start(function, bootstrap, dynamodb):
         "PUSHCAST_SCHEDULE_ROLE": "r",
         "PUSHCAST_BROADCAST_ARN": "b",
         "PUSHCAST_FAILED_EVENTS_ARN": "f",
+        "PUSHCAST_PUSH_ORIGINS": push_service.origin,
+        "PUSHCAST_CA_FILE": push_service.certificate,
         "RUST_LOG": "off",
     }
+    measured = {}
     began = time.perf_counter()
     process = subprocess.Popen([bootstrap], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
@@ -115,66 +216,75 @@ def start(function, bootstrap, dynamodb):
     except queue.Empty:
         process.kill()
         sys.exit(f"{function} does not start: {process.stderr.read().decode()}")
-    cpu_first = cpu_ms(process.pid)
+    # What is begun at the start and not waited for belongs to it.
+    time.sleep(0.05)
+    measured["cpu_first"] = cpu_ms(process.pid)
     handed = time.perf_counter()
     api.go.set()
-    answered = api.answered.get(timeout=30)
-    cpu_answer = cpu_ms(process.pid)
-    memory = rss_mb(process.pid)
+    if function == "deliver":
+        try:
+            push_service.pushes.get(timeout=20)
+        except queue.Empty:
+            sys.exit(f"deliver does not push: {api.answered.get(timeout=20)}")
+        measured["cpu_push"] = cpu_ms(process.pid)
+        measured["push"] = (time.perf_counter() - handed) * 1e3
+    answered, path, body = api.answered.get(timeout=30)
+    if not path.endswith("/response"):
+        sys.exit(f"{function} fails: {body.decode()}")
+    measured["first"] = (first - began) * 1e3
+    measured["cpu_answer"] = cpu_ms(process.pid)
+    measured["answer"] = (first - began + answered - handed) * 1e3
+    measured["memory"] = rss_mb(process.pid)
     process.kill()
     process.wait()
     api.shutdown()
     api.server_close()
-    return {
-        "first": (first - began) * 1e3,
-        "cpu_first": cpu_first,
-        "answer": (first - began + answered - handed) * 1e3,
-        "cpu_answer": cpu_answer,
-        "memory": memory,
-    }
+    return measured
 
 
-class Empty(http.server.BaseHTTPRequestHandler):
-    """A DynamoDB of which all tables are empty, and which takes everything."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        target = self.headers.get("X-Amz-Target", "")
-        body = json.dumps({"Items": [], "Count": 0} if target.endswith("Query") else {}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+def build():
+    """As `sam build` does, but for this machine, and with its own linker."""
+    binaries = [argument for function in FUNCTIONS for argument in ("--bin", function)]
+    command = ["cargo", "build", "--release", "--no-default-features", "--message-format", "json-render-diagnostics"]
+    built = subprocess.run(command + binaries, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    messages = map(json.loads, built.splitlines())
+    executables = (message.get("executable") for message in messages)
+    return {Path(path).name: Path(path) for path in executables if path}
 
 
 def main():
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target/lambda")
-    server = Server(("127.0.0.1", 0), Empty)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    dynamodb = f"http://127.0.0.1:{server.server_address[1]}"
-    print(f"{'function':10} {'size':>8} {'first next':>11} {'CPU':>8} {'first answer':>13} {'CPU':>8} {'RSS':>8}")
+    if len(sys.argv) > 1:
+        bootstraps = {function: Path(sys.argv[1]) / function / "bootstrap" for function in FUNCTIONS}
+    else:
+        bootstraps = build()
     missed = []
-    for function in EVENTS:
-        bootstrap = folder / function / "bootstrap"
-        if not bootstrap.exists():
-            sys.exit(f"{bootstrap} is not there: cargo lambda build --release --bin {function}")
-        size = bootstrap.stat().st_size / 1e6
-        runs = [start(function, bootstrap, dynamodb) for _ in range(RUNS)]
-        median = {key: sorted(run[key] for run in runs)[RUNS // 2] for key in runs[0]}
+    with tempfile.TemporaryDirectory() as folder:
+        push_service = PushService(folder)
+        dynamodb = DynamoDb(push_service.origin)
+        print(f"{'function':10} {'size':>8} {'first next':>11} {'CPU':>8} {'first answer':>13} {'CPU':>8} {'RSS':>8}")
+        for function in FUNCTIONS:
+            bootstrap = bootstraps[function]
+            if not bootstrap.exists():
+                sys.exit(f"{bootstrap} is not there")
+            size = bootstrap.stat().st_size / 1e6
+            runs = [start(function, bootstrap, dynamodb, push_service) for _ in range(RUNS)]
+            median = {key: sorted(run[key] for run in runs)[RUNS // 2] for key in runs[0]}
+            print(
+                f"{function:10} {size:5.1f} MB {median['first']:8.1f} ms {median['cpu_first']:5.1f} ms "
+                f"{median['answer']:10.1f} ms {median['cpu_answer']:5.1f} ms {median['memory']:5.1f} MB"
+            )
+            if size > AIM_SIZE:
+                missed.append(f"{function} is {size:.1f} MB, the aim is {AIM_SIZE:.0f}")
+            if function == "subscribe" and median["cpu_first"] > AIM_CPU:
+                missed.append(f"subscribe takes {median['cpu_first']:.1f} ms of CPU to its first next, the aim is {AIM_CPU:.0f}")
+        since = median["cpu_push"] - median["cpu_first"]
         print(
-            f"{function:10} {size:5.1f} MB {median['first']:8.1f} ms {median['cpu_first']:5.1f} ms "
-            f"{median['answer']:10.1f} ms {median['cpu_answer']:5.1f} ms {median['memory']:5.1f} MB"
+            f"deliver's first push is with the push service {median['push']:.1f} ms after the event, "
+            f"for {since:.1f} ms of CPU; {median['cpu_push']:.1f} ms since the start of the process."
         )
-        if size > AIM_SIZE:
-            missed.append(f"{function} is {size:.1f} MB, the aim is {AIM_SIZE:.0f}")
-        if function == "subscribe" and median["cpu_first"] > AIM_CPU:
-            missed.append(f"subscribe takes {median['cpu_first']:.1f} ms of CPU to its first next, the aim is {AIM_CPU:.0f}")
+        if median["cpu_push"] > AIM_PUSH:
+            missed.append(f"deliver's first push takes {median['cpu_push']:.1f} ms of CPU, the aim is {AIM_PUSH:.0f}")
+        push_service.process.kill()
     print(f"Medians of {RUNS} starts, page cache warm, configuration by value, services on this machine.")
     for miss in missed:
         print(f"missed: {miss}")

@@ -68,7 +68,7 @@ fn finding(check: &'static str, health: Health, detail: impl ToString) -> Findin
 
 impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let aws = Aws::default();
+        let aws = Aws::of_a_person();
         let config = async { Config::from_env()?.resolve(&aws).await };
         let findings = match config.await {
             Ok(config) => self.examine(&config).await,

@@ -53,7 +53,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<()> {
-        let mut config = Config::from_env()?.resolve(&Aws::default()).await?;
+        let mut config = Config::from_env()?.resolve(&Aws::of_a_person()).await?;
         let pages = CorsOrigins::parse(self.allow_origin.iter().map(String::as_str));
         let pages = pages.context("--allow-origin")?;
         if config.tables.is_some() {

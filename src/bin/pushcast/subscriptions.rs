@@ -95,7 +95,7 @@ impl Subscriptions {
             Action::Import { file } => {
                 let store = match &config.tables {
                     Some(tables) => {
-                        Store::connect(&Aws::default(), tables.clone(), Chance::system()).await
+                        Store::connect(&Aws::of_a_person(), tables.clone(), Chance::system()).await
                     }
                     None => DataFolder::create(&self.data)?.store().await?,
                 };

@@ -1,7 +1,7 @@
 //! `cargo bench --bench worker`: the function `deliver`, as it is built and with the template's environment and time,
 //! works through a campaign to 5 000 subscribers, and another one, in another stack, through a campaign to 50 000. Says how
 //! much memory either took: fails when the second took more than a fifth more, since a worker holds a page, not an
-//! audience. As a test, the same with fewer subscribers.
+//! audience. As a test, the same with fewer subscribers, to see that it runs.
 
 #![expect(
     clippy::unwrap_used,
@@ -127,7 +127,9 @@ async fn main() -> ExitCode {
         );
         peaks.extend(took.peak);
     }
+    // Between small ones, allocators make more of a difference than audiences.
     if let [fewer, more] = peaks[..]
+        && measuring
         && more * 100 > fewer * (100 + MORE)
     {
         println!("the larger campaign took more than {MORE} % more memory");

@@ -160,16 +160,13 @@ impl<Q: Queue> Broadcast<Q> {
         }
     }
 
-    /// Stops a campaign for good; what is being pushed at this moment still is. One that is cancelled stays so.
+    /// Stops a campaign, until it is resumed; what is being pushed at this moment still is.
     ///
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
     pub async fn cancel(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
         let now = self.clock.now();
-        let change = Change::Ended {
-            at: now,
-            reason: None,
-        };
+        let change = Change::Ended { at: now };
         let from = [Status::Planned, Status::Running, Status::Halted];
         let cancelled = self
             .store
@@ -277,7 +274,6 @@ impl<Q: Queue> Broadcast<Q> {
         if campaign.status.is_under_way() && campaign.segments_done >= campaign.segments {
             let change = Change::Ended {
                 at: self.clock.now(),
-                reason: None,
             };
             let from = [Status::Planned, Status::Running];
             self.store
@@ -291,14 +287,17 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(())
     }
 
-    /// Stops a campaign for a fault of ours.
+    /// Stops a campaign for a fault of ours; not one that was resumed since `campaign` was read, since whoever did has
+    /// repaired it.
     ///
     /// # Errors
     /// When the ledger or the announcement fail.
-    pub async fn halt(&self, id: &CampaignId, reason: &str) -> Result<(), BroadcastError> {
-        let change = Change::Ended {
+    pub async fn halt(&self, campaign: &Campaign, reason: &str) -> Result<(), BroadcastError> {
+        let id = &campaign.id;
+        let change = Change::Halted {
             at: self.clock.now(),
-            reason: Some(reason),
+            reason,
+            resumed: campaign.resumed,
         };
         let from = [Status::Planned, Status::Running];
         self.store

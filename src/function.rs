@@ -16,7 +16,7 @@ use crate::aws::Aws;
 use crate::broadcast::Broadcast;
 use crate::clock::{Chance, Clock};
 use crate::config::{Config, ConfigError};
-use crate::deliver::Deliver;
+use crate::deliver::{Deliver, Slow};
 use crate::push::tls::TlsError;
 use crate::push::{Client, Limits, Pusher};
 use crate::queue::SqsQueue;
@@ -122,6 +122,7 @@ impl Function {
             pusher,
             allowed: self.config.allowed,
             at_once: 1,
+            slow: Slow::default(),
         })
     }
 

@@ -116,7 +116,9 @@ async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
 async fn without_a_bus_it_is_the_account_s_own() {
     let (standin, broadcast) = Standin::start(None, []).await;
     let id = started(&broadcast).await;
-    broadcast.halt(&id, "the key is wrong").await.unwrap();
+    let campaign = broadcast.store.campaign(&id).await.unwrap();
+    let campaign = campaign.expect("it is there");
+    broadcast.halt(&campaign, "the key is wrong").await.unwrap();
     let taken = standin.lock().unwrap().taken.clone();
     assert_eq!(taken[0]["EventBusName"], Value::Null);
     let detail: Value = serde_json::from_str(taken[0]["Detail"].as_str().unwrap()).unwrap();

@@ -161,25 +161,48 @@ async fn a_worker_that_must_stop_at_once_pushes_nobody_and_loses_nobody() {
     assert_eq!(reached(&stage.services[0]), once(30));
 }
 
+/// Nor much slower: whose turn has not come is not taken for somebody whose service is slow.
 #[tokio::test]
-async fn a_campaign_is_never_faster_than_its_rate() {
-    const RATE: u32 = 50;
-    let stage = Stage::new(1).await;
+async fn a_campaign_keeps_to_its_rate_at_every_service() {
+    const RATE: u32 = 40;
+    let stage = Stage::new(2).await;
     stage.crowd(0, 100).await;
+    stage.crowd(1, 20).await;
     let mut event = event("slowly");
     event["detail"]["rate"] = RATE.into();
     stage.event(&event);
     let began = Instant::now();
-    stage.to_the_end(&stage.worker("worker", 10)).await;
-    assert_eq!(reached(&stage.services[0]), once(100));
-    let mut times: Vec<_> = stage.services[0]
-        .deliveries()
-        .iter()
-        .map(|delivery| delivery.at - began)
-        .collect();
+    let worker = stage.worker("worker", 1);
+    // The event, and the one segment: nobody is left for later.
+    for _ in 0..2 {
+        let waiting = stage.due().expect("it is due");
+        assert_eq!(stage.deliver(&worker, &waiting).await, Went::Well);
+    }
+    let (_, shown) = stage.campaign("slowly").await;
+    assert_eq!(shown["status"], "done", "{shown}");
+    assert_eq!(counts(&shown), figures([("accepted", 120)]));
+    let all = stage.services.iter().flat_map(PushService::deliveries);
+    let mut times: Vec<_> = all.map(|delivery| delivery.at - began).collect();
     times.sort();
     for (n, at) in (0..).zip(times) {
         let soonest = Duration::from_secs(n) / RATE;
         assert!(at >= soonest, "number {n} came after {at:?}");
     }
+}
+
+/// A transaction of somebody else's is writing the item: DynamoDB refuses, and means later.
+#[tokio::test]
+async fn a_collision_is_no_failure() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 30).await;
+    stage.services[0].plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
+    let mut event = event("collisions");
+    event["detail"]["rate"] = 1_000.into();
+    stage.event(&event);
+    let worker = stage.colliding("worker");
+    while let Some(waiting) = stage.next() {
+        assert_eq!(stage.deliver(&worker, &waiting).await, Went::Well);
+    }
+    let (_, shown) = stage.campaign("collisions").await;
+    assert_eq!(counts(&shown), figures([("accepted", 30)]), "{shown}");
 }

@@ -10,7 +10,7 @@ use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
-use pushcast::deliver::Deliver;
+use pushcast::deliver::{Deliver, Slow};
 use pushcast::push::{Client, Limits, Pusher};
 use pushcast::queue::{Queue, QueueError};
 use pushcast::registration::Registration;
@@ -281,6 +281,7 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
     );
     let deadline = Clock::system().now().as_millisecond() + 3_000;
     let answer = stack.deliver.invoke_until(event("deliver"), deadline).await;
+    assert!(Clock::system().now().as_millisecond() < deadline);
     assert_eq!(answer.unwrap(), json!({"batchItemFailures": []}));
     stack.delete(&job).await;
     let under_way = stack.api("GET", &format!("/push/campaigns/{id}")).await;
@@ -500,6 +501,7 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         ),
         allowed: allowed(&service),
         at_once: 3,
+        slow: Slow::default(),
     };
     // Each campaign has something to queue: a push that is to be made again.
     let busy = Canned::status(503);

@@ -13,7 +13,7 @@ use crate::support::push_service::PushService;
 const ALL: usize = 20_000;
 /// Kills while subscribers are read, while those are pushed to again who have to be, and when everyone has been reached:
 /// what is left then is to write it down, to close the segment and to end the campaign.
-const KILLS: [usize; 3] = [12, 9, 3];
+const KILLS: [usize; 3] = [17, 4, 3];
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEED: u64 = 20_270_115;
 
@@ -60,9 +60,14 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     }
     let read = |campaign: &Value| campaign["scanned"] == ALL;
     server.campaign_until(&id, PATIENCE * 5, read).await;
+    let mut again = 0;
     for left in (1..=KILLS[1]).rev() {
         let (sent, waiting) = progress(&service);
-        assert!(waiting > 0, "nobody is left to be pushed to again");
+        // On a slow machine they may all have had their turn; the kills before and after are twenty without these.
+        if waiting == 0 {
+            break;
+        }
+        again += 1;
         let more = 1 + random.below(waiting.div_ceil(left));
         service.wait_for(sent + more, PATIENCE).await;
         toll.kill(&mut server, &service).await;
@@ -90,7 +95,7 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     assert!(missed.is_empty(), "missed: {missed:?}");
     assert!(reached == alive, "only the living are delivered to");
 
-    let [reading, again, ending] = KILLS;
+    let [reading, _, ending] = KILLS;
     let kills = reading + again + ending;
     toll.count(&service);
     let Toll { twice, most } = toll;

@@ -4,6 +4,7 @@
 //! Every settlement adds what it has met to its segment's item in the ledger; a worker that meets a fault judges the
 //! sum over all segments, so that a campaign stops whether its faults are in one place or a few in each.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::push::Report;
@@ -13,6 +14,8 @@ use crate::webpush::{Origin, Outcome};
 const MANY: u64 = 50;
 /// Of an origin's answers, in percent.
 const SHARE: u64 = 20;
+/// Origins that one settlement writes down: an expression of DynamoDB's holds 4 kB.
+const MOST_ORIGINS: usize = 50;
 
 /// What each origin has answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,15 +66,18 @@ impl Faults {
     }
 
     /// What is not zero: attributes of an item in the ledger. What was met before the campaign was last resumed counts
-    /// no more, so that they are named by how often it was.
+    /// no more, so that they are named by how often it was. Of [`MOST_ORIGINS`], those with faults first.
     pub fn entries(&self, resumed: u32) -> impl Iterator<Item = (String, u64)> {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort_by_key(|(_, tally)| Reverse((tally.faults, tally.answers)));
+        all.truncate(MOST_ORIGINS);
         let of = move |(origin, tally): (&String, &Answers)| {
             [
                 (format!("answers#{resumed}#{origin}"), tally.answers),
                 (format!("faults#{resumed}#{origin}"), tally.faults),
             ]
         };
-        self.0.iter().flat_map(of).filter(|(_, n)| *n > 0)
+        all.into_iter().flat_map(of).filter(|(_, n)| *n > 0)
     }
 
     /// Reads what [`Faults::entries`] names; other names are none of ours.
@@ -97,9 +103,10 @@ impl Faults {
             .0
             .iter()
             .find(|(_, tally)| tally.faults > MANY && tally.faults * 100 > tally.answers * SHARE)?;
-        let words = tally.words.as_deref().unwrap_or_default();
+        let words = tally.words.as_ref();
+        let words = words.map_or_else(String::new, |words| format!(", the last with: {words}"));
         Some(format!(
-            "{origin}: our token, key or headers were at fault in {} of {} pushes, the last with: {words}. \
+            "{origin}: our token, key or headers were at fault in {} of {} pushes{words}. \
              Nobody was removed. Repair it (`pushcast doctor` may know), then resume.",
             tally.faults, tally.answers
         ))

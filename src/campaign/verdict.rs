@@ -47,22 +47,33 @@ pub struct Again {
 
 impl Again {
     /// Somebody who was not pushed to, for want of a place or of time: no attempt, and a longer wait each time. The TTL
-    /// has not begun for who was never pushed to, but a service that has no place for an hour has none.
-    pub fn put_aside(self, ttl: u32, now: Timestamp) -> Self {
+    /// has not begun for who was never pushed to. A service that has no place for so many times is away: that counts as an
+    /// attempt, or a campaign would never end.
+    pub fn put_aside(self, ttl: u32, now: Timestamp) -> Verdict {
         let wait = ASIDE.saturating_mul(2_u32.saturating_pow(self.waits));
         let patience = Duration::from_secs(u64::from(ttl)).max(LONGEST_ASIDE);
-        Self {
-            waits: self.waits.saturating_add(1),
+        let mut again = Self {
+            waits: self.waits + 1,
             not_before: after(now, wait.min(MOST_ASIDE)),
             expires: self.expires.or(Some(after(now, patience))),
             ..self
+        };
+        if again.waits > MOST_WAITS {
+            again.attempts += 1;
+            again.waits = 0;
         }
+        if again.attempts >= ATTEMPTS {
+            return Verdict::Counted(Tally::Failed);
+        }
+        Verdict::Again(again)
     }
 }
 
 /// The first wait of who found no place; it doubles.
 const ASIDE: Duration = Duration::from_secs(5);
 const MOST_ASIDE: Duration = Duration::from_secs(5 * 60);
+/// As many waits as five and twenty minutes hold: five times that is longer than outages last.
+const MOST_WAITS: u32 = 10;
 /// Who was never pushed to waits so long for a place, at least.
 const LONGEST_ASIDE: Duration = Duration::from_secs(60 * 60);
 

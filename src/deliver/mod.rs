@@ -8,6 +8,7 @@
 //! | `pages` | reading ahead |
 //! | `pace` | keeping to a rate |
 //! | `page` | pushing one page, and who may be left under way |
+//! | `slow` | services that get nothing for a while |
 //! | `stop` | when a worker must stop |
 //! | `tally` | what its answers add up to |
 //! | [`lambda`] | SQS's batches, record by record |
@@ -21,6 +22,7 @@ mod page;
 mod pages;
 mod retry;
 mod segment;
+mod slow;
 mod stop;
 mod tally;
 
@@ -31,6 +33,7 @@ use jiff::Timestamp;
 use tokio::task::JoinError;
 
 use self::page::Push;
+pub use self::slow::Slow;
 pub use self::stop::{Stop, Stopper};
 use crate::broadcast::{Broadcast, BroadcastError, until};
 use crate::campaign::verdict::spread;
@@ -62,6 +65,8 @@ pub struct Deliver<Q> {
     pub worker: Worker,
     /// Jobs that this process works on at a time: they share what a crash may repeat.
     pub at_once: usize,
+    /// Services that hold others up.
+    pub slow: Slow,
 }
 
 /// Why a job was not done. It is to be delivered again.

@@ -154,7 +154,9 @@ impl Flights {
                     if self.under_way.len() == half {
                         let taken = began.elapsed().saturating_sub(bounds.spread);
                         let slow = Instant::now() + (taken * SLOWER).clamp(PATIENCE, LONGEST);
-                        look_at = look_at.min(slow);
+                        // Who has not been begun, since it was not its turn, is held up by nobody.
+                        let all_begun = began + bounds.spread + PATIENCE;
+                        look_at = look_at.min(slow.max(all_begun));
                     }
                 }
                 () = bounds.stop.reached(), if !stopping => {
@@ -166,14 +168,14 @@ impl Flights {
                     self.put_aside();
                     longest += LONGEST;
                 }
-                () = sleep_until(silent_to), if silent => {
+                () = sleep_until(silent_to), if silent && !stopping => {
                     self.put_aside();
                     silent = false;
                     if self.left().count() <= bounds.most {
                         return;
                     }
                 }
-                () = sleep_until(look_at) => {
+                () = sleep_until(look_at), if !stopping => {
                     let mut may_be_left = bounds.few;
                     if self.others_are_held_up() {
                         self.put_aside();

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::page::Bounds;
+use super::slow::{answered, origins};
 use super::tally::{Before, Sum};
 use super::{Deliver, DeliverError, LEASE, Work, until};
 use crate::campaign::{Campaign, Faults, PartKey};
@@ -14,7 +15,7 @@ use crate::queue::Queue;
 use crate::store::parts::{Lease, Retry, Taken};
 use crate::store::row::Row;
 use crate::store::settlement::{Settled, Settlement, Step};
-use crate::webpush::KeyId;
+use crate::webpush::{KeyId, Outcome};
 
 /// Keys that are written at a time.
 const REMEMBERED: usize = 32;
@@ -76,8 +77,10 @@ impl<Q: Queue> Work<'_, Q> {
                 .settle_retry(self.campaign, lease, sum, &none)
                 .await;
         }
-        let mut rows = self.deliver.store().rows(&retry.endpoints).await?;
+        let rows = self.deliver.store().rows(&retry.endpoints).await?;
         let there: HashSet<String> = rows.iter().map(|row| row.endpoint.clone()).collect();
+        let allowed = &self.deliver.allowed;
+        let (mut rows, held) = self.deliver.slow.sort_out(rows, allowed, &HashSet::new());
         let most = self.turn().unwrap_or(usize::MAX).min(rows.len());
         let others = rows.split_off(most);
         let mut push = self.push.clone();
@@ -96,7 +99,17 @@ impl<Q: Queue> Work<'_, Q> {
             spread: pace.takes,
         };
         flights.land(bounds).await;
-        let (pushed, _) = flights.take_landed();
+        let (mut pushed, _) = flights.take_landed();
+        // Who answers nobody is asked by one job, not by all of them.
+        let unreachable = pushed.done.iter();
+        let unreachable = unreachable.filter(|(_, it)| it.outcome == Outcome::Unreachable);
+        let unreachable = unreachable.map(|(row, _)| &row.endpoint[..]);
+        let aside = pushed.aside.iter().map(|row| &row.endpoint[..]);
+        let mut silent = origins(unreachable.chain(aside).chain(flights.endpoints()), allowed);
+        let answered = answered(&pushed, allowed);
+        silent.retain(|origin| !answered.contains(origin));
+        self.deliver.slow.hold(silent);
+        pushed.aside.extend(held);
         let faults = push.faults_of(&pushed);
         let halt = self.deliver.verdict(self.campaign, &faults).await?;
         let now = self.deliver.now();
@@ -115,10 +128,7 @@ impl<Q: Queue> Work<'_, Q> {
             .settle_retry(self.campaign, lease, sum, &faults)
             .await?;
         if let Some(reason) = halt {
-            self.deliver
-                .broadcast
-                .halt(&self.campaign.id, &reason)
-                .await?;
+            self.deliver.broadcast.halt(self.campaign, &reason).await?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::page::{Bounds, Flights, Push, Pushed};
 use super::pages::{Page, Pages};
+use super::slow::{answered, origins};
 use super::tally::{Before, Sum, parts};
 use super::{Deliver, DeliverError, LEASE, Stop, Work};
 use crate::campaign::verdict::{Again, after};
@@ -16,17 +17,15 @@ use crate::queue::Queue;
 use crate::store::parts::{Lease, NewPart, Segment, Taken};
 use crate::store::row::Row;
 use crate::store::settlement::{Settled, Settlement, Step};
-use crate::webpush::{Endpoint, Origin};
+use crate::webpush::Origin;
 
-/// A service that held a page up is given no place in the next ones for this long: its subscribers wait in parts of
-/// their own.
-const HOLD: Duration = Duration::from_secs(20);
+/// So long a campaign that keeps to a rate is worked on before others have their turn.
+const PACED: Duration = Duration::from_secs(30);
 
 /// What is the same for every page of one run.
 struct Run<'a, 'b, Q> {
     work: &'a Work<'b, Q>,
     lease: Lease,
-    held: HashMap<Origin, Instant>,
     stragglers: JoinSet<Result<(), DeliverError>>,
     left: HashMap<Id, Left>,
 }
@@ -84,7 +83,6 @@ impl<Q: Queue> Work<'_, Q> {
         let mut run = Run {
             work: self,
             lease,
-            held: HashMap::new(),
             stragglers: JoinSet::new(),
             left: HashMap::new(),
         };
@@ -95,7 +93,7 @@ impl<Q: Queue> Work<'_, Q> {
         stragglers?;
         let part = &run.lease.part;
         match passed {
-            Passed::On | Passed::End => self.close(part.segment()).await,
+            Passed::End => self.close(part.segment()).await,
             Passed::HandOver => {
                 self.give_back(&run.lease).await;
                 self.queue_again(part, Duration::ZERO).await
@@ -104,7 +102,7 @@ impl<Q: Queue> Work<'_, Q> {
                 self.give_back(&run.lease).await;
                 Ok(())
             }
-            Passed::Halt(_) | Passed::Fenced => Ok(()),
+            Passed::On | Passed::Halt(_) | Passed::Fenced => Ok(()),
         }
     }
 
@@ -124,14 +122,16 @@ impl<Q: Queue> Run<'_, '_, Q> {
         let of = (self.lease.part.segment(), campaign.segments);
         let mut pages = Pages::new(deliver.store(), &campaign.audience, of, cursor);
         let most = self.work.page_size();
+        let began = Instant::now();
         loop {
-            if self.work.is_over() {
+            let is_paced = campaign.rate.is_some();
+            if self.work.is_over() || (is_paced && began.elapsed() > PACED) {
                 return Ok(Passed::HandOver);
             }
             let page = pages.next(most).await?;
             let passed = self.page(page).await?;
             if let Passed::Halt(reason) = &passed {
-                deliver.broadcast.halt(&campaign.id, reason).await?;
+                deliver.broadcast.halt(campaign, reason).await?;
             }
             if !matches!(passed, Passed::On) {
                 return Ok(passed);
@@ -146,13 +146,15 @@ impl<Q: Queue> Run<'_, '_, Q> {
 
     async fn page(&mut self, page: Page) -> Result<Passed, DeliverError> {
         let deliver = self.work.deliver;
-        let (rows, held) = self.sort_out(page.rows);
-        let segment = self.lease.part.segment();
-        let pace = self.work.take_turn(segment, rows.len()).await?;
-        let mut flights = self.work.push.begin(rows, pace.starts());
         let share = deliver.share();
         let under_way: usize = self.left.values().map(|left| left.number).sum();
         let room = share.left.saturating_sub(under_way);
+        let allowed = &deliver.allowed;
+        let silent = self.silent_now(room);
+        let (rows, held) = deliver.slow.sort_out(page.rows, allowed, &silent);
+        let segment = self.lease.part.segment();
+        let pace = self.work.take_turn(segment, rows.len()).await?;
+        let mut flights = self.work.push.begin(rows, pace.starts());
         let bounds = Bounds {
             few: share.few.min(room),
             most: room,
@@ -162,7 +164,9 @@ impl<Q: Queue> Run<'_, '_, Q> {
         flights.land(bounds).await;
         let (mut pushed, under_way) = flights.take_landed();
         let faults = self.work.push.faults_of(&pushed);
-        self.hold(&pushed);
+        // It had no place for some while others were done.
+        let aside = pushed.aside.iter().map(|row| &row.endpoint[..]);
+        deliver.slow.hold(origins(aside, allowed));
         let silent = self.silent(&pushed, &flights);
         pushed.aside.extend(held);
 
@@ -176,7 +180,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
         sum.add(pushed, halt.is_some());
         let over = self.work.is_over();
         let mut later = sum.later(|| deliver.store().new_retry(segment));
-        let stragglers = self.stragglers_of(&flights, &mut sum, over);
+        let stragglers = self.stragglers_of(&flights, &mut sum);
         later.extend(stragglers.iter().cloned());
 
         let until = (!page.last && !over && halt.is_none()).then(|| after(now, LEASE));
@@ -199,10 +203,10 @@ impl<Q: Queue> Run<'_, '_, Q> {
         }
         deliver.broadcast.metrics.page(&sum.metrics, now);
         deliver.queue_parts(&self.work.campaign.id, &later).await?;
+        if under_way > 0 {
+            self.leave(flights, stragglers, silent);
+        }
         if !over {
-            if under_way > 0 {
-                self.leave(flights, stragglers, silent);
-            }
             deliver.remember_keys(&sum.other_key).await;
         }
         Ok(match halt {
@@ -213,51 +217,26 @@ impl<Q: Queue> Run<'_, '_, Q> {
         })
     }
 
-    /// Those whose service has held pages up, or answers nobody, wait in a part of their own.
-    fn sort_out(&mut self, rows: Vec<Row>) -> (Vec<Row>, Vec<Row>) {
-        let now = Instant::now();
-        self.held.retain(|_, until| *until > now);
-        if self.held.is_empty() && self.left.is_empty() {
-            return (rows, Vec::new());
+    /// Services that are silent, when there is hardly room to leave more under way.
+    fn silent_now(&self, room: usize) -> HashSet<Origin> {
+        if room >= self.work.deliver.share().few {
+            return HashSet::new();
         }
-        let allowed = &self.work.deliver.allowed;
-        let is_held = |origin: &Origin| {
-            let mut silent = self.left.values().map(|left| &left.silent);
-            self.held.contains_key(origin) || silent.any(|silent| silent.contains(origin))
-        };
-        rows.into_iter().partition(|row| {
-            let endpoint = Endpoint::parse(&row.endpoint, allowed);
-            !endpoint.is_ok_and(|endpoint| is_held(endpoint.origin()))
-        })
-    }
-
-    /// Learns from a page which service had no place for everyone while others were done.
-    fn hold(&mut self, pushed: &Pushed) {
-        let until = Instant::now() + HOLD;
-        let aside = self.origins(pushed.aside.iter().map(|row| &row.endpoint[..]));
-        self.held
-            .extend(aside.into_iter().map(|origin| (origin, until)));
+        let silent = self.left.values().flat_map(|left| &left.silent);
+        silent.cloned().collect()
     }
 
     /// Services at which some of a page are left under way, and which have answered nobody of it.
     fn silent(&self, pushed: &Pushed, left: &Flights) -> HashSet<Origin> {
-        let answered = self.origins(pushed.done.iter().map(|(row, _)| &row.endpoint[..]));
-        let mut silent = self.origins(left.endpoints());
+        let allowed = &self.work.deliver.allowed;
+        let answered = answered(pushed, allowed);
+        let mut silent = origins(left.endpoints(), allowed);
         silent.retain(|origin| !answered.contains(origin));
         silent
     }
 
-    fn origins<'e>(&self, endpoints: impl Iterator<Item = &'e str>) -> HashSet<Origin> {
-        let allowed = &self.work.deliver.allowed;
-        let endpoints = endpoints.filter_map(|endpoint| Endpoint::parse(endpoint, allowed).ok());
-        endpoints
-            .map(|endpoint| endpoint.origin().clone())
-            .collect()
-    }
-
-    /// The parts of those that are left under way. They are held by us; where we must stop, by nobody, and are pushed
-    /// to again.
-    fn stragglers_of(&self, left: &Flights, sum: &mut Sum, over: bool) -> Vec<NewPart> {
+    /// The parts of those that are left under way, held by us.
+    fn stragglers_of(&self, left: &Flights, sum: &mut Sum) -> Vec<NewPart> {
         let endpoints: BTreeSet<String> = left.endpoints().map(str::to_owned).collect();
         for endpoint in &endpoints {
             sum.count(endpoint, Tally::Retrying);
@@ -267,17 +246,15 @@ impl<Q: Queue> Run<'_, '_, Q> {
         }
         let store = self.work.deliver.store();
         let now = self.work.deliver.now();
-        let mut again = sum.unanswered_again();
-        if !over {
-            again.not_before = now;
-        }
+        let again = Again {
+            not_before: now,
+            ..sum.unanswered_again()
+        };
         let new = || store.new_retry(self.lease.part.segment());
         let mut parts = parts(BTreeMap::from([(again, endpoints)]), new);
-        if !over {
-            let owner = store.owner(&self.work.deliver.worker);
-            for part in &mut parts {
-                part.held = Some((owner.clone(), after(now, LEASE)));
-            }
+        let owner = store.owner(&self.work.deliver.worker);
+        for part in &mut parts {
+            part.held = Some((owner.clone(), after(now, LEASE)));
         }
         parts
     }

@@ -94,7 +94,10 @@ impl Sum {
         let Before { ttl, now, .. } = self.before;
         let aside = self.before.unchanged().put_aside(ttl, now);
         for row in pushed.aside {
-            self.again(&row.endpoint, aside);
+            match aside {
+                Verdict::Again(again) => self.again(&row.endpoint, again),
+                Verdict::Counted(tally) => self.count(&row.endpoint, tally),
+            }
         }
     }
 

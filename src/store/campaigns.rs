@@ -208,11 +208,11 @@ impl Store {
         let names: Vec<String> = (0..from.len()).map(|i| format!(":from{i}")).collect();
         let mut set = vec!["#status = :to".to_owned()];
         let mut remove = Vec::new();
+        let mut condition = format!("#status IN ({})", names.join(", "));
         let mut update = Update::builder()
             .table_name(&self.tables.ledger)
             .key("id", key(id))
             .key("part", string(CAMPAIGN))
-            .condition_expression(format!("#status IN ({})", names.join(", ")))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":to", string(to.label()));
         for (name, status) in names.iter().zip(from) {
@@ -220,14 +220,23 @@ impl Store {
         }
         match change {
             Change::Started => {}
-            Change::Ended { at, reason } => {
+            Change::Ended { at } => {
                 set.push("finished_at = :at".to_owned());
                 update = update.expression_attribute_values(":at", number(at.as_microsecond()));
                 remove.push("announced");
-                if let Some(reason) = reason {
-                    set.push("reason = :reason".to_owned());
-                    update = update.expression_attribute_values(":reason", string(reason));
-                }
+            }
+            Change::Halted {
+                at,
+                reason,
+                resumed,
+            } => {
+                set.extend(["finished_at = :at", "reason = :reason"].map(str::to_owned));
+                condition += " AND resumed = :resumed";
+                update = update
+                    .expression_attribute_values(":at", number(at.as_microsecond()))
+                    .expression_attribute_values(":reason", string(reason))
+                    .expression_attribute_values(":resumed", number(resumed));
+                remove.push("announced");
             }
             Change::Resumed => {
                 set.push("resumed = resumed + :one".to_owned());
@@ -239,7 +248,10 @@ impl Store {
         if !remove.is_empty() {
             expression += &format!(" REMOVE {}", remove.join(", "));
         }
-        let update = update.update_expression(expression).build();
+        let update = update
+            .update_expression(expression)
+            .condition_expression(condition)
+            .build();
         let update = update.expect("table, key and expression are given");
         let mut items = vec![TransactWriteItem::builder().update(update).build()];
         if to.is_under_way() {
@@ -391,8 +403,15 @@ pub enum Change<'a> {
     Ended {
         /// When.
         at: Timestamp,
-        /// Why it was halted.
-        reason: Option<&'a str>,
+    },
+    /// It is stopped for a fault of ours.
+    Halted {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: &'a str,
+        /// How often it had been resumed when the fault was met: one that was resumed since stays under way.
+        resumed: u32,
     },
     /// It goes on from where it was stopped.
     Resumed,

@@ -6,11 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Update};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use jiff::{SignedDuration, Timestamp};
 
 use super::campaigns::{count, key, number};
@@ -164,7 +161,7 @@ impl Store {
             let (part, owner) = (part.clone(), owner.clone());
             Taken::Ours(Lease { part, owner }, read(item))
         };
-        if let Some(item) = updated(request.send().await)? {
+        if let Some(item) = self.update(request).await? {
             return Ok(ours(&item));
         }
         let Some(item) = self.part(id, part).await? else {
@@ -307,7 +304,7 @@ impl Store {
             .condition_expression(format!("attribute_exists(id) AND ({free})"))
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":before", number(before.as_millisecond()));
-        Ok(updated(update.send().await)?.is_some())
+        Ok(self.update(update).await?.is_some())
     }
 
     /// Reserves `time` for pushes of one segment, after everyone else's. Says when it begins.
@@ -331,7 +328,7 @@ impl Store {
                 .expression_attribute_values(":time", number(millis))
                 .expression_attribute_values(":now", number(now.as_millisecond()))
                 .return_values(ReturnValue::UpdatedNew);
-            if let Some(taken) = updated(after_others.send().await)? {
+            if let Some(taken) = self.update(after_others).await? {
                 let end = read_millis(&taken, "paced_to").unwrap_or(now);
                 let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::ZERO);
                 return Ok(end.checked_sub(time).unwrap_or(now));
@@ -345,7 +342,7 @@ impl Store {
                 )
                 .expression_attribute_values(":end", number(end.as_millisecond()))
                 .expression_attribute_values(":now", number(now.as_millisecond()));
-            if updated(at_once.send().await)?.is_some() {
+            if self.update(at_once).await?.is_some() {
                 return Ok(now);
             }
             // Somebody was faster.
@@ -453,22 +450,5 @@ fn read_retry(item: &Item) -> Retry {
             not_before: read_millis(item, "not_before").unwrap_or(Timestamp::UNIX_EPOCH),
             expires: read_millis(item, "expires"),
         },
-    }
-}
-
-/// The attributes that an update has returned; nothing where its condition did not hold.
-fn updated(
-    sent: Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
-) -> Result<Option<Item>, StoreError> {
-    match sent {
-        Ok(updated) => Ok(Some(updated.attributes.unwrap_or_default())),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(StoreError::sdk("UpdateItem", error)),
     }
 }

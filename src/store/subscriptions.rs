@@ -1,15 +1,12 @@
 //! Who is subscribed: one row for each endpoint. Every write that adds or takes away a row changes the count in the
 //! same transaction, and every write says which row it expects to find.
 
-use std::time::Instant;
-
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use jiff::Timestamp;
 
 use super::row::{Row, string};
 use super::totals::Change;
-use super::transaction::{ATTEMPTS, PATIENCE, Transacted};
+use super::transaction::Transacted;
 use super::upsert::Upsert;
 use super::{Store, StoreError};
 use crate::registration::{MadeWith, Registration};
@@ -212,34 +209,16 @@ impl Store {
 
     /// Writes a row that must be there. False when it is not.
     async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
-        let (began, mut attempt) = (Instant::now(), 0);
-        loop {
-            let request = self
-                .client
-                .update_item()
-                .table_name(&self.tables.subscriptions)
-                .key("endpoint", string(&upsert.endpoint))
-                .condition_expression(EXISTS)
-                .update_expression(&upsert.expression)
-                .set_expression_attribute_names(Some(upsert.names.clone()))
-                .set_expression_attribute_values(Some(upsert.values.clone()));
-            let Err(error) = request.send().await else {
-                return Ok(true);
-            };
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-            {
-                return Ok(false);
-            }
-            // A transaction is writing the row, or DynamoDB is busy: as often as a transaction is tried.
-            let error = StoreError::sdk("UpdateItem", error);
-            attempt += 1;
-            if !error.is_transient() || attempt == ATTEMPTS || began.elapsed() > PATIENCE {
-                return Err(error);
-            }
-            self.wait(attempt).await;
-        }
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.subscriptions)
+            .key("endpoint", string(&upsert.endpoint))
+            .condition_expression(EXISTS)
+            .update_expression(&upsert.expression)
+            .set_expression_attribute_names(Some(upsert.names.clone()))
+            .set_expression_attribute_values(Some(upsert.values.clone()));
+        Ok(self.update(request).await?.is_some())
     }
 
     pub(super) fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {

@@ -1,11 +1,14 @@
-//! Writing several items as one. A collision with another writer is tried again, after a random wait that grows; a
+//! Writing several items as one, or one item. A collision with another writer is tried again, after a random wait that grows; a
 //! condition that does not hold is an answer, not an error.
 
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
+use super::row::Item;
 use super::{Store, StoreError};
 
 /// How often a write that collides is tried: with the waits below, some seconds in all.
@@ -90,6 +93,33 @@ impl Store {
             operation,
             attempts: ATTEMPTS,
         })
+    }
+
+    /// Updates one item, and gives back the attributes that were asked for; nothing where its condition does not hold. As
+    /// often as a transaction is tried: one may be writing the same item.
+    pub(super) async fn update(
+        &self,
+        request: UpdateItemFluentBuilder,
+    ) -> Result<Option<Item>, StoreError> {
+        let (began, mut attempt) = (Instant::now(), 0);
+        loop {
+            let error = match request.clone().send().await {
+                Ok(updated) => return Ok(Some(updated.attributes.unwrap_or_default())),
+                Err(error) => error,
+            };
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+            {
+                return Ok(None);
+            }
+            let error = StoreError::sdk("UpdateItem", error);
+            attempt += 1;
+            if !error.is_transient() || attempt == ATTEMPTS || began.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            self.wait(attempt).await;
+        }
     }
 
     /// A random part of a wait that doubles ("full jitter"): those who collided do not meet again.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use pushcast::campaign::Campaign;
+
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::crowd::counts;
 use crate::support::stage::{Stage, Went};
@@ -89,6 +91,30 @@ async fn who_was_refused_before_a_halt_is_pushed_to_after_it_whatever_the_ttl() 
     let (_, shown) = stage.campaign("short-lived").await;
     assert_eq!(counts(&shown), figures([("accepted", 120)]), "{shown}");
     assert_eq!(reached(&stage.services[0]), once(120));
+}
+
+/// A worker that met the fault before it was repaired is slow to say so.
+#[tokio::test]
+async fn a_campaign_that_was_resumed_is_not_halted_for_what_was_before() {
+    let stage = Stage::new(1).await;
+    stage.crowd(0, 120).await;
+    stage.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
+    stage.event(&event("late"));
+    let worker = stage.worker("worker", 20);
+    stage.to_the_end(&worker).await;
+    let (before, shown) = stage.campaign("late").await;
+    assert_eq!(shown["status"], "halted", "{shown}");
+    let resumed = worker.broadcast.resume(&before.id).await;
+    resumed.expect("it goes on");
+    let late = Campaign {
+        resumed: 0,
+        ..before
+    };
+    let halted = worker.broadcast.halt(&late, "an old fault").await;
+    halted.expect("it is none");
+    let (_, shown) = stage.campaign("late").await;
+    assert_eq!(shown["status"], "running", "{shown}");
+    assert_eq!(shown.get("reason"), None);
 }
 
 /// A few in each part, as when a key is spoilt after everyone was read: it is the sum that counts.

@@ -24,7 +24,7 @@ use pushcast::aws::behavior_version;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::{Campaign, CampaignId, Job};
 use pushcast::clock::{Chance, Clock};
-use pushcast::deliver::{Deliver, Stop};
+use pushcast::deliver::{Deliver, Slow, Stop};
 use pushcast::push::{Client as PushClient, Limits, Pusher};
 use pushcast::queue::{Queue, QueueError};
 use pushcast::registration::{MadeWith, Registration};
@@ -316,6 +316,17 @@ impl Stage {
         self.fated(name, at_once, &Fate::new(None))
     }
 
+    /// A worker of whose updates every other one meets a transaction of somebody else's.
+    pub(crate) fn colliding(&self, name: &str) -> Deliver<Jobs> {
+        let updates = AtomicUsize::new(0);
+        let (client, _) = with_faults(&self.client, 1, move |operation| {
+            let collides = operation == "UpdateItem"
+                && updates.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+            collides.then_some(Fault::Refused(400, "TransactionConflictException"))
+        });
+        self.over(client, name, 1, &Fate::new(None))
+    }
+
     /// A worker with a fate.
     pub(crate) fn fated(&self, name: &str, at_once: usize, fate: &Arc<Fate>) -> Deliver<Jobs> {
         let watched = Arc::clone(fate);
@@ -327,6 +338,10 @@ impl Stage {
                 Trouble::FailsAfter => Fault::LostAnswer,
             })
         });
+        self.over(client, name, at_once, fate)
+    }
+
+    fn over(&self, client: Client, name: &str, at_once: usize, fate: &Arc<Fate>) -> Deliver<Jobs> {
         let bus = SharedHttpConnector::new(Bus {
             told: Arc::clone(&self.told),
             fate: Arc::clone(fate),
@@ -364,6 +379,7 @@ impl Stage {
                 alone: false,
             },
             at_once,
+            slow: Slow::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
-use pushcast::deliver::{Deliver, Stop, Stopper};
+use pushcast::deliver::{Deliver, Slow, Stop, Stopper};
 use pushcast::push::{Limits, Pusher};
 use pushcast::queue::LocalQueue;
 use pushcast::store::Store;
@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 
 /// Jobs at a time: one reads and writes while the other encrypts.
 const WORKERS: usize = 2;
-/// A few, so that workers are busy to the end: the first page of each goes through the index from its beginning.
-const MOST_SEGMENTS: u32 = 4;
+/// As many as are worked on at a time: a rate is shared out among them.
+const MOST_SEGMENTS: u32 = 2;
 /// Waits before what a restart could not go on with is tried again; they double.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -63,6 +63,7 @@ impl Workers {
             allowed,
             worker,
             at_once: WORKERS,
+            slow: Slow::default(),
         };
         let running = tokio::spawn(work(deliver, stop));
         Self { stopper, running }

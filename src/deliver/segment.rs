@@ -201,11 +201,11 @@ impl<Q: Queue> Run<'_, '_, Q> {
         if deliver.store().settle(settlement, now).await? == Settled::Fenced {
             return Ok(Passed::Fenced);
         }
-        deliver.broadcast.metrics.page(&sum.metrics, now);
-        deliver.queue_parts(&self.work.campaign.id, &later).await?;
         if under_way > 0 {
             self.leave(flights, stragglers, silent);
         }
+        deliver.broadcast.metrics.page(&sum.metrics, now);
+        deliver.queue_parts(&self.work.campaign.id, &later).await?;
         if !over {
             deliver.remember_keys(&sum.other_key).await;
         }

@@ -66,7 +66,7 @@ impl Faults {
     }
 
     /// What is not zero: attributes of an item in the ledger. What was met before the campaign was last resumed counts
-    /// no more, so that they are named by how often it was. Of [`MOST_ORIGINS`], those with faults first.
+    /// no more, so that they are named by how often it was. Of the first fifty origins, those with faults before others.
     pub fn entries(&self, resumed: u32) -> impl Iterator<Item = (String, u64)> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, tally)| Reverse((tally.faults, tally.answers)));

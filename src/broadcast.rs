@@ -173,6 +173,8 @@ impl<Q: Queue> Broadcast<Q> {
             .move_campaign(id, &from, Status::Cancelled, change)
             .await?;
         let campaign = match cancelled {
+            // Somebody may have resumed it since.
+            Some(campaign) if campaign.status.is_under_way() => return Ok(campaign),
             Some(campaign) => campaign,
             None => self.known(id).await?,
         };
@@ -206,18 +208,22 @@ impl<Q: Queue> Broadcast<Q> {
                 wanted: "resumed",
             });
         }
-        self.store
-            .plan_segments(&campaign.id, campaign.segments)
-            .await?;
-        self.requeue(&campaign.id, None).await?;
+        self.go_on(&campaign).await?;
+        tracing::info!(campaign = %id, "campaign resumed");
+        self.known(id).await
+    }
+
+    /// Queues whatever is left of a campaign that is under way. One that is cancelled meanwhile stays so.
+    async fn go_on(&self, campaign: &Campaign) -> Result<(), BroadcastError> {
+        let Campaign { id, segments, .. } = campaign;
+        self.store.plan_segments(id, *segments).await?;
+        self.requeue(id, None).await?;
         let from = [Status::Planned];
         self.store
             .move_campaign(id, &from, Status::Running, Change::Started)
             .await?;
-        tracing::info!(campaign = %id, "campaign resumed");
         // Its last segment may be done, and nobody left to say so.
-        self.finish(id).await?;
-        self.known(id).await
+        self.finish(id).await
     }
 
     /// Queues every part again that is not done, of one segment or of all.
@@ -251,17 +257,18 @@ impl<Q: Queue> Broadcast<Q> {
     pub async fn recover(&self) -> Result<(), BroadcastError> {
         let mut recovered = Ok(());
         for id in self.store.unfinished_campaigns().await? {
-            recovered = recovered.and(self.go_on(&id).await);
+            recovered = recovered.and(self.recover_one(&id).await);
         }
         recovered
     }
 
-    async fn go_on(&self, id: &CampaignId) -> Result<(), BroadcastError> {
-        if !self.known(id).await?.status.is_under_way() {
+    async fn recover_one(&self, id: &CampaignId) -> Result<(), BroadcastError> {
+        let campaign = self.known(id).await?;
+        if !campaign.status.is_under_way() {
             return self.finish(id).await;
         }
         tracing::info!(campaign = %id, "going on with a campaign");
-        self.resume(id).await.map(drop)
+        self.go_on(&campaign).await
     }
 
     /// Ends a campaign whose segments are all done. Whoever comes second changes nothing, but sees to it that the end

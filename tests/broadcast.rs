@@ -1,7 +1,9 @@
 //! What starts a campaign: an event of a rule's, a schedule's firing, a bare message. Each is one, however often it comes.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
+use pushcast::campaign::Status;
 use pushcast::deliver::Deliver;
 use serde_json::{Value, json};
 
@@ -85,4 +87,45 @@ async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
     let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
     assert_eq!(campaigns.campaigns.len(), 3);
     assert_eq!(stage.services[0].deliveries().len(), 9);
+}
+
+/// A campaign is cancelled while a restarted server goes on with it, at whichever request to the database.
+#[tokio::test]
+async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
+    for at in 0.. {
+        let stage = Stage::new(1).await;
+        stage.crowd(0, 3).await;
+        let worker = stage.worker("worker", 1);
+        let started = worker.broadcast.handle(&event("stopped"), "request").await;
+        let id = started.expect("it starts").id;
+        stage.forget_jobs();
+        let (restarted, seen) = stage.late("restarted", at);
+        let cancel = async {
+            while seen.requests().len() <= at {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            worker.broadcast.cancel(&id).await
+        };
+        let recover = restarted.broadcast.recover();
+        tokio::pin!(cancel, recover);
+        let cancelled = tokio::select! {
+            biased;
+            cancelled = &mut cancel => cancelled,
+            recovered = &mut recover => {
+                recovered.expect("it goes on");
+                assert!(at > 5, "a recovery has more requests than {at}");
+                return;
+            }
+        };
+        let cancelled = cancelled.expect("it cancels").status;
+        recover.await.expect("it has nothing more to do");
+        let (campaign, _) = stage.campaign("stopped").await;
+        assert_eq!(
+            (cancelled, campaign.status),
+            (Status::Cancelled, Status::Cancelled),
+            "at request {at}"
+        );
+        stage.to_the_end(&worker).await;
+        assert_eq!(stage.services[0].requests(), 0, "at request {at}");
+    }
 }

@@ -38,7 +38,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::Notify;
 
 use super::browser::Browser;
-use super::faults::{Fault, impatient, with_faults};
+use super::faults::{Fault, Seen, impatient, with_faults};
 use super::push_service::PushService;
 
 /// 2027-01-15T08:00:00Z.
@@ -47,6 +47,8 @@ const BEGIN: i64 = 1_800_000_000_000;
 const AGAIN: Duration = Duration::from_secs(60);
 /// More deliveries than any campaign here takes.
 const ENDLESS: usize = 5_000;
+/// Time enough for somebody else to come first.
+const LATE: Duration = Duration::from_millis(200);
 
 /// The time, which passes when the test says so.
 #[derive(Debug, Clone)]
@@ -325,6 +327,16 @@ impl Stage {
             collides.then_some(Fault::Refused(400, "TransactionConflictException"))
         });
         self.over(client, name, 1, &Fate::new(None))
+    }
+
+    /// A worker whose request `at` to the database, counted from 0, is answered late; and its requests.
+    pub(crate) fn late(&self, name: &str, at: usize) -> (Deliver<Jobs>, Seen) {
+        let requests = AtomicUsize::new(0);
+        let (client, seen) = with_faults(&self.client, 1, move |_| {
+            let is_late = requests.fetch_add(1, Ordering::Relaxed) == at;
+            is_late.then_some(Fault::Late(LATE))
+        });
+        (self.over(client, name, 1, &Fate::new(None)), seen)
     }
 
     /// A worker with a fate.

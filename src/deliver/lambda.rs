@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 use super::{Deliver, Stop, until};
 use crate::campaign::Job;
@@ -33,7 +34,7 @@ impl<Q: Queue> Deliver<Q> {
                 let (id, deliver) = (record.message_id.clone(), deliver.clone());
                 let stop = stop.clone();
                 let work = async move { deliver.record(&record, stop).await };
-                (id, tokio::spawn(work))
+                (id, tokio::spawn(work.in_current_span()))
             })
             .collect();
         let mut answer = SqsBatchResponse::default();

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinError;
+use tracing::Instrument as _;
 
 use self::page::Push;
 pub use self::slow::Slow;
@@ -116,8 +117,14 @@ impl<Q: Queue> Deliver<Q> {
     /// # Errors
     /// When the job is to be delivered again.
     pub async fn handle(&self, job: &Job, again: bool, stop: Stop) -> Result<(), DeliverError> {
+        // Every line about it says so.
+        let span = tracing::info_span!("job", campaign = %job.campaign, part = %job.part);
+        self.work_on(job, again, stop).instrument(span).await
+    }
+
+    async fn work_on(&self, job: &Job, again: bool, stop: Stop) -> Result<(), DeliverError> {
         let Some(campaign) = self.store().campaign(&job.campaign).await? else {
-            tracing::warn!(campaign = %job.campaign, "a job of an unknown campaign");
+            tracing::warn!("a job of an unknown campaign");
             return Ok(());
         };
         if !campaign.status.is_under_way() {

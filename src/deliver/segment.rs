@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::page::{Bounds, Flights, Push, Pushed};
 use super::pages::{Page, Pages};
@@ -64,7 +65,7 @@ impl<Q: Queue> Work<'_, Q> {
             Taken::Ours(lease, segment) => (lease, segment),
             Taken::Held(free_at) => return self.held(&part, free_at).await,
             Taken::Missing => {
-                tracing::warn!(campaign = %self.campaign.id, %part, "a job of an unknown part");
+                tracing::warn!("a job of an unknown part");
                 return Ok(());
             }
         };
@@ -269,7 +270,8 @@ impl<Q: Queue> Run<'_, '_, Q> {
             stop: self.work.stop.clone(),
             parts,
         };
-        let waiting = self.stragglers.spawn(straggling.settle(flights));
+        let waiting = straggling.settle(flights).in_current_span();
+        let waiting = self.stragglers.spawn(waiting);
         self.left.insert(waiting.id(), Left { number, silent });
     }
 

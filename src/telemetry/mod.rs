@@ -63,7 +63,8 @@ pub fn init_text() -> Result<(), BadFilter> {
     Ok(())
 }
 
-/// One JSON object a line to the standard output, as CloudWatch reads it. CloudWatch adds the time.
+/// One JSON object a line to the standard output, as CloudWatch reads it. CloudWatch adds the time. A panic is such a line too,
+/// with the request and the job that it ended.
 ///
 /// # Errors
 /// When `RUST_LOG` is wrong.
@@ -74,5 +75,6 @@ pub fn init_json() -> Result<(), BadFilter> {
     tracing_subscriber::registry()
         .with(lines.with_filter(filter(DEFAULT_IN_LAMBDA)?))
         .init();
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a bug")));
     Ok(())
 }

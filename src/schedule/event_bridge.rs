@@ -10,7 +10,8 @@ use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
 use aws_sdk_scheduler::operation::get_schedule::{GetScheduleError, GetScheduleOutput};
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode,
+    ScheduleState, Target,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -165,7 +166,9 @@ fn listed(name: String, found: &GetScheduleOutput, now: Timestamp) -> Listed {
     let timezone = found.schedule_expression_timezone().unwrap_or("UTC");
     let input = found.target().and_then(Target::input);
     let input = input.and_then(|input| serde_json::from_str::<Value>(input).ok());
-    let next = expression.parse().ok().and_then(|read: Expression| {
+    let is_off = found.state() == Some(&ScheduleState::Disabled);
+    let next = expression.parse().ok().filter(|_| !is_off);
+    let next = next.and_then(|read: Expression| {
         let time = |time: &DateTime| Timestamp::from_second(time.secs()).ok();
         // A rate begins at its start.
         let anchor = match (found.start_date().and_then(time), read.period()) {

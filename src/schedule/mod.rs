@@ -55,7 +55,7 @@ pub struct Listed {
     pub timezone: String,
     /// What is sent.
     pub message: Value,
-    /// When it fires next, if ever.
+    /// When it fires next, if ever: one that is disabled does not.
     pub next: Option<Timestamp>,
 }
 

@@ -59,7 +59,7 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     let gone = stack.subscribed(&current, json!({})).await;
     let left = stack.subscribed(&current, json!({})).await;
     let left = event_with("unsubscribe", &json!({"endpoint": left.endpoint()}));
-    let answer = stack.subscribe.invoke(left).await.unwrap();
+    let answer = stack.routed(left).await;
     assert_eq!(body(&answer), json!({"ok": true, "count": 4}));
 
     // To one person; the key each was subscribed with is used, and remembered.
@@ -134,13 +134,13 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     for status in [201, 200] {
         let mut event = request("send", "POST", "/push/schedules");
         event["body"] = schedule.to_string().into();
-        let answer = stack.send.invoke(event).await.unwrap();
+        let answer = stack.routed(event).await;
         assert_eq!(answer["statusCode"], status, "{answer}");
     }
     let listed = stack.api("GET", "/push/schedules").await;
     assert_eq!(listed["schedules"][0]["name"], "daily", "{listed}");
     let deleted = request("send", "DELETE", "/push/schedules/daily");
-    let deleted = stack.send.invoke(deleted).await.unwrap();
+    let deleted = stack.routed(deleted).await;
     assert_eq!(deleted["statusCode"], 204, "{deleted}");
 
     // Figures, before anything is sent.
@@ -154,11 +154,11 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     );
     let mut asked = request("send", "POST", "/push/audience");
     asked["body"] = json!({"audience": "news && !beta"}).to_string().into();
-    let answer = stack.send.invoke(asked).await.unwrap();
+    let answer = stack.routed(asked).await;
     assert_eq!(body(&answer), json!({"subscribers": 5, "exact": true}));
 
     let to_all = event_with("send", &json!({"to": {"audience": "all"}}));
-    let answer = stack.send.invoke(to_all).await.unwrap();
+    let answer = stack.routed(to_all).await;
     assert_eq!(answer["statusCode"], 202, "{answer}");
 
     let mut wrong = Vec::new();
@@ -216,12 +216,17 @@ fn by_the_platform(function: &str) -> BTreeSet<Right> {
 impl Stack {
     fn logs_say_which_request_and_which_campaign(&self, campaign: &str) {
         for function in [&self.subscribe, &self.send, &self.broadcast, &self.deliver] {
+            let log = function.log();
+            assert_eq!(
+                log.lines().count(),
+                function.lines().len(),
+                "each is JSON: {log}"
+            );
             let lines = function.lines();
             let ours = lines.iter().filter(|line| line["target"].is_string());
             for line in ours {
                 assert_eq!(line["requestId"], REQUEST_ID, "{line}");
             }
-            let log = function.log();
             assert!(!log.contains("/wpush/"), "an endpoint is in the log: {log}");
         }
         let started = self.broadcast.lines();
@@ -316,6 +321,47 @@ async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
         json!({"batchItemFailures": [{"itemIdentifier": "wrong"}]})
     );
     assert_eq!(stack.service.deliveries_to(&ada).len(), 1);
+    let lines = stack.deliver.lines();
+    let said = lines
+        .iter()
+        .find(|line| line["message"] == "a record is no job");
+    let said = said.expect("it is logged");
+    assert_eq!(said["message_id"], "wrong", "{said}");
+    assert_eq!(said["requestId"], REQUEST_ID, "{said}");
+}
+
+/// What happens far below a job names it: here the signature, which KMS refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
+    let mut stack = Stack::deploy().await;
+    let current = stack.public.clone();
+    stack.subscribed(&current, json!({})).await;
+    stack.broadcast.invoke(event("broadcast")).await.unwrap();
+    stack.cloud.let_kms_fail(usize::MAX);
+    stack.deliver.invoke(event("deliver")).await.unwrap();
+    let lines = stack.deliver.lines();
+    let said = lines
+        .iter()
+        .find(|line| line["message"] == "a token cannot be signed");
+    let said = said.expect("it is logged");
+    assert_eq!(said["requestId"], REQUEST_ID, "{said}");
+    assert_eq!(said["campaign"], event("broadcast")["id"], "{said}");
+    assert_eq!(said["part"], "segment#00000", "{said}");
+}
+
+/// A panic costs a record in what is deployed, too: the deployer would have panics abort where nothing is said.
+#[test]
+fn a_release_unwinds() {
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    let manifest = manifest.expect("it is there");
+    let (_, release) = manifest
+        .split_once("\n[profile.release]\n")
+        .expect("the profile");
+    let (release, _) = release.split_once("\n[").expect("another section");
+    assert!(
+        release.lines().any(|line| line == "panic = \"unwind\""),
+        "{release}"
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pushcast::store::{Store, Tables};
 use pushcast::webpush::{AllowList, Origin, VapidKey};
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use super::browser::Browser;
 use super::cloud::Cloud;
 use super::push_service::PushService;
 use super::runtime::Function;
-use super::template::Template;
+use super::template::{FUNCTIONS, Template};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -33,15 +35,28 @@ pub(crate) fn event(name: &str) -> Value {
     serde_json::from_str(&text).expect("it is JSON")
 }
 
+/// The body of a request. The gateway takes text and JSON for text, and all else for octets: a form, as curl says.
+pub(crate) fn text(request: &Value) -> String {
+    let body = request["body"].as_str().expect("a body");
+    if request["isBase64Encoded"] == false {
+        return body.to_owned();
+    }
+    let octets = STANDARD.decode(body).expect("it is base64");
+    String::from_utf8(octets).expect("it is text")
+}
+
 /// The same with members of its body replaced.
 pub(crate) fn event_with(name: &str, members: &Value) -> Value {
     let mut event = event(name);
-    let body = event["body"].as_str().expect("a body");
-    let mut body: Value = serde_json::from_str(body).expect("it is JSON");
+    let mut body: Value = serde_json::from_str(&text(&event)).expect("it is JSON");
     for (name, value) in members.as_object().expect("members") {
         body[name] = value.clone();
     }
-    event["body"] = body.to_string().into();
+    let body = body.to_string();
+    event["body"] = match event["isBase64Encoded"].as_bool() {
+        Some(true) => STANDARD.encode(body).into(),
+        _ => body.into(),
+    };
     event
 }
 
@@ -54,6 +69,7 @@ pub(crate) fn request(like: &str, method: &str, path: &str) -> Value {
     event["requestContext"]["http"]["path"] = path.into();
     event["requestContext"]["routeKey"] = event["routeKey"].clone();
     event["body"] = Value::Null;
+    event["isBase64Encoded"] = false.into();
     event
 }
 
@@ -140,19 +156,36 @@ impl Stack {
 
     pub(crate) async fn subscribe(&mut self, browser: &Browser, more: Value) -> Value {
         let event = event_with("subscribe", &browser.to_json_with(more));
-        self.subscribe.invoke(event).await.unwrap()
+        self.routed(event).await
     }
 
     pub(crate) async fn send(&mut self, to: &Value) -> Value {
-        let answer = self.send.invoke(event_with("send", &json!({"to": to})));
-        let answer = answer.await.unwrap();
+        let answer = self.routed(event_with("send", &json!({"to": to}))).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
         body(&answer)["results"].clone()
     }
 
+    /// The answer's body to a request with the API token.
     pub(crate) async fn api(&mut self, method: &str, path: &str) -> Value {
-        let answer = self.send.invoke(request("send", method, path)).await;
-        body(&answer.unwrap())
+        body(&self.routed(request("send", method, path)).await)
+    }
+
+    /// As the gateway does: the function whose route it is answers.
+    pub(crate) async fn routed(&mut self, event: Value) -> Value {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let method = text(&event["requestContext"]["http"]["method"]);
+        let request = format!("{method} {}", text(&event["rawPath"]));
+        let knows = |function: &&str| {
+            let routes = self.template.routes(function);
+            routes.iter().any(|route| matches(route, &request))
+        };
+        let mut functions = FUNCTIONS.into_iter().filter(knows);
+        let function = match (functions.next(), functions.next()) {
+            (Some("subscribe"), None) => &mut self.subscribe,
+            (Some("send"), None) => &mut self.send,
+            other => panic!("{request} is answered by {other:?}"),
+        };
+        function.invoke(event).await.unwrap()
     }
 
     /// As the event source mapping does: takes jobs, invokes `deliver`, and deletes what it does not report. Until the
@@ -211,6 +244,15 @@ impl Stack {
         let url = sqs.get_queue_url().queue_name("Jobs").send().await;
         url.expect("a queue").queue_url.expect("a URL")
     }
+}
+
+/// Whether a route such as `GET /push/campaigns/{id}` is this request's.
+fn matches(route: &str, request: &str) -> bool {
+    let (route, request) = (route.split('/'), request.split('/'));
+    route.clone().count() == request.clone().count()
+        && route
+            .zip(request)
+            .all(|(route, part)| route == part || route.starts_with('{'))
 }
 
 pub(crate) fn body(answer: &Value) -> Value {

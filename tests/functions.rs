@@ -562,3 +562,35 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         .collect();
     assert_eq!(failed, ["two"]);
 }
+
+/// In a process of its own, since all of a process has one hook.
+#[test]
+fn a_panic_is_a_line_of_json_that_names_the_job() {
+    const PANICS: &str = "PUSHCAST_TEST_PANICS";
+    if std::env::var_os(PANICS).is_some() {
+        pushcast::telemetry::init_json().expect("a filter");
+        let job = tracing::info_span!(target: "pushcast", "job", campaign = "news-17");
+        job.in_scope(|| panic!("two\nlines"));
+    }
+    let name = "functions::a_panic_is_a_line_of_json_that_names_the_job";
+    let program = std::env::current_exe().expect("a path");
+    let output = std::process::Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(PANICS, "1")
+        .output()
+        .expect("it runs");
+    assert_eq!(output.stderr, b"", "the hook of the standard library");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let line = said.lines().find_map(|line| line.get(line.find('{')?..));
+    let line: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
+    assert_eq!(
+        (&line["level"], &line["message"]),
+        (&json!("ERROR"), &json!("a bug"))
+    );
+    assert_eq!(line["campaign"], "news-17");
+    let panic = line["panic"].as_str().expect("what happened");
+    assert!(
+        panic.contains("tests/functions.rs") && panic.ends_with("two\nlines"),
+        "{panic}"
+    );
+}

@@ -349,6 +349,33 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
     assert_eq!(said["part"], "segment#00000", "{said}");
 }
 
+/// What AWS has answered is what an operator needs: it is the last cause of several.
+#[tokio::test]
+async fn a_line_about_a_failure_says_its_causes() {
+    let mut stack = Stack::deploy().await;
+    stack.cloud.deny_dynamodb();
+    let to_ada = event_with("send", &json!({"to": {"user": "ada"}}));
+    assert_eq!(stack.routed(to_ada).await["statusCode"], 500);
+    let lines = stack.send.lines();
+    let said = lines
+        .iter()
+        .find(|line| line["message"] == "the store failed");
+    let said = said.expect("it is logged")["error"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    assert!(said.starts_with("DynamoDB "), "{said}");
+    assert!(
+        said.contains("not authorized to perform: dynamodb:"),
+        "{said}"
+    );
+    let request = lines.iter().find(|line| line["message"] == "request");
+    assert!(
+        request.expect("it is logged")["ms"].is_u64(),
+        "a figure to be summed up"
+    );
+}
+
 /// A panic costs a record in what is deployed, too: the deployer would have panics abort where nothing is said.
 #[test]
 fn a_release_unwinds() {

@@ -1,13 +1,14 @@
 //! One line of the log as one flat JSON object: the members of the line, and those of the spans that it stands in, so
 //! that a line names the request (`requestId`) and the campaign it belongs to.
 
+use std::error::Error;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Writes lines as Lambda's own are: `level`, `message`, and what else there is.
@@ -35,23 +36,52 @@ where
                 line.entry(name).or_insert(value);
             }
         }
-        let mut own = String::new();
-        write_fields(context, Writer::new(&mut own), event)?;
-        line.extend(members(&own));
+        let mut own = Members(&mut line);
+        event.record(&mut own);
         line.insert("target".to_owned(), json!(event.metadata().target()));
         writeln!(writer, "{}", Value::Object(line))
     }
 }
 
-fn write_fields<S>(
-    context: &FmtContext<'_, S, JsonFields>,
-    writer: Writer<'_>,
-    fields: impl RecordFields,
-) -> fmt::Result
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    context.field_format().format_fields(writer, fields)
+/// What a line itself says. An error brings its causes: what AWS has answered is the last of them.
+struct Members<'a>(&'a mut Map<String, Value>);
+
+impl Members<'_> {
+    fn insert(&mut self, field: &Field, value: Value) {
+        self.0.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value.into());
+    }
+
+    fn record_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
+        let chain = std::iter::successors(Some(error), |&error| error.source());
+        let said: Vec<String> = chain.map(ToString::to_string).collect();
+        self.insert(field, said.join(": ").into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, format!("{value:?}").into());
+    }
 }
 
 fn members(json: &str) -> Map<String, Value> {

@@ -67,6 +67,8 @@ struct Seen {
     schedules: BTreeMap<String, Value>,
     /// Answers of KMS that are errors, before it signs again.
     kms_failures: usize,
+    /// Nobody may do anything in DynamoDB.
+    dynamodb_denied: bool,
     /// Connections opened by functions that had nothing to ask yet.
     opened: usize,
 }
@@ -156,6 +158,11 @@ impl Cloud {
     /// KMS refuses to sign so many times.
     pub(crate) fn let_kms_fail(&self, times: usize) {
         self.inner.state.lock().unwrap().kms_failures = times;
+    }
+
+    /// From now on nobody's policy allows anything in DynamoDB.
+    pub(crate) fn deny_dynamodb(&self) {
+        self.inner.state.lock().unwrap().dynamodb_denied = true;
     }
 
     /// Every call so far.
@@ -264,7 +271,12 @@ async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Respo
             state.calls.push(Call { by, right });
         }
     }
+    let denied = inner.state.lock().unwrap().dynamodb_denied;
     match &service[..] {
+        "dynamodb" if denied => {
+            let why = format!("not authorized to perform: dynamodb:{operation}");
+            refused("AccessDeniedException", &why)
+        }
         "dynamodb" => inner.forward(&inner.dynamodb, head.headers, body).await,
         "sqs" => inner.forward(&inner.sqs, head.headers, body).await,
         "scheduler" => inner.schedule(operation, head.uri.path(), json),

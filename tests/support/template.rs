@@ -21,21 +21,46 @@ pub(crate) type Right = (String, String);
 impl Template {
     /// Reads it; `given` are the parameters that a user gives.
     pub(crate) fn read(given: &[(&str, &str)]) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
-        let text = std::fs::read_to_string(path).expect("it is there");
-        let root: Value = serde_norway::from_str(&text).expect("it is YAML");
-        let mut parameters = BTreeMap::new();
-        for (name, parameter) in root["Parameters"].as_mapping().expect("parameters") {
+        Self::parse(&text(), given)
+    }
+
+    /// As it would be with something in the place of something else: so a test shows what it would catch.
+    pub(crate) fn seeded(given: &[(&str, &str)], old: &str, new: &str) -> Self {
+        let text = text();
+        assert!(text.contains(old), "{old} is no longer in the template");
+        Self::parse(&text.replace(old, new), given)
+    }
+
+    fn parse(text: &str, given: &[(&str, &str)]) -> Self {
+        let root: Value = serde_norway::from_str(text).expect("it is YAML");
+        let mut template = Self {
+            root,
+            parameters: BTreeMap::new(),
+        };
+        for (name, default) in template.defaults() {
+            let given = given.iter().find(|(given, _)| *given == name);
+            let value = given.map_or(default.unwrap_or_default(), |(_, it)| (*it).to_owned());
+            template.parameters.insert(name, value);
+        }
+        template
+    }
+
+    /// The parameters, with what each is when nobody gives it.
+    pub(crate) fn defaults(&self) -> BTreeMap<String, Option<String>> {
+        let parameters = self.root["Parameters"].as_mapping().expect("parameters");
+        let default = |(name, parameter): (&Value, &Value)| {
             let default = &parameter["Default"];
             let number = default.as_i64().map(|number| number.to_string());
             let text = default.as_str().map(str::to_owned);
-            let default = text.or(number).unwrap_or_default();
-            parameters.insert(name.as_str().expect("a name").to_owned(), default);
-        }
-        for (name, value) in given {
-            parameters.insert((*name).to_owned(), (*value).to_owned());
-        }
-        Self { root, parameters }
+            (name.as_str().expect("a name").to_owned(), text.or(number))
+        };
+        parameters.iter().map(default).collect()
+    }
+
+    /// An output's value.
+    pub(crate) fn output(&self, name: &str) -> String {
+        let value = &self.root["Outputs"][name]["Value"];
+        self.text(value).expect("a value")
     }
 
     /// Logical names of the resources of a type.
@@ -85,19 +110,65 @@ impl Template {
     pub(crate) fn rights(&self, function: &str) -> BTreeSet<Right> {
         let role = self.properties(&format!("{}Role", logical(function)));
         let mut rights = BTreeSet::new();
-        for policy in role["Policies"].as_sequence().expect("policies") {
-            let statements = &policy["PolicyDocument"]["Statement"];
-            for statement in statements.as_sequence().expect("statements") {
-                let Some(statement) = self.chosen(statement) else {
-                    continue;
-                };
-                assert_eq!(statement["Effect"], "Allow");
-                let action = statement["Action"].as_str().expect("one action").to_owned();
-                let resource = self.text(&statement["Resource"]).expect("one resource");
-                rights.insert((action, named(&resource)));
-            }
+        for statement in self.statements(role) {
+            assert_eq!(statement["Effect"], "Allow");
+            let action = statement["Action"].as_str().expect("one action").to_owned();
+            let resource = self.text(&statement["Resource"]).expect("one resource");
+            rights.insert((action, named(&resource)));
         }
         rights
+    }
+
+    fn statements<'a>(&'a self, role: &'a Value) -> Vec<&'a Value> {
+        let policies = role["Policies"].as_sequence().expect("policies").iter();
+        let statements = policies.flat_map(|policy| {
+            let statements = &policy["PolicyDocument"]["Statement"];
+            statements.as_sequence().expect("statements")
+        });
+        statements.filter_map(|it| self.chosen(it)).collect()
+    }
+
+    /// Where an ARN is wanted and something else is given, such as a queue's URL, or the other way round: rights of all
+    /// roles are to ARNs, and of the variables of functions those are ARNs that say so. In words.
+    pub(crate) fn mistaken_for_arns(&self) -> Vec<String> {
+        let mut mistaken = Vec::new();
+        for role in self.of_type("AWS::IAM::Role") {
+            for statement in self.statements(self.properties(&role)) {
+                let resource = &statement["Resource"];
+                if resource != "*" && !self.is_arn(resource) {
+                    mistaken.push(format!("{role}: {statement:?}"));
+                }
+            }
+        }
+        for function in FUNCTIONS.map(logical) {
+            let variables = &self.properties(&function)["Environment"]["Variables"];
+            for (name, value) in variables.as_mapping().expect("variables") {
+                let name = name.as_str().expect("a name");
+                let wanted = name.ends_with("_ARN") || name.ends_with("_ROLE");
+                if wanted != self.is_arn(value) {
+                    mistaken.push(format!("{function}: {name}: {value:?}"));
+                }
+            }
+        }
+        mistaken
+    }
+
+    /// Whether CloudFormation makes an ARN of it.
+    fn is_arn(&self, value: &Value) -> bool {
+        let Some(Value::Tagged(tagged)) = self.chosen(value) else {
+            return false;
+        };
+        let text = tagged.value.as_str().unwrap_or_default();
+        match tagged.tag.to_string().trim_start_matches('!') {
+            "GetAtt" => text.ends_with(".Arn"),
+            "Sub" => text.starts_with("arn:") || text.split('}').next().unwrap().ends_with(".Arn"),
+            // A secret's name is its ARN; most others are names, ids or URLs.
+            "Ref" => {
+                self.root["Resources"][text]["Type"] == "AWS::SecretsManager::Secret"
+                    || self.reference(text).starts_with("arn:")
+            }
+            _ => false,
+        }
     }
 
     /// `POST /push/send` and the others that a function answers.
@@ -134,9 +205,13 @@ impl Template {
         !value.is_empty()
     }
 
-    fn text(&self, value: &Value) -> Option<String> {
+    /// What a value comes to; nothing for `AWS::NoValue`, and for what is not there.
+    pub(crate) fn text(&self, value: &Value) -> Option<String> {
         let value = self.chosen(value)?;
         if let Value::Tagged(tagged) = value {
+            if tagged.tag == "Join" {
+                return Some(self.joined(&tagged.value));
+            }
             let text = tagged.value.as_str().expect("text");
             return Some(match tagged.tag.to_string().trim_start_matches('!') {
                 "Ref" => self.reference(text),
@@ -146,6 +221,12 @@ impl Template {
             });
         }
         value.as_str().map(str::to_owned)
+    }
+
+    fn joined(&self, value: &Value) -> String {
+        let parts = value[1].as_sequence().expect("parts").iter();
+        let parts: Vec<String> = parts.filter_map(|part| self.text(part)).collect();
+        parts.join(value[0].as_str().expect("a separator"))
     }
 
     fn reference(&self, name: &str) -> String {
@@ -166,11 +247,19 @@ impl Template {
         let mut whole = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (name, rest) = part.split_once('}').expect("it is closed");
-            whole += &self.reference(name);
+            match name.strip_prefix('!') {
+                Some(literal) => whole += &format!("${{{literal}}}"),
+                None => whole += &self.reference(name),
+            }
             whole += rest;
         }
         whole
     }
+}
+
+fn text() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml");
+    std::fs::read_to_string(path).expect("it is there")
 }
 
 /// The logical name of a function.

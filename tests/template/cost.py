@@ -3,6 +3,8 @@
 Change a figure below and run it again: python3 tests/template/cost.py
 """
 
+import math
+
 # List prices in us-east-1, in dollars, without any free tier (2025-12; https://aws.amazon.com/pricing).
 LAMBDA_GB_S = 0.0000133334  # arm64
 LAMBDA_REQUEST = 0.20e-6
@@ -17,6 +19,8 @@ SECRET_MONTH = 0.40
 LOGS_GB = 0.50
 METRIC_MONTH = 0.30  # pro rata, in the hours in which it has a value
 ALARM_METRIC_MONTH = 0.10
+DASHBOARD_MONTH = 3.00  # an account's first three are free as long as each shows at most 50 metrics; counted all the same
+TRACE = 5.00e-6  # X-Ray, recorded
 TRANSFER_GB = 0.09
 
 # Measured, or counted in the code.
@@ -35,7 +39,15 @@ SUBSCRIBE_WRITE_UNITS = 6
 NEW_PER_DAY = 0.01  # of all subscribers, who come or refresh
 WORKERS, ORIGINS = 10, 4
 METRICS = 25
-ALARM_METRICS = 12
+ALARM_METRICS = 13
+IDLE_POLLS_MONTH = 5 * 3 * 60 * 24 * 30  # Lambda asks an empty queue with five long polls of 20 seconds
+TRACED_SHARE = 0.05  # of what is beyond the first call of a second, which is traced always
+
+
+def traces(calls, seconds):
+    """How many of a function's calls X-Ray records, when they come at any time within so many seconds."""
+    first = seconds * (1 - math.exp(-calls / seconds))
+    return first + (calls - first) * TRACED_SHARE
 
 
 def lambda_cost(cpu_s):
@@ -50,6 +62,7 @@ def messages(n):
         "DynamoDB": n * ROW_BYTES / 4000 * DYNAMODB_READ + pages * PAGE_WRITE_UNITS * DYNAMODB_WRITE,
         "Lambda": lambda_cost(n * CPU_US_PER_MESSAGE / 1e6) + jobs * LAMBDA_REQUEST,
         "logs": pages * PAGE_LOG_BYTES / 1e9 * LOGS_GB,
+        "traces": jobs * TRACE,  # at most: those of one second are not all traced
         "SQS, KMS": jobs * REQUESTS_PER_JOB * SQS_REQUEST + min(jobs, WORKERS) * ORIGINS * KMS_SIGN,
     }
 
@@ -60,8 +73,10 @@ def month(subscribers):
     came = subscribers * NEW_PER_DAY * 30
     one = API_REQUEST + LAMBDA_REQUEST + lambda_cost(SUBSCRIBE_CPU_MS / 1e3) + SUBSCRIBE_WRITE_UNITS * DYNAMODB_WRITE
     parts["subscribing"] = came * (one + 1000 / 1e9 * LOGS_GB)
+    parts["traces"] += traces(came, 30 * 86400) * TRACE
     parts["storage"] = subscribers * ROW_BYTES / 1e9 * DYNAMODB_GB_MONTH
-    parts["fixed"] = KMS_KEY_MONTH + 2 * SECRET_MONTH + METRICS * METRIC_MONTH / 24 + ALARM_METRICS * ALARM_METRIC_MONTH
+    watching = DASHBOARD_MONTH + METRICS * METRIC_MONTH / 24 + ALARM_METRICS * ALARM_METRIC_MONTH
+    parts["fixed"] = KMS_KEY_MONTH + 2 * SECRET_MONTH + IDLE_POLLS_MONTH * SQS_REQUEST + watching
     return parts
 
 

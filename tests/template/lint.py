@@ -14,6 +14,8 @@ from pathlib import Path
 
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
+from samcli.commands.deploy.auth_utils import auth_per_resource
+from samcli.lib.providers.provider import Stack
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
@@ -50,6 +52,7 @@ SEEDS = {
     "a schedule that fires by itself": ("State: DISABLED", "State: ENABLED"),
     "an input that is not JSON": ('"message": {"to"', '"message": "to"'),
     "a dashboard that is not JSON": ('{"widgets": [', '{"widgets": '),
+    "an API of which `sam deploy --guided` asks whether it may be open": ("Auth: {EnableIamAuthorizer: false}", "Auth: {}"),
     "origins that are one text": ("AllowOrigins: !Split [',', !Ref SiteOrigins]", "AllowOrigins: !Ref SiteOrigins"),
 }
 
@@ -120,6 +123,10 @@ def house_rules(template):
     origins = resources["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"]
     if "Fn::Split" not in origins:
         yield "AllowOrigins must be a list"
+    # The question's default is to give up.
+    asked = [name for name, fine in auth_per_resource([Stack("", "", str(TEMPLATE), {}, deepcopy(template))]) if not fine]
+    if asked:
+        yield f"`sam deploy --guided` asks {len(asked)} times whether a function may go without authentication"
 
 
 def faults(text):

@@ -174,7 +174,7 @@ impl<Q: Queue> Broadcast<Q> {
             .await?;
         let campaign = match cancelled {
             // Somebody may have resumed it since.
-            Some(campaign) if campaign.status.is_under_way() => return Ok(campaign),
+            Some(campaign) if campaign.status != Status::Cancelled => return Ok(campaign),
             Some(campaign) => campaign,
             None => self.known(id).await?,
         };
@@ -199,7 +199,10 @@ impl<Q: Queue> Broadcast<Q> {
             .move_campaign(id, &from, Status::Running, Change::Resumed)
             .await?;
         let campaign = match resumed {
-            Some(campaign) => campaign,
+            Some(campaign) => {
+                tracing::info!(campaign = %id, "campaign resumed");
+                campaign
+            }
             None => self.known(id).await?,
         };
         if !campaign.status.is_under_way() {
@@ -209,7 +212,6 @@ impl<Q: Queue> Broadcast<Q> {
             });
         }
         self.go_on(&campaign).await?;
-        tracing::info!(campaign = %id, "campaign resumed");
         self.known(id).await
     }
 

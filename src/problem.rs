@@ -165,7 +165,7 @@ impl From<BytesRejection> for Problem {
 }
 
 impl From<StoreError> for Problem {
-    /// The cause goes to the log: it may name tables and endpoints.
+    /// The cause goes to the log: it may name tables and roles.
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
         if error.is_transient() {

@@ -1,5 +1,6 @@
 //! What starts a campaign: an event of a rule's, a schedule's firing, a bare message. Each is one, however often it comes.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -100,25 +101,28 @@ async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
         let id = started.expect("it starts").id;
         stage.forget_jobs();
         let (restarted, seen) = stage.late("restarted", at);
+        let is_over = Cell::new(false);
+        let recover = async {
+            let recovered = restarted.broadcast.recover().await;
+            is_over.set(true);
+            recovered
+        };
         let cancel = async {
             while seen.requests().len() <= at {
+                if is_over.get() {
+                    return None;
+                }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            worker.broadcast.cancel(&id).await
+            Some(worker.broadcast.cancel(&id).await)
         };
-        let recover = restarted.broadcast.recover();
-        tokio::pin!(cancel, recover);
-        let cancelled = tokio::select! {
-            biased;
-            cancelled = &mut cancel => cancelled,
-            recovered = &mut recover => {
-                recovered.expect("it goes on");
-                assert!(at > 5, "a recovery has more requests than {at}");
-                return;
-            }
+        let (recovered, cancelled) = tokio::join!(recover, cancel);
+        recovered.expect("it goes on, or has nothing more to do");
+        let Some(cancelled) = cancelled else {
+            assert!(at > 5, "a recovery has more requests than {at}");
+            return;
         };
         let cancelled = cancelled.expect("it cancels").status;
-        recover.await.expect("it has nothing more to do");
         let (campaign, _) = stage.campaign("stopped").await;
         assert_eq!(
             (cancelled, campaign.status),

@@ -343,10 +343,12 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
     let said = lines
         .iter()
         .find(|line| line["message"] == "a token cannot be signed");
-    let said = said.expect("it is logged");
-    assert_eq!(said["requestId"], REQUEST_ID, "{said}");
-    assert_eq!(said["campaign"], event("broadcast")["id"], "{said}");
-    assert_eq!(said["part"], "segment#00000", "{said}");
+    assert!(said.is_some(), "it is logged: {lines:?}");
+    for line in lines.iter().filter(|line| line["target"].is_string()) {
+        assert_eq!(line["requestId"], REQUEST_ID, "{line}");
+        assert_eq!(line["campaign"], event("broadcast")["id"], "{line}");
+        assert_eq!(line["part"], "segment#00000", "{line}");
+    }
 }
 
 /// What AWS has answered is what an operator needs: it is the last cause of several.
@@ -604,6 +606,7 @@ fn a_panic_is_a_line_of_json_that_names_the_job() {
     let output = std::process::Command::new(program)
         .args(["--exact", name, "--nocapture"])
         .env(PANICS, "1")
+        .env_remove("RUST_LOG")
         .output()
         .expect("it runs");
     assert_eq!(output.stderr, b"", "the hook of the standard library");

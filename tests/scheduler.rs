@@ -242,13 +242,12 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
     assert_eq!(listed[0].expression, "rate(5 lightyears)");
     assert_eq!((&listed[0].message, listed[0].next), (&Value::Null, None));
     // What is disabled there, as the template's example, does not fire.
-    let mut disabled =
+    let mut weekly =
         json!({"ScheduleExpression": "rate(1 day)", "Target": {"Arn": "a", "RoleArn": "r"}});
     for (state, fires) in [("ENABLED", true), ("DISABLED", false)] {
-        disabled["State"] = state.into();
-        let mut standin = standin.lock().unwrap();
-        standin.schedules = BTreeMap::from([("weekly".to_owned(), disabled.clone())]);
-        drop(standin);
+        weekly["State"] = state.into();
+        let only = BTreeMap::from([("weekly".to_owned(), weekly.clone())]);
+        standin.lock().unwrap().schedules = only;
         let listed = room.list(now()).await.unwrap();
         assert_eq!(listed[0].next.is_some(), fires, "{state}");
     }

@@ -61,17 +61,6 @@ impl<Q: Queue> Deliver<Q> {
         };
         let received = record.attributes.get(RECEIVED);
         let again = received.is_some_and(|count| count != "1");
-        match self.handle(&job, again, stop).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(
-                    campaign = %job.campaign,
-                    part = %job.part,
-                    error = &error as &dyn std::error::Error,
-                    "a job comes again"
-                );
-                false
-            }
-        }
+        self.handle(&job, again, stop).await.is_ok()
     }
 }

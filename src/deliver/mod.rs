@@ -83,7 +83,7 @@ pub enum DeliverError {
     #[error(transparent)]
     Broadcast(#[from] BroadcastError),
     /// What the ledger holds is no message.
-    #[error("the campaign's message is wrong: {0}")]
+    #[error("the campaign's message is wrong")]
     Message(#[from] Invalid),
     /// A bug.
     #[error("a part of the work panicked")]
@@ -117,9 +117,16 @@ impl<Q: Queue> Deliver<Q> {
     /// # Errors
     /// When the job is to be delivered again.
     pub async fn handle(&self, job: &Job, again: bool, stop: Stop) -> Result<(), DeliverError> {
-        // Every line about it says so.
-        let span = tracing::info_span!("job", campaign = %job.campaign, part = %job.part);
-        self.work_on(job, again, stop).instrument(span).await
+        // As loud as the loudest line about it, or that would not say which job it is.
+        let span = tracing::error_span!("job", campaign = %job.campaign, part = %job.part);
+        let work = async {
+            let worked = self.work_on(job, again, stop).await;
+            if let Err(error) = &worked {
+                tracing::error!(error = error as &dyn std::error::Error, "a job comes again");
+            }
+            worked
+        };
+        work.instrument(span).await
     }
 
     async fn work_on(&self, job: &Job, again: bool, stop: Stop) -> Result<(), DeliverError> {

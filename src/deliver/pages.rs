@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::DeliverError;
 use crate::audience::Audience;
@@ -106,7 +107,7 @@ impl Pages {
 impl Source {
     fn read(&self, after: Option<String>) -> JoinHandle<Result<SegmentPage, StoreError>> {
         let source = self.clone();
-        tokio::spawn(async move {
+        let read = async move {
             let limit = if source.audience.filter().is_some() {
                 READ_FILTERED
             } else {
@@ -117,7 +118,8 @@ impl Source {
                 .store
                 .scan_segment(segment, of, &source.audience, after.as_deref(), limit)
                 .await
-        })
+        };
+        tokio::spawn(read.in_current_span())
     }
 }
 

@@ -126,10 +126,15 @@ impl StoreError {
             // The request could not be built. The SDK may add other kinds.
             SdkError::ConstructionFailure(_) | _ => false,
         };
+        let source = match error.code() {
+            // Its words may quote what was sent, and causes are logged.
+            Some(code @ "ValidationException") => code.into(),
+            _ => error.into(),
+        };
         Self::Sdk {
             operation,
             transient,
-            source: Box::new(error),
+            source,
         }
     }
 }

@@ -75,7 +75,9 @@ impl Visit for Members<'_> {
 
     fn record_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
         let chain = std::iter::successors(Some(error), |&error| error.source());
-        let said: Vec<String> = chain.map(ToString::to_string).collect();
+        let mut said: Vec<String> = chain.map(ToString::to_string).collect();
+        // The SDK's errors say what their causes say.
+        said.dedup();
         self.insert(field, said.join(": ").into());
     }
 

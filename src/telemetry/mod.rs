@@ -64,7 +64,7 @@ pub fn init_text() -> Result<(), BadFilter> {
 }
 
 /// One JSON object a line to the standard output, as CloudWatch reads it. CloudWatch adds the time. A panic is such a line too,
-/// with the request and the job that it ended.
+/// with the request and the job in which it happened.
 ///
 /// # Errors
 /// When `RUST_LOG` is wrong.
@@ -75,6 +75,13 @@ pub fn init_json() -> Result<(), BadFilter> {
     tracing_subscriber::registry()
         .with(lines.with_filter(filter(DEFAULT_IN_LAMBDA)?))
         .init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a bug")));
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if tracing::enabled!(Level::ERROR) {
+            tracing::error!(%panic, "a bug");
+        } else {
+            usual(panic);
+        }
+    }));
     Ok(())
 }

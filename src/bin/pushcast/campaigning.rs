@@ -108,14 +108,5 @@ async fn recover(broadcast: &Broadcast<LocalQueue>) {
 
 /// Whether the job is done with.
 async fn one(deliver: Deliver<LocalQueue>, job: Job, again: bool, stop: Stop) -> bool {
-    let handled = deliver.handle(&job, again, stop).await;
-    if let Err(error) = &handled {
-        tracing::error!(
-            campaign = %job.campaign,
-            part = %job.part,
-            error = error as &dyn std::error::Error,
-            "a job comes again"
-        );
-    }
-    handled.is_ok()
+    deliver.handle(&job, again, stop).await.is_ok()
 }

@@ -1,19 +1,18 @@
 //! The README and docs/deploy.md say what the template and the tools say; and what the template only names is there.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pushcast::campaign::Status;
 use pushcast::telemetry::metrics::{Metrics, Pushes};
-use pushcast::webpush::{Outcome, PushService};
+use pushcast::webpush::PushService;
 use serde_json::Value;
 
+use crate::support::figures::{Log, OUTCOMES};
 use crate::support::template::{FUNCTIONS, Template};
 
 fn root() -> &'static Path {
@@ -299,36 +298,12 @@ fn every_metric_of_an_alarm_is_paid_for() {
     assert!(include_str!("template/cost.py").contains(&line), "{line}");
 }
 
-/// A log that the test reads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Every metric that is written, with its dimensions: by name, `latency service`, and by value, `campaigns status=halted`.
 fn metrics_written() -> BTreeSet<String> {
     let (log, now) = (Log::default(), Timestamp::UNIX_EPOCH);
     let metrics = Metrics::to("n", log.clone());
     let mut pushes = Pushes::default();
-    for outcome in [
-        Outcome::Accepted,
-        Outcome::Gone,
-        Outcome::Mismatched,
-        Outcome::TooLarge,
-        Outcome::Throttled(None),
-        Outcome::Unavailable(None),
-        Outcome::Unreachable,
-        Outcome::OurFault,
-        Outcome::Refused,
-    ] {
+    for outcome in OUTCOMES {
         pushes.push(PushService::Fcm, &outcome, Some(Duration::from_millis(1)));
     }
     pushes.pruned();
@@ -336,10 +311,8 @@ fn metrics_written() -> BTreeSet<String> {
     for status in Status::ALL.iter().filter(|status| !status.is_under_way()) {
         metrics.campaign_ended(status.label(), now);
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let mut written = BTreeSet::new();
-    for line in text.lines() {
-        let line: Value = serde_json::from_str(line).expect("JSON");
+    for line in log.lines() {
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         let dimensions = directive["Dimensions"][0].as_array().expect("names");
         let (mut names, mut values) = (String::new(), String::new());

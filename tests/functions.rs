@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
+use aws_sdk_dynamodb::types::AttributeValue;
 use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
@@ -590,6 +591,58 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         .map(|it| &it.item_identifier[..])
         .collect();
     assert_eq!(failed, ["two"]);
+}
+
+/// The same in the function itself: the ledger holds what nobody has written, and a promise of ours is broken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
+    let mut stack = Stack::deploy().await;
+    let current = stack.public.clone();
+    let ada = stack.subscribed(&current, json!({})).await;
+    let mut records = Vec::new();
+    for id in ["one", "two", "three"] {
+        let order = json!({"to": {"audience": "all"}, "data": id, "id": id});
+        stack.broadcast.invoke(order).await.unwrap();
+        let mut record = event("deliver")["Records"][0].clone();
+        record["messageId"] = id.into();
+        let job = json!({"campaign": id, "part": "segment#00000"});
+        record["body"] = job.to_string().into();
+        records.push(record);
+    }
+    let absurd = AttributeValue::N(u32::MAX.to_string());
+    let update = stack.cloud.dynamodb().update_item();
+    let update = update
+        .table_name(tables().ledger)
+        .key("id", AttributeValue::S("campaign#two".to_owned()))
+        .key("part", AttributeValue::S("campaign".to_owned()))
+        .update_expression("SET #segments = :absurd")
+        .expression_attribute_names("#segments", "segments")
+        .expression_attribute_values(":absurd", absurd);
+    update.send().await.expect("it is written");
+
+    let answer = stack.deliver.invoke(json!({"Records": records})).await;
+    assert_eq!(
+        answer.unwrap(),
+        json!({"batchItemFailures": [{"itemIdentifier": "two"}]})
+    );
+    let mut reached: Vec<_> = stack
+        .service
+        .deliveries_to(&ada)
+        .into_iter()
+        .map(|it| it.text)
+        .collect();
+    reached.sort();
+    assert_eq!(reached, [b"one".to_vec(), b"three".to_vec()]);
+    let lines = stack.deliver.lines();
+    let bug = lines.iter().find(|line| line["message"] == "a bug");
+    let bug = bug.expect("it is logged");
+    assert_eq!(
+        (&bug["campaign"], &bug["requestId"]),
+        (&json!("two"), &json!(REQUEST_ID))
+    );
+    // The process lives on.
+    let again = stack.deliver.invoke(event("deliver")).await;
+    assert_eq!(again.unwrap(), json!({"batchItemFailures": []}));
 }
 
 /// In a process of its own, since all of a process has one hook.

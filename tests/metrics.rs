@@ -1,7 +1,5 @@
 //! Figures, as CloudWatch reads them off the log (Embedded Metric Format).
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,27 +8,7 @@ use pushcast::telemetry::metrics::{Metrics, Pushes};
 use pushcast::webpush::{Outcome, PushService};
 use serde_json::{Value, json};
 
-/// A log that the test reads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let line = |line| serde_json::from_str(line).expect("a line is JSON");
-        text.lines().map(line).collect()
-    }
-}
+use crate::support::figures::Log;
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()

@@ -15,12 +15,13 @@ use pushcast::store::sample::MOST_ROWS;
 use pushcast::store::tags::MOST_TAGS;
 use pushcast::webpush::endpoint::MAX_ENDPOINT_LEN;
 use pushcast::webpush::message::DEFAULT_TTL;
-use pushcast::webpush::{MAX_PLAINTEXT, Outcome, PushService as Vendor};
+use pushcast::webpush::{MAX_PLAINTEXT, PushService as Vendor};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;
+use crate::support::figures::OUTCOMES;
 use crate::support::program::{Answer, Server};
 use crate::support::push_service::PushService;
 
@@ -546,20 +547,6 @@ async fn every_outcome_of_a_push_is_documented_and_so_is_its_result() {
     assert_eq!(seen, documented);
     assert_eq!(documented, OUTCOMES.map(|it| it.label()).into());
 }
-
-const AFTER: Option<Duration> = None;
-/// Every outcome that there is.
-const OUTCOMES: [Outcome; 9] = [
-    Outcome::Accepted,
-    Outcome::Gone,
-    Outcome::Mismatched,
-    Outcome::TooLarge,
-    Outcome::Throttled(AFTER),
-    Outcome::Unavailable(AFTER),
-    Outcome::Unreachable,
-    Outcome::OurFault,
-    Outcome::Refused,
-];
 
 /// Puts the push service's own subscriptions in the place of an example's.
 fn localise(example: &mut Value, browser: &Browser) {

@@ -122,7 +122,8 @@ impl Cloud {
         Store::new(self.dynamodb(), tables.clone(), Chance::system())
     }
 
-    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+    /// DynamoDB, as the test itself uses it.
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-west-1"))

@@ -12,6 +12,7 @@ pub(crate) mod connection;
 pub(crate) mod crowd;
 pub(crate) mod door;
 pub(crate) mod faults;
+pub(crate) mod figures;
 pub(crate) mod firefox;
 pub(crate) mod ministack;
 pub(crate) mod program;

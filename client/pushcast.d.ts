@@ -65,6 +65,13 @@ export function pushcast(options?: Options): Pushcast;
 /** A sentence that says why there are no notifications, for the reader of the page; `null` when there can be. */
 export function why(): string | null;
 
+/**
+ * - `insecure`, `home-screen`, `unsupported`: push is not to be had here; https, or the iPhone's Home Screen, is missing.
+ * - `denied`: notifications are blocked. `dismissed`: the reader did not answer, or the browser did not ask.
+ * - `service-worker`: it cannot be registered or does not start.
+ * - `push-service`: the browser cannot subscribe.
+ * - `server`: yours is out of reach, refuses, or is not a pushcast server.
+ */
 export type Code =
   | "insecure"
   | "home-screen"

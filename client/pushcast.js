@@ -144,7 +144,7 @@ export function pushcast({ server, serviceWorker = "/service-worker.js", scope, 
     // First of all: a browser asks only within a click.
     if (Notification.permission !== "granted") {
       const answer = await Notification.requestPermission();
-      if (answer === "denied") throw denied();
+      if (answer === "denied") throw Notification.permission === "denied" ? denied() : unasked();
       if (answer !== "granted") throw new PushcastError("dismissed", "The browser's question was not answered.");
     }
     return alone(async () => {
@@ -244,6 +244,12 @@ function denied() {
   const message =
     "Notifications are blocked for this site. Allow them in the browser's settings, next to the address. In a private window they stay blocked.";
   return new PushcastError("denied", message);
+}
+
+/** Safari's way to refuse a page that asks without a click: the answer is no, and nothing is blocked. */
+function unasked() {
+  const message = "The browser did not ask: it asks only within a click, and in a private window never.";
+  return new PushcastError("dismissed", message);
 }
 
 /** One tab at a time: two that renew the same subscription would undo each other's work. */

@@ -11,15 +11,12 @@ use jiff::SignedDuration;
 use pushcast::clock::{Chance, Clock};
 use pushcast::store::embedded;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::stats::Registry;
 use crate::support::chromium::{Chromium, Target};
+use crate::support::page::{LOOKS, Page as _, forms, listen, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
-
-/// Both widths and both colours in which everything is looked at.
-const LOOKS: [(u32, bool); 4] = [(1440, false), (1440, true), (390, false), (390, true)];
 
 /// Where screenshots go: the README's are made by `tests/screenshots`.
 fn pictures() -> PathBuf {
@@ -82,44 +79,14 @@ async fn the_worker_shows_every_form_of_push() {
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let (tab, worker) = with_worker(&chromium, &server).await;
     let host = server.url.trim_start_matches("http://");
-    let generic = (host, "There is something new.");
-    let declarative = json!({"web_push": 8030, "notification": {
-        "title": "Declared", "body": "In full", "navigate": "https://www.example.org/a", "tag": "t",
-        "requireInteraction": true, "data": {"mine": 1},
-        "actions": [{"action": "x", "title": "Do it", "navigate": "https://www.example.org/x"}],
-    }});
-    let breaking =
-        json!({"title": "Broken", "body": "all the same", "dir": "sideways", "timestamp": {}});
-    let cases = [
-        (declarative.to_string(), ("Declared", "In full")),
-        (
-            json!({"title": "Plain", "body": "JSON", "url": "/b"}).to_string(),
-            ("Plain", "JSON"),
-        ),
-        (
-            json!({"notification": {"title": "Legacy", "body": "FCM"}}).to_string(),
-            ("Legacy", "FCM"),
-        ),
-        (
-            json!({"title": "Only a title"}).to_string(),
-            ("Only a title", ""),
-        ),
-        ("Just words".to_owned(), (host, "Just words")),
-        (json!("A JSON string").to_string(), (host, "A JSON string")),
-        (json!({"unread": 3}).to_string(), generic),
-        (json!([1, 2]).to_string(), generic),
-        ("null".to_owned(), generic),
-        (String::new(), generic),
-        (breaking.to_string(), ("Broken", "all the same")),
-    ];
-    for (n, (push, (title, body))) in cases.iter().enumerate() {
-        chromium.push(&tab, &server.url, push).await;
+    for (n, form) in forms(host).iter().enumerate() {
+        chromium.push(&tab, &server.url, &form.push).await;
         worker
             .wait_for(&format!("shown.length === {}", n + 1))
             .await;
         let shown = worker.run("shown.at(-1)").await;
-        assert_eq!(shown["title"], *title, "{push}");
-        assert_eq!(shown["body"], *body, "{push}");
+        assert_eq!(shown["title"], *form.title, "{}", form.push);
+        assert_eq!(shown["body"], *form.body, "{}", form.push);
         if n == 0 {
             assert_eq!(shown["tag"], "t");
             assert_eq!(shown["requireInteraction"], true);
@@ -215,29 +182,6 @@ async fn the_worker_renews_a_subscription_with_or_without_the_old_one_and_never_
 }
 
 // ---- the demo page ----
-
-/// Chromium's own push service is out of reach: this subscription is one of the tests' push service.
-fn subscribing_as(browser: &Value) -> String {
-    format!(
-        "{{
-            const json = {browser};
-            const make = (key) => ({{
-                endpoint: json.endpoint,
-                options: {{ applicationServerKey: Uint8Array.from(key).buffer }},
-                toJSON: () => json,
-                unsubscribe: async () => (localStorage.removeItem('subscribed'), true),
-            }});
-            PushManager.prototype.getSubscription = async () => {{
-                const kept = localStorage.getItem('subscribed');
-                return kept ? make(JSON.parse(kept)) : null;
-            }};
-            PushManager.prototype.subscribe = async ({{ applicationServerKey }}) => {{
-                localStorage.setItem('subscribed', JSON.stringify([...applicationServerKey]));
-                return make([...applicationServerKey]);
-            }};
-        }}"
-    )
-}
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
@@ -349,9 +293,7 @@ impl Stage {
             .layer(from_fn(admit))
             .with_state(Arc::clone(&asked))
             .merge(pushcast::pages::console());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        tokio::spawn(async move { axum::serve(listener, api).await });
+        let url = listen(api).await;
         Self { url, asked }
     }
 

@@ -11,10 +11,10 @@ use pushcast::webpush::{
     AllowList, ContentEncoding, Keyring, Message, Origin, Outcome, Subscription, VapidKey,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::support::autopush::Autopush;
 use crate::support::firefox::{Firefox, Tab};
+use crate::support::page::{Page as _, listen};
 use crate::support::program::{Server, environment_of};
 use crate::support::push_service::PushService;
 use crate::support::remote::eventually;
@@ -409,14 +409,6 @@ impl Site {
     fn page(&self) -> String {
         format!("{}/deep/down/page.html", self.url)
     }
-}
-
-/// Serves until the test ends; the origin.
-async fn listen(router: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    origin
 }
 
 /// `push`, a client of this server, in a page of the site.

@@ -142,3 +142,6 @@ mod firefox;
 
 /// Chromium: every form of push in the service worker, the demo page and the console as people use them, judged by axe.
 mod chromium;
+
+/// WebKit, Safari's engine: the client, the demo page, the console and the service worker, with pushes handed to it.
+mod webkit;

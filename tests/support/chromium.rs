@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::page::Page;
 use super::remote::{Remote, eventually, launch};
 
 /// Running until dropped.
@@ -184,78 +185,16 @@ impl Target<'_> {
         self.wait_for(&there).await;
     }
 
-    /// The value of an expression, which may `await`; as in a click.
-    pub(crate) async fn run(&self, expression: &str) -> Value {
-        let value = self.try_run(expression).await;
-        value.unwrap_or_else(|error| panic!("{expression}: {error}"))
-    }
-
-    async fn try_run(&self, expression: &str) -> Result<Value, Value> {
-        let params = json!({
-            "expression": format!("(async () => ({expression}))()"),
-            "awaitPromise": true,
-            "returnByValue": true,
-            "userGesture": true,
-        });
-        let remote = &self.chromium.remote;
-        let answer = remote
-            .ask(Some(&self.session), "Runtime.evaluate", params)
-            .await?;
-        match answer.get("exceptionDetails") {
-            Some(thrown) => Err(thrown["exception"]["description"].clone()),
-            None => Ok(answer["result"]["value"].clone()),
-        }
-    }
-
     /// Runs a script as it stands.
     pub(crate) async fn inject(&self, script: &str) {
         self.command("Runtime.evaluate", json!({"expression": script}))
             .await;
     }
 
-    /// Waits until an expression is true.
-    pub(crate) async fn wait_for(&self, expression: &str) {
-        eventually(expression, async || {
-            let value = self.try_run(expression).await.ok()?;
-            (value == true).then_some(())
-        })
-        .await;
-    }
-
-    /// Waits until the page says so.
-    pub(crate) async fn reads(&self, text: &str) {
-        self.wait_for(&format!(
-            "document.body.innerText.includes({})",
-            json!(text)
-        ))
-        .await;
-    }
-
-    /// A click of the mouse, in the middle of the first element that this selector finds.
-    pub(crate) async fn click(&self, selector: &str) {
-        let find = format!("document.querySelector({})", json!(selector));
-        self.wait_for(&format!(
-            "!!{find} && !{find}.disabled && {find}.checkVisibility()"
-        ))
-        .await;
-        let middle = format!(
-            "(() => {{ const it = {find}; it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
-             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        );
-        let middle = self.run(&middle).await;
-        for kind in ["mousePressed", "mouseReleased"] {
-            let params = json!({"type": kind, "x": middle[0], "y": middle[1], "button": "left", "clickCount": 1});
-            self.command("Input.dispatchMouseEvent", params).await;
-        }
-    }
-
     /// Types into a field, in the place of what it holds.
     pub(crate) async fn fill(&self, selector: &str, text: &str) {
+        self.offers(selector).await;
         let find = format!("document.querySelector({})", json!(selector));
-        self.wait_for(&format!(
-            "!!{find} && !{find}.disabled && {find}.checkVisibility()"
-        ))
-        .await;
         self.run(&format!("({find}.focus(), {find}.select(), null)"))
             .await;
         self.command("Input.insertText", json!({"text": text}))
@@ -305,17 +244,30 @@ impl Target<'_> {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
         std::fs::write(file, png.expect("base64")).expect("a file");
     }
+}
 
-    /// What axe finds wrong: rule, and where.
-    pub(crate) async fn axe(&self) -> Value {
-        let path = "target/peers/node/node_modules/axe-core/axe.min.js";
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        let axe = std::fs::read_to_string(path).expect("tests/run installs axe-core");
-        self.inject(&axe).await;
-        self.run(
-            "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(({id, nodes}) => \
-             ({id, nodes: nodes.map(({html, failureSummary}) => [html.slice(0, 200), failureSummary])})))",
-        )
-        .await
+impl Page for Target<'_> {
+    async fn try_run(&self, expression: &str) -> Result<Value, Value> {
+        let params = json!({
+            "expression": format!("(async () => ({expression}))()"),
+            "awaitPromise": true,
+            "returnByValue": true,
+            "userGesture": true,
+        });
+        let remote = &self.chromium.remote;
+        let answer = remote
+            .ask(Some(&self.session), "Runtime.evaluate", params)
+            .await?;
+        match answer.get("exceptionDetails") {
+            Some(thrown) => Err(thrown["exception"]["description"].clone()),
+            None => Ok(answer["result"]["value"].clone()),
+        }
+    }
+
+    async fn mouse(&self, x: &Value, y: &Value) {
+        for kind in ["mousePressed", "mouseReleased"] {
+            let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.command("Input.dispatchMouseEvent", params).await;
+        }
     }
 }

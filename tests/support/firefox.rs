@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::autopush::Autopush;
+use super::page::Page;
 use super::remote::{Remote, eventually, launch};
 
 /// What the notification's window is.
@@ -162,14 +163,15 @@ impl Tab<'_> {
             .await;
     }
 
-    /// The value of an expression, which may `await`; as in a click.
-    pub(crate) async fn run(&self, expression: &str) -> Value {
-        let value = self.try_run(expression).await;
-        value.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    /// A click on an element of the browser's own windows, which no mouse of the test reaches.
+    pub(crate) async fn press(&self, id: &str) {
+        self.run(&format!("void document.getElementById('{id}').click()"))
+            .await;
     }
+}
 
-    /// The same, of an expression that may fail.
-    pub(crate) async fn try_run(&self, expression: &str) -> Result<Value, Value> {
+impl Page for Tab<'_> {
+    async fn try_run(&self, expression: &str) -> Result<Value, Value> {
         let wrapped = format!("(async () => JSON.stringify({{value: await ({expression})}}))()");
         let params = json!({
             "expression": wrapped,
@@ -190,36 +192,9 @@ impl Tab<'_> {
         Ok(value["value"].take())
     }
 
-    /// Waits until an expression is true.
-    pub(crate) async fn wait_for(&self, expression: &str) {
-        eventually(expression, async || {
-            // A page that is being left has no answer.
-            let value = self.try_run(expression).await.ok()?;
-            (value == true).then_some(())
-        })
-        .await;
-    }
-
-    /// A click on an element of the browser's own windows, which no mouse of the test reaches.
-    pub(crate) async fn press(&self, id: &str) {
-        self.run(&format!("void document.getElementById('{id}').click()"))
-            .await;
-    }
-
-    /// A click of the mouse, in the middle of an element.
-    pub(crate) async fn click(&self, selector: &str) {
-        let selector = json!(selector);
-        self.wait_for(&format!(
-            "(() => {{ const it = document.querySelector({selector}); return !!it && !it.disabled && it.checkVisibility(); }})()"
-        ))
-        .await;
-        let middle = format!(
-            "(() => {{ const it = document.querySelector({selector}); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
-             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round); }})()"
-        );
-        let middle = self.run(&middle).await;
+    async fn mouse(&self, x: &Value, y: &Value) {
         let actions = json!([
-            {"type": "pointerMove", "x": middle[0], "y": middle[1]},
+            {"type": "pointerMove", "x": x, "y": y},
             {"type": "pointerDown", "button": 0},
             {"type": "pointerUp", "button": 0},
         ]);

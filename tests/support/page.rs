@@ -1,0 +1,155 @@
+//! What a test does with a page, whichever browser shows it.
+
+use std::path::Path;
+
+use axum::Router;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::remote::eventually;
+
+/// Both widths and both colours in which everything is looked at.
+pub(crate) const LOOKS: [(u32, bool); 4] = [(1440, false), (1440, true), (390, false), (390, true)];
+
+/// A page in a browser; or what else runs scripts there.
+pub(crate) trait Page {
+    /// The value of an expression, which may `await` and may fail; as in a click.
+    async fn try_run(&self, expression: &str) -> Result<Value, Value>;
+
+    /// Presses the mouse there and lets it go.
+    async fn mouse(&self, x: &Value, y: &Value);
+
+    /// The value of an expression, which may `await`; as in a click.
+    async fn run(&self, expression: &str) -> Value {
+        let value = self.try_run(expression).await;
+        value.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// Waits until an expression is true.
+    async fn wait_for(&self, expression: &str) {
+        eventually(expression, async || {
+            // A page that is being left has no answer.
+            let value = self.try_run(expression).await.ok()?;
+            (value == true).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the page says so.
+    async fn reads(&self, text: &str) {
+        let text = json!(text);
+        self.wait_for(&format!("document.body.innerText.includes({text})"))
+            .await;
+    }
+
+    /// Waits until there is such an element for the reader to use.
+    async fn offers(&self, selector: &str) {
+        let find = format!("document.querySelector({})", json!(selector));
+        self.wait_for(&format!(
+            "!!{find} && !{find}.disabled && {find}.checkVisibility()"
+        ))
+        .await;
+    }
+
+    /// A click of the mouse, in the middle of the first element that this selector finds.
+    async fn click(&self, selector: &str) {
+        self.offers(selector).await;
+        let middle = format!(
+            "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
+             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round); }})()",
+            json!(selector)
+        );
+        let middle = self.run(&middle).await;
+        self.mouse(&middle[0], &middle[1]).await;
+    }
+
+    /// What axe finds wrong: rule, and where.
+    async fn axe(&self) -> Value {
+        let path = "target/peers/node/node_modules/axe-core/axe.min.js";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let axe = std::fs::read_to_string(path).expect("tests/run installs axe-core");
+        self.run(&format!("(() => {{ {axe}\n }})()")).await;
+        self.run(
+            "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.map(({id, nodes}) => \
+             ({id, nodes: nodes.map(({html, failureSummary}) => [html.slice(0, 200), failureSummary])})))",
+        )
+        .await
+    }
+}
+
+/// A browser whose push service is out of reach has this subscription of the tests' push service instead: a script for
+/// before the page's own. What engines ask of a page that subscribes, it asks too.
+pub(crate) fn subscribing_as(subscription: &Value) -> String {
+    format!(
+        "{{
+            const json = {subscription};
+            const make = (key) => ({{
+                endpoint: json.endpoint,
+                options: {{ applicationServerKey: Uint8Array.from(key).buffer }},
+                toJSON: () => json,
+                unsubscribe: async () => (localStorage.removeItem('subscribed'), true),
+            }});
+            PushManager.prototype.getSubscription = async () => {{
+                const kept = localStorage.getItem('subscribed');
+                return kept ? make(JSON.parse(kept)) : null;
+            }};
+            PushManager.prototype.subscribe = async ({{ applicationServerKey, userVisibleOnly }}) => {{
+                if (!userVisibleOnly || Notification.permission !== 'granted') throw new DOMException('', 'NotAllowedError');
+                localStorage.setItem('subscribed', JSON.stringify([...applicationServerKey]));
+                return make([...applicationServerKey]);
+            }};
+        }}"
+    )
+}
+
+/// A push, and what a reader sees of it.
+pub(crate) struct Form {
+    pub(crate) push: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
+}
+
+/// Every form in which pushes come, to a site at this host.
+pub(crate) fn forms(host: &str) -> Vec<Form> {
+    let form = |push: Value, title: &str, body: &str| Form {
+        push: push.to_string(),
+        title: title.to_owned(),
+        body: body.to_owned(),
+    };
+    let text = |push: &str, body: &str| Form {
+        push: push.to_owned(),
+        title: host.to_owned(),
+        body: body.to_owned(),
+    };
+    let generic = "There is something new.";
+    let declarative = json!({"web_push": 8030, "notification": {
+        "title": "Declared", "body": "In full", "navigate": "https://www.example.org/a", "tag": "t",
+        "requireInteraction": true, "data": {"mine": 1},
+        "actions": [{"action": "x", "title": "Do it", "navigate": "https://www.example.org/x"}],
+    }});
+    let plain = json!({"title": "Plain", "body": "JSON", "url": "/b"});
+    let legacy = json!({"notification": {"title": "Legacy", "body": "FCM"}});
+    let breaking =
+        json!({"title": "Broken", "body": "all the same", "dir": "sideways", "timestamp": {}});
+    vec![
+        form(declarative, "Declared", "In full"),
+        form(plain, "Plain", "JSON"),
+        form(legacy, "Legacy", "FCM"),
+        form(json!({"title": "Only a title"}), "Only a title", ""),
+        text("Just words", "Just words"),
+        form(json!("A JSON string"), host, "A JSON string"),
+        form(json!({"unread": 3}), host, generic),
+        form(json!([1, 2]), host, generic),
+        text("null", generic),
+        text("", generic),
+        form(breaking, "Broken", "all the same"),
+    ]
+}
+
+/// Serves until the test ends; the origin.
+pub(crate) async fn listen(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    origin
+}

@@ -1,0 +1,224 @@
+"""WebKit, Safari's engine, in a window that nobody sees, and a WebSocket that steers it.
+
+WebKitGTK has Safari's code for the page's side of push and for service workers, and no push service behind it: whoever
+asks hears where pushes would begin. Its notifications go to the desktop, which is played here.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import gi
+
+gi.require_version("Gdk", "3.0")
+gi.require_version("Gtk", "3.0")
+gi.require_version("Soup", "3.0")
+gi.require_version("WebKit2", "4.1")
+from gi.repository import Gio, GLib  # noqa: E402
+
+BUS_NAME = "org.freedesktop.Notifications"
+BUS_PATH = "/org/freedesktop/Notifications"
+INTERFACE = f"""<node><interface name="{BUS_NAME}">
+  <method name="Notify">
+    <arg type="s"/><arg type="u"/><arg type="s"/><arg type="s"/><arg type="s"/><arg type="as"/><arg type="a{{sv}}"/><arg type="i"/>
+    <arg type="u" direction="out"/>
+  </method>
+  <method name="CloseNotification"><arg type="u"/></method>
+  <method name="GetCapabilities"><arg type="as" direction="out"/></method>
+  <method name="GetServerInformation">
+    <arg type="s" direction="out"/><arg type="s" direction="out"/><arg type="s" direction="out"/><arg type="s" direction="out"/>
+  </method>
+</interface></node>"""
+
+
+class Desktop:
+    """Where notifications are shown, clicked and closed (the Desktop Notifications Specification, 1.2)."""
+
+    def __init__(self):
+        self.shown = []
+        self.bus = Gio.TestDBus.new(Gio.TestDBusFlags.NONE)
+        self.bus.up()
+        ready = threading.Event()
+        # In a thread of its own: WebKit asks it, and waits.
+        threading.Thread(target=self.run, args=(ready,), daemon=True).start()
+        ready.wait()
+
+    def run(self, ready):
+        context = GLib.MainContext.new()
+        context.push_thread_default()
+        flags = Gio.DBusConnectionFlags
+        flags = flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION
+        self.connection = Gio.DBusConnection.new_for_address_sync(self.bus.get_bus_address(), flags, None, None)
+        interface = Gio.DBusNodeInfo.new_for_xml(INTERFACE).interfaces[0]
+        self.connection.register_object(BUS_PATH, interface, self.called)
+        named = lambda *_: ready.set()
+        Gio.bus_own_name_on_connection(self.connection, BUS_NAME, Gio.BusNameOwnerFlags.NONE, named, None)
+        GLib.MainLoop.new(context, False).run()
+
+    def called(self, _connection, _sender, _path, _interface, method, parameters, invocation):
+        answer = None
+        if method == "Notify":
+            _application, _replaced, _icon, title, body, *_ = parameters.unpack()
+            self.shown.append({"title": title, "body": body, "closed": False})
+            answer = GLib.Variant("(u)", (len(self.shown),))
+        elif method == "CloseNotification":
+            (number,) = parameters.unpack()
+            self.shown[number - 1]["closed"] = True
+        elif method == "GetCapabilities":
+            answer = GLib.Variant("(as)", (["actions", "body"],))
+        elif method == "GetServerInformation":
+            answer = GLib.Variant("(ssss)", ("tests", "tests", "1", "1.2"))
+        invocation.return_value(answer)
+
+    def click(self, index):
+        clicked = GLib.Variant("(us)", (index + 1, "default"))
+        self.connection.emit_signal(None, BUS_PATH, BUS_NAME, "ActionInvoked", clicked)
+
+
+def screen():
+    """A display without a screen, which goes when this process goes."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+    with_us = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL, preexec_fn=with_us)
+    os.close(writing)
+    return ":" + os.read(reading, 16).decode().strip()
+
+
+DESKTOP = Desktop()
+os.environ |= {"DISPLAY": screen(), "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1"}
+# Clicks that GDK makes are events of the X core protocol.
+os.environ["GDK_CORE_DEVICE_EVENTS"] = "1"
+
+from gi.repository import Gdk, GObject, Gtk, Soup, WebKit2  # noqa: E402
+
+
+class Browser:
+    """One window with one page. Commands are methods; what they return is answered."""
+
+    def __init__(self, folder, features):
+        kept = WebKit2.WebsiteDataManager(base_data_directory=f"{folder}/data", base_cache_directory=f"{folder}/cache")
+        context = WebKit2.WebContext.new_with_website_data_manager(kept)
+        settings = WebKit2.Settings()
+        all_features = WebKit2.Settings.get_all_features()
+        known = {it.get_identifier(): it for it in map(all_features.get, range(all_features.get_length()))}
+        for feature in features:
+            settings.set_feature_enabled(known[feature], True)
+        self.scripts = WebKit2.UserContentManager()
+        self.view = GObject.new(
+            WebKit2.WebView, web_context=context, settings=settings, user_content_manager=self.scripts
+        )
+        self.allowed = True
+        self.asked = 0
+        self.origins = {True: [], False: []}
+        # WebKit's processes hear of answers as they are given; of those before, when they start.
+        context.connect(
+            "initialize-notification-permissions",
+            lambda context: context.initialize_notification_permissions(self.origins[True], self.origins[False]),
+        )
+        self.view.connect("permission-request", self.permission)
+        self.view.connect("load-changed", self.loaded)
+        self.loading = None
+        self.window = Gtk.Window()
+        self.window.add(self.view)
+        self.window.set_default_size(1440, 900)
+        self.window.show_all()
+
+    def permission(self, _view, request):
+        self.asked += 1
+        self.origins[self.allowed].append(WebKit2.SecurityOrigin.new_for_uri(self.view.get_uri()))
+        request.allow() if self.allowed else request.deny()
+        return True
+
+    def loaded(self, _view, event):
+        if event == WebKit2.LoadEvent.FINISHED and self.loading:
+            self.loading(None)
+            self.loading = None
+
+    def preload(self, answer, script):
+        """Runs in every page from now on, before the page's own scripts."""
+        frames, when = WebKit2.UserContentInjectedFrames.TOP_FRAME, WebKit2.UserScriptInjectionTime.START
+        self.scripts.add_script(WebKit2.UserScript.new(script, frames, when, None, None))
+        answer(None)
+
+    def open(self, answer, url):
+        self.loading = answer
+        self.view.load_uri(url)
+
+    def run(self, answer, body):
+        """The body of an async function; what it returns."""
+
+        def done(view, result):
+            try:
+                value = view.call_async_javascript_function_finish(result)
+                answer(json.loads(value.to_json(0) or "null"))
+            except GLib.Error as error:
+                answer(error=error.message)
+
+        self.view.call_async_javascript_function(body, -1, None, None, None, None, done)
+
+    def click(self, answer, x, y):
+        """Answered when the page has had it: a script that is run before would take the click's right to ask."""
+        self.run(answer, "await new Promise((had) => addEventListener('click', () => setTimeout(had), {capture: true, once: true}));")
+        for kind in Gdk.EventType.BUTTON_PRESS, Gdk.EventType.BUTTON_RELEASE:
+            Gdk.test_simulate_button(self.view.get_window(), x, y, 1, Gdk.ModifierType(0), kind)
+
+    def permit(self, answer, allowed):
+        """What the reader answers when asked."""
+        self.allowed = allowed
+        answer(None)
+
+    def look(self, answer, width, height, dark):
+        Gtk.Settings.get_default().set_property("gtk-application-prefer-dark-theme", dark)
+        self.window.resize(width, height)
+        answer(None)
+
+    def screenshot(self, answer, file):
+        window = self.view.get_window()
+        picture = Gdk.pixbuf_get_from_window(window, 0, 0, window.get_width(), window.get_height())
+        picture.savev(file, "png", [], [])
+        answer(None)
+
+    def desktop(self, answer):
+        """How often the reader was asked, and what is shown to them."""
+        answer({"asked": self.asked, "shown": DESKTOP.shown})
+
+    def choose(self, answer, index):
+        """A click on a notification."""
+        DESKTOP.click(index)
+        answer(None)
+
+
+def serve(browser):
+    def received(socket, _kind, data):
+        command = json.loads(data.get_data())
+
+        def answer(result=None, error=None):
+            socket.send_text(json.dumps({"id": command["id"], "result": result, "error": error}))
+
+        try:
+            getattr(browser, command["method"])(answer, **command["params"])
+        except Exception as error:  # Whoever asked hears of it.
+            answer(error=repr(error))
+
+    connections = []
+
+    def connected(_server, _message, _path, socket):
+        connections.append(socket)
+        socket.set_max_incoming_payload_size(0)
+        socket.connect("message", received)
+        socket.connect("closed", lambda _: Gtk.main_quit())
+
+    server = Soup.Server()
+    server.add_websocket_handler("/", None, None, connected)
+    server.listen_local(0, Soup.ServerListenOptions.IPV4_ONLY)
+    print(f"WebKit listens on ws://127.0.0.1:{server.get_uris()[0].get_port()}/", file=sys.stderr, flush=True)
+    Gtk.main()
+
+
+serve(Browser(sys.argv[1], sys.argv[2:]))
+DESKTOP.bus.stop()

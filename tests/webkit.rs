@@ -1,0 +1,269 @@
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use crate::support::page::{LOOKS, Page as _, forms, listen, subscribing_as};
+use crate::support::program::Server;
+use crate::support::push_service::PushService;
+use crate::support::remote::eventually;
+use crate::support::webkit::Webkit;
+
+/// What comes after our worker's own lines: a page hands it a push, and asks what it opened. WebKitGTK has no way of its
+/// own for either. All else is WebKit's: the event, its data, the notification, and the click on it.
+const DOOR: &str = "
+    self.opened = [];
+    self.clients.openWindow = async (url) => void opened.push(url);
+    self.addEventListener('message', async ({ data: { push }, ports: [port] }) => {
+        if (push === undefined) return port.postMessage(opened);
+        const event = new PushEvent('push', { data: push });
+        let work;
+        event.waitUntil = (promise) => (work = promise);
+        self.dispatchEvent(event);
+        port.postMessage(await work);
+    });";
+
+const WORKER: &str = include_str!("../client/service-worker.js");
+
+/// `serve` as browsers see it on this machine, with the door in its worker.
+async fn fronted(server: &Server) -> String {
+    let client = HttpClient::builder(TokioExecutor::new()).build_http::<Body>();
+    let behind = server.url.clone();
+    let forward = async move |mut request: Request| {
+        let path = request.uri().path_and_query().expect("a path");
+        *request.uri_mut() = format!("{behind}{path}").parse().expect("a URI");
+        client
+            .request(request)
+            .await
+            .expect("serve answers")
+            .map(Body::new)
+    };
+    let worker = async || {
+        (
+            [(CONTENT_TYPE, "text/javascript")],
+            format!("{WORKER}{DOOR}"),
+        )
+    };
+    let front = Router::new().route("/service-worker.js", get(worker));
+    listen(front.fallback(forward))
+        .await
+        .replace("127.0.0.1", "localhost")
+}
+
+/// Asks the worker through its door.
+fn through_the_door(message: &Value) -> String {
+    format!(
+        "navigator.serviceWorker.ready.then(({{ active }}) => new Promise((done) => {{ \
+             const {{ port1, port2 }} = new MessageChannel(); \
+             port1.onmessage = ({{ data }}) => done(data ?? null); \
+             active.postMessage({message}, [port2]); \
+         }}))"
+    )
+}
+
+async fn push(webkit: &Webkit, text: &str) {
+    webkit.run(&through_the_door(&json!({"push": text}))).await;
+}
+
+/// What the worker asked to have opened.
+async fn opened(webkit: &Webkit) -> Value {
+    webkit.run(&through_the_door(&json!({}))).await
+}
+
+/// Has axe judge the page in every look, and takes a picture of each.
+async fn judge(webkit: &Webkit, name: &str) {
+    for (width, dark) in LOOKS {
+        webkit.look(width, dark).await;
+        let colour = if dark { "dark" } else { "light" };
+        let file = format!("target/screenshots/webkit/{name}-{width}-{colour}.png");
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+        webkit.screenshot(&file).await;
+        assert_eq!(
+            webkit.axe().await,
+            json!([]),
+            "{name}, {width} px, {colour}"
+        );
+        let wide = webkit.run("document.documentElement.scrollWidth").await;
+        assert_eq!(wide, width, "{name} scrolls sideways");
+    }
+    webkit.look(1440, false).await;
+    assert_eq!(webkit.complaints().await, json!([]));
+}
+
+#[tokio::test]
+#[ignore = "needs WebKitGTK: tests/run"]
+async fn the_demo_page_works_from_the_click_to_the_notification() {
+    let service = PushService::start().await;
+    let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
+    let origin = fronted(&server).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    webkit.preload(&subscribing_as(&browser.to_json())).await;
+    webkit.open(&format!("{origin}/")).await;
+    webkit.reads("Not subscribed").await;
+    assert_eq!(webkit.asked().await, 0, "nobody is asked before a click");
+
+    webkit.click("#subscribe").await;
+    webkit.reads("Subscribed: the first one here.").await;
+    assert_eq!(webkit.asked().await, 1);
+    webkit.click("#tags input[value=beta]").await;
+    webkit.reads("Saved: news, beta.").await;
+    let rows = server.exported().await;
+    assert_eq!(rows[browser.endpoint()]["tags"], json!(["beta", "news"]));
+
+    webkit.fill("#title", "Doors open at seven").await;
+    webkit.click("#send").await;
+    webkit.reads("Accepted by the push service (201).").await;
+    let delivered = service.deliveries_to(&browser);
+    let text = std::str::from_utf8(&delivered[0].text);
+    push(&webkit, text.expect("JSON")).await;
+    let shown = webkit.notification(0).await;
+    assert_eq!(shown.title, "Doors open at seven");
+    assert_eq!(shown.body, "Sent by your own server.");
+    let arrived = "document.querySelector('#arrived strong')?.textContent";
+    webkit
+        .wait_for(&format!("{arrived} === 'Doors open at seven'"))
+        .await;
+
+    // The page is open that the notification is about: no other is opened. For another page, one is.
+    webkit.choose(0).await;
+    webkit.closed(0).await;
+    push(
+        &webkit,
+        &json!({"title": "Elsewhere", "navigate": "/console"}).to_string(),
+    )
+    .await;
+    webkit.notification(1).await;
+    webkit.choose(1).await;
+    webkit.closed(1).await;
+    let console = json!([format!("{origin}/console")]);
+    eventually("the console is opened", async || {
+        (opened(&webkit).await == console).then_some(())
+    })
+    .await;
+
+    // At the next visit it is subscribed still, and there is nothing to do.
+    webkit.open(&format!("{origin}/")).await;
+    webkit
+        .reads("It hears from the server also when this page is closed.")
+        .await;
+    let visited =
+        "import('/pushcast.js').then(({ pushcast }) => pushcast({ server: '/' }).visited)";
+    assert_eq!(webkit.run(visited).await, "current");
+    webkit.click("#unsubscribe").await;
+    webkit.reads("Unsubscribed. Nothing more will come.").await;
+    assert!(server.exported().await.is_empty());
+    assert_eq!(webkit.complaints().await, json!([]));
+}
+
+#[tokio::test]
+#[ignore = "needs WebKitGTK: tests/run"]
+async fn the_worker_shows_every_form_of_push() {
+    let service = PushService::start().await;
+    let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
+    let origin = fronted(&server).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    webkit.preload(&subscribing_as(&browser.to_json())).await;
+    webkit.open(&format!("{origin}/")).await;
+    webkit.click("#subscribe").await;
+    webkit.reads("Subscribed: the first one here.").await;
+    let host = origin.trim_start_matches("http://");
+    for (n, form) in forms(host).iter().enumerate() {
+        push(&webkit, &form.push).await;
+        let shown = webkit.notification(n).await;
+        assert_eq!(shown.title, form.title, "{}", form.push);
+        assert_eq!(shown.body, form.body, "{}", form.push);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs WebKitGTK: tests/run"]
+async fn what_the_browser_refuses_is_said_and_nothing_is_stored() {
+    let service = PushService::start().await;
+    let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
+    let page = format!("{}/", server.url.replace("127.0.0.1", "localhost"));
+    webkit.open(&page).await;
+    webkit.reads("Not subscribed").await;
+    // Not within a click. WebKit takes what the tests run for one, for some seconds.
+    webkit.run("setTimeout(() => import('/pushcast.js').then(({ pushcast }) => pushcast().subscribe()).catch(({ code, message }) => (globalThis.said = [code, message])), 6000)").await;
+    tokio::time::sleep(std::time::Duration::from_secs(8)).await;
+    eprintln!("{}", webkit.run("said").await);
+
+    webkit.permit(false).await;
+    webkit.click("#subscribe").await;
+    webkit
+        .reads("Notifications are blocked for this site.")
+        .await;
+    webkit.reads("Blocked").await;
+
+    webkit.permit(true).await;
+    let elsewhere = format!("{}/", server.url);
+    webkit.open(&elsewhere).await;
+    webkit.click("#subscribe").await;
+    webkit
+        .reads("The browser cannot subscribe. Its push service may be out of reach")
+        .await;
+    webkit.reads("Not subscribed").await;
+    assert_eq!(webkit.asked().await, 2);
+    assert!(server.exported().await.is_empty());
+
+    let without = Webkit::start_with(&[]).await;
+    without.open(&page).await;
+    without
+        .reads("This browser has no push messages here.")
+        .await;
+    without.reads("Not here").await;
+    assert_eq!(
+        without
+            .run("document.querySelector('#subscribe').disabled")
+            .await,
+        true
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs WebKitGTK and axe-core: tests/run"]
+async fn demo_and_console_look_right_and_axe_finds_nothing() {
+    let service = PushService::start().await;
+    let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
+    let key = server.public_key().await;
+    for tags in [json!(["news"]), json!(["news", "beta"])] {
+        let browser = service.subscribe(Some(&key));
+        let registration = browser.to_json_with(json!({"tags": tags}));
+        server.post("/push/subscribe", &registration).await;
+    }
+    webkit.open(&format!("{}/", server.url)).await;
+    webkit.reads("Not subscribed").await;
+    judge(&webkit, "demo").await;
+
+    webkit.open(&format!("{}/console", server.url)).await;
+    webkit.fill("#token", &server.token()).await;
+    webkit.click("button[type=submit]").await;
+    webkit.reads("By push service").await;
+    judge(&webkit, "console-subscribers").await;
+    webkit.click("a[href='#compose']").await;
+    webkit.fill("#compose-title", "From WebKit").await;
+    webkit
+        .fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    webkit.fill("#compose-audience", "news && !beta").await;
+    webkit
+        .wait_for("document.querySelector('.reach strong')?.textContent === '1'")
+        .await;
+    judge(&webkit, "console-compose").await;
+    webkit.click("#compose-submit").await;
+    webkit.reads("Send to 1 subscriber?").await;
+    webkit.click("dialog #yes").await;
+    webkit
+        .wait_for("document.querySelector('.pill')?.textContent === 'done'")
+        .await;
+    judge(&webkit, "console-campaign").await;
+    let delivered = service.deliveries();
+    assert_eq!(delivered.len(), 1);
+    assert_eq!(delivered[0].json()["notification"]["title"], "From WebKit");
+}

@@ -7,6 +7,10 @@ const boxes = [...document.querySelectorAll("#tags input")];
 
 const push = pushcast({ server: new URL(".", location.href), serviceWorker: "service-worker.js" });
 
+/** Apple answers nothing but `BadJwtToken` then. */
+const NAMELESS =
+  "Refused: Safari's push service (Apple) wants to know whom to write to. Start the server again with PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain.";
+
 async function call(path, body) {
   const response = await fetch(path, body && { method: "POST", body: JSON.stringify(body) });
   const json = await response.json();
@@ -64,8 +68,8 @@ find("subscribe").addEventListener(
   "click",
   working(find("subscribe"), find("status"), async () => {
     say(find("status"), "");
-    const asked = push.subscribe({ tags: tags(), ...(await visitor) });
-    const { count } = await asked;
+    const { user, userSignature } = await visitor;
+    const { count } = await push.subscribe({ tags: tags(), user, userSignature });
     say(find("status"), count === 1 ? "Subscribed: the first one here." : `Subscribed, as one of ${count}.`, "good");
     localStorage.setItem("tags", JSON.stringify(tags()));
   }),
@@ -99,8 +103,10 @@ find("test").addEventListener(
     say(find("sent"), "Sending …");
     const { results } = await call("demo/send", { endpoint, notification });
     const [{ outcome, status, detail }] = results;
-    const accepted = outcome === "accepted";
-    say(find("sent"), accepted ? `Accepted by the push service (${status}).` : `${outcome}: ${detail ?? status ?? ""}`);
+    const { subject } = await visitor;
+    const nameless = !subject && detail?.includes("BadJwtToken");
+    if (outcome === "accepted") say(find("sent"), `Accepted by the push service (${status}).`);
+    else say(find("sent"), nameless ? NAMELESS : `${outcome}: ${detail ?? status ?? ""}`);
   }),
 );
 

@@ -173,15 +173,20 @@ class Browser:
         answer(None)
 
     def look(self, answer, width, height, dark):
+        Gtk.Settings.get_default().set_property("gtk-enable-animations", False)
         Gtk.Settings.get_default().set_property("gtk-application-prefer-dark-theme", dark)
         self.window.resize(width, height)
         answer(None)
 
     def screenshot(self, answer, file):
-        window = self.view.get_window()
-        picture = Gdk.pixbuf_get_from_window(window, 0, 0, window.get_width(), window.get_height())
-        picture.savev(file, "png", [], [])
-        answer(None)
+        """The whole page."""
+
+        def done(view, result):
+            view.get_snapshot_finish(result).write_to_png(file)
+            answer(None)
+
+        whole, plain = WebKit2.SnapshotRegion.FULL_DOCUMENT, WebKit2.SnapshotOptions.NONE
+        self.view.get_snapshot(whole, plain, None, done)
 
     def desktop(self, answer):
         """How often the reader was asked, and what is shown to them."""

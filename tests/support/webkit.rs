@@ -147,7 +147,7 @@ impl Webkit {
         .await;
     }
 
-    /// What the window shows, as PNG.
+    /// The whole page as PNG.
     pub(crate) async fn screenshot(&self, file: &Path) {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
         self.command("screenshot", json!({"file": file})).await;

@@ -45,9 +45,10 @@ impl Demo {
     }
 }
 
-/// `GET /demo-visitor` and `POST /demo/send`.
-pub(crate) fn router(demo: Demo, secret: &UserSecret) -> Router {
-    let visitor = json!({"user": USER, "userSignature": secret.sign(USER)});
+/// `GET /demo-visitor` and `POST /demo/send`. `subject`: whether the server has one, so that the page can say why Apple
+/// refuses.
+pub(crate) fn router(demo: Demo, secret: &UserSecret, subject: bool) -> Router {
+    let visitor = json!({"user": USER, "userSignature": secret.sign(USER), "subject": subject});
     Router::new()
         .route("/demo-visitor", get(async move || Json(visitor.clone())))
         .route("/demo/send", post(send))

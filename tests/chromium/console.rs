@@ -1,0 +1,345 @@
+//! The console, as an operator uses it: over an API of canned figures, and over `serve`.
+
+use jiff::SignedDuration;
+use pushcast::clock::{Chance, Clock};
+use pushcast::store::embedded;
+use serde_json::{Value, json};
+
+use super::stage::{Stage, TOKEN};
+use super::{judge, signed_in};
+use crate::stats::Registry;
+use crate::support::chromium::Chromium;
+use crate::support::page::Page as _;
+use crate::support::program::Server;
+use crate::support::push_service::PushService;
+use crate::support::remote::eventually;
+
+#[tokio::test]
+#[ignore = "needs chromium and axe-core: tests/run"]
+async fn axe_finds_nothing_in_any_view_of_the_console() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+    tab.reads("API token").await;
+    judge(&tab, "console-sign-in").await;
+    tab.fill("#token", TOKEN).await;
+    tab.click("button[type=submit]").await;
+
+    for (hash, reads) in [
+        ("#subscribers", "By push service"),
+        ("#campaigns", "news && !(sports || beta)"),
+        ("#campaigns/running", "What became of it"),
+        ("#campaigns/halted", "refuses our token"),
+        ("#schedules", "weekly-news"),
+        ("#compose", "26,877"),
+    ] {
+        tab.run(&format!("(location.hash = {}, null)", json!(hash)))
+            .await;
+        tab.reads(reads).await;
+        if hash == "#compose" {
+            tab.fill("#compose-title", "Doors open at seven").await;
+            tab.fill(
+                "#compose-body",
+                "The concert begins at eight. Bring a friend.",
+            )
+            .await;
+            tab.fill("#compose-navigate", "https://www.example.org/concert")
+                .await;
+            tab.run("document.querySelectorAll('details').forEach((it) => { it.open = false; })")
+                .await;
+        }
+        judge(&tab, &format!("console-{}", hash[1..].replace('/', "-"))).await;
+    }
+    tab.run("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
+        .await;
+    tab.click("[name=time][value=later]").await;
+    judge(&tab, "console-compose-open").await;
+    assert_eq!(chromium.complaints(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_watches() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+    tab.fill("#token", "not the token").await;
+    tab.click("button[type=submit]").await;
+    tab.reads("This is not the API token.").await;
+    tab.fill("#token", TOKEN).await;
+    tab.press("Enter", 13).await;
+    tab.reads("By push service").await;
+
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "Doors open").await;
+    tab.fill("#compose-body", "At seven").await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.wait_for("document.querySelector('.bubble .title').textContent === 'Doors open'")
+        .await;
+    let payload = json!({"web_push": 8030, "notification": {"title": "Doors open", "navigate": "https://www.example.org/", "body": "At seven"}});
+    tab.reads(&format!("{} of 3,993 bytes", payload.to_string().len()))
+        .await;
+    tab.fill("#compose-body", &"x".repeat(3900)).await;
+    tab.wait_for("document.querySelector('#compose-submit').disabled")
+        .await;
+    tab.reads("bytes too many").await;
+    tab.fill("#compose-body", "At seven").await;
+
+    tab.fill("#compose-audience", "news && (").await;
+    tab.reads("at character 10").await;
+    tab.wait_for(
+        "document.querySelector('#compose-audience').getAttribute('aria-invalid') === 'true'",
+    )
+    .await;
+    tab.fill("#compose-audience", "news && !offers").await;
+    tab.reads("11,300").await;
+    tab.click("#compose-submit").await;
+    tab.reads("Send to about 11,300 subscribers?").await;
+    assert!(
+        stage.sent().is_empty(),
+        "nothing goes out before the answer"
+    );
+    tab.click("dialog #yes").await;
+
+    tab.reads("What became of it").await;
+    let sent = stage.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0]["to"], json!({"audience": "news && !offers"}));
+    assert_eq!(sent[0]["notification"], payload["notification"]);
+    assert!(
+        sent[0]["id"].is_string(),
+        "a second click is the same campaign"
+    );
+    // It is watched: the figures move without a touch.
+    let figure = "document.querySelectorAll('.figures dd')[1].textContent";
+    let before = tab.run(figure).await;
+    tab.wait_for(&format!("{figure} !== {before}")).await;
+    tab.click("#cancel").await;
+    tab.click("dialog #yes").await;
+    tab.wait_for("document.querySelector('.pill').textContent === 'cancelled'")
+        .await;
+
+    // Signed out, nothing is left.
+    tab.click("#leave").await;
+    tab.reads("API token").await;
+    assert_eq!(
+        tab.run("sessionStorage.getItem('pushcast-token')").await,
+        Value::Null
+    );
+    let unauthorized = |it: &Value| {
+        it["params"]["entry"]["text"]
+            .as_str()
+            .is_some_and(|it| it.contains("401") || it.contains("400"))
+    };
+    let complaints: Vec<_> = chromium
+        .complaints()
+        .into_iter()
+        .filter(|it| !unauthorized(it))
+        .collect();
+    assert_eq!(complaints, Vec::<Value>::new());
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let until = async |condition: &str| {
+        for _ in 0..60 {
+            if tab.run(condition).await == true {
+                return;
+            }
+            tab.press("Tab", 9).await;
+        }
+        panic!("{condition} is out of the keyboard's reach");
+    };
+    until("document.activeElement.hash === '#compose'").await;
+    tab.press("Enter", 13).await;
+    tab.reads("Preview").await;
+    for (field, text) in [
+        ("compose-title", "Weekly"),
+        ("compose-navigate", "https://www.example.org/"),
+    ] {
+        until(&format!("document.activeElement.id === '{field}'")).await;
+        tab.write(text).await;
+    }
+    until("document.activeElement.name === 'time'").await;
+    tab.press("ArrowRight", 39).await;
+    for (field, text) in [
+        ("compose-name", "weekly"),
+        ("compose-expression", "rate(7 days)"),
+    ] {
+        until(&format!("document.activeElement.id === '{field}'")).await;
+        tab.write(text).await;
+    }
+    tab.press("Enter", 13).await;
+    tab.reads("Schedule it?").await;
+    until("document.activeElement.id === 'yes'").await;
+    tab.press("Enter", 13).await;
+    tab.reads("weekly-news").await;
+    let sent = stage.sent();
+    assert_eq!(sent[0]["name"], "weekly");
+    assert_eq!(sent[0]["expression"], "rate(7 days)");
+    assert_eq!(sent[0]["timezone"], "UTC");
+    assert_eq!(sent[0]["message"]["to"], json!({"audience": "all"}));
+    assert_eq!(sent[0]["message"]["notification"]["title"], "Weekly");
+
+    until("document.activeElement.getAttribute('aria-label') === 'Delete christmas'").await;
+    tab.press("Enter", 13).await;
+    until("document.activeElement.id === 'yes'").await;
+    tab.press("Enter", 13).await;
+    tab.wait_for("!document.querySelector('dialog')").await;
+    eventually("it is deleted", async || {
+        (stage.sent().last() == Some(&json!({"deleted": "christmas"}))).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let key = server.public_key().await;
+    for i in 0..30 {
+        let browser = service.subscribe(Some(&key));
+        let tags = if i % 3 == 0 {
+            json!(["news", "beta"])
+        } else {
+            json!(["news"])
+        };
+        server
+            .post(
+                "/push/subscribe",
+                &browser.to_json_with(json!({"tags": tags})),
+            )
+            .await;
+        if i == 1 {
+            service.forget(&browser);
+        }
+    }
+    let tab = signed_in(&chromium, &server.url, &server.token()).await;
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "From the console").await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.fill("#compose-audience", "news && !beta").await;
+    tab.wait_for("document.querySelector('.reach strong')?.textContent === '20'")
+        .await;
+    tab.click("#compose-submit").await;
+    tab.reads("Send to 20 subscribers?").await;
+    tab.click("dialog #yes").await;
+    tab.wait_for("document.querySelector('.pill')?.textContent === 'done'")
+        .await;
+    let delivered = service.deliveries();
+    assert_eq!(delivered.len(), 19);
+    assert_eq!(
+        delivered[0].json()["notification"]["title"],
+        "From the console"
+    );
+    tab.reads("19").await;
+    tab.click("a[href='#campaigns']").await;
+    tab.reads("news && !beta").await;
+
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "Every week").await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.click("[name=time][value=later]").await;
+    tab.fill("#compose-name", "weekly").await;
+    tab.fill("#compose-expression", "every now and then").await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+    tab.wait_for("document.activeElement.id === 'compose-expression'")
+        .await;
+    tab.fill("#compose-expression", "cron(0 9 ? * MON *)").await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+    tab.wait_for("document.querySelector('#view h1').textContent === 'Schedules'")
+        .await;
+    tab.reads("Every week").await;
+    let kept = server.get_with_token("/push/schedules").await.json;
+    assert_eq!(kept["schedules"][0]["name"], "weekly", "{kept}");
+    tab.click("[aria-label='Delete weekly']").await;
+    tab.click("dialog #yes").await;
+    tab.reads("Nothing is scheduled").await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    // Twelve came the day before yesterday, three at each push service.
+    let before = Clock::system().now() - SignedDuration::from_hours(48);
+    let file = server.data().join("pushcast.db");
+    let database = embedded::open(Some(&file), Chance::system()).await;
+    let database = database.expect("it opens beside the server");
+    let registry = Registry::new();
+    for n in 0..12 {
+        let tags = if n < 4 {
+            &["news", "beta"][..]
+        } else {
+            &["news"]
+        };
+        let one = registry.registration(n, tags);
+        database.subscribe(&one, before).await.expect("stored");
+    }
+    // Today five come, and one of them goes.
+    for n in 0..5 {
+        let browser = service.subscribe(None);
+        let subscription = browser.to_json_with(json!({"tags": ["offers"]}));
+        server.post("/push/subscribe", &subscription).await;
+        if n == 0 {
+            let gone = json!({"endpoint": browser.endpoint()});
+            server.post("/push/unsubscribe", &gone).await;
+        }
+    }
+    let tab = signed_in(&chromium, &server.url, &server.token()).await;
+    tab.reads("By push service").await;
+    let figures =
+        "[...document.querySelectorAll('.figures dd')].map((it) => it.firstChild.textContent)";
+    assert_eq!(tab.run(figures).await, json!(["16", "+17", "1", "3"]));
+    let bars = "[...document.querySelectorAll('.bars')].map((it) => \
+        [...it.children].map((bar) => [bar.querySelector('b').textContent, bar.querySelector('span').textContent]))";
+    let services = json!([
+        ["Other", "4 25%"],
+        ["Google (Chrome, Android)", "3 19%"],
+        ["Mozilla (Firefox)", "3 19%"],
+        ["Apple (Safari)", "3 19%"],
+        ["Microsoft (Edge)", "3 19%"],
+    ]);
+    let tags = json!([["news", "12 75%"], ["beta", "4 25%"], ["offers", "4 25%"]]);
+    let shown = tab.run(bars).await;
+    let sorted = |of: &Value| {
+        let mut all = of.as_array().expect("a list").clone();
+        all.sort_by_key(Value::to_string);
+        all
+    };
+    assert_eq!(sorted(&shown[0]), sorted(&services));
+    assert_eq!(shown[1], tags);
+    let growth = tab.run("document.querySelector('svg.growth').getAttribute('aria-label')");
+    let growth = growth.await;
+    let growth = growth.as_str().expect("text");
+    assert!(growth.contains("from 12 to 16"), "{growth}");
+    tab.reads("16 subscribers, 5 new, 1 gone").await;
+
+    tab.click("a[href='#compose']").await;
+    let reach = "document.querySelector('.reach').textContent";
+    tab.wait_for(&format!("{reach} === 'Reaches16subscribers'"))
+        .await;
+    for (audience, reaches) in [
+        ("news && !beta", "Reaches8subscribers"),
+        ("offers || beta", "Reaches8subscribers"),
+        ("news && (", "audience at character 10"),
+        ("!(news || offers)", "Reaches0subscribers"),
+    ] {
+        tab.fill("#compose-audience", audience).await;
+        tab.wait_for(&format!("{reach}.startsWith({})", json!(reaches)))
+            .await;
+    }
+    // Tags are there to be chosen.
+    tab.fill("#compose-audience", "all").await;
+    tab.click("button[title='12 subscribers']").await;
+    tab.wait_for(&format!("{reach} === 'Reaches12subscribers'"))
+        .await;
+}

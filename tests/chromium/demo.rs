@@ -1,0 +1,95 @@
+//! The demo page, as a visitor uses it.
+
+use serde_json::{Value, json};
+
+use super::judge;
+use crate::support::chromium::Chromium;
+use crate::support::page::{Page as _, subscribing_as};
+use crate::support::program::Server;
+use crate::support::push_service::PushService;
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_demo_page_is_used_as_a_person_would_and_axe_finds_nothing() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    chromium.permit_notifications(&server.url).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    let before = subscribing_as(&browser.to_json());
+    let tab = chromium.open(&format!("{}/", server.url), &before).await;
+    tab.reads("Not subscribed").await;
+    judge(&tab, "demo-new").await;
+
+    tab.click("#subscribe").await;
+    tab.reads("Subscribed: the first one here.").await;
+    tab.fill("#title", "Doors open at seven").await;
+    tab.fill("#text", "The concert begins at eight. Bring a friend.")
+        .await;
+    tab.click("#send").await;
+    tab.reads("Accepted by the push service (201).").await;
+    let delivered = service.deliveries_to(&browser);
+    let text = String::from_utf8(delivered[0].text.clone()).expect("JSON");
+    chromium.push(&tab, &server.url, &text).await;
+    tab.wait_for(
+        "document.querySelector('#arrived strong')?.textContent === 'Doors open at seven'",
+    )
+    .await;
+    judge(&tab, "demo").await;
+    assert_eq!(chromium.complaints(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn where_push_is_not_to_be_had_the_page_says_why() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let agent = |agent: &str| {
+        format!(
+            "delete globalThis.PushManager; Object.defineProperty(navigator, 'userAgent', {{ value: {} }});",
+            json!(agent)
+        )
+    };
+    let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Mobile/15E148 Safari/604.1";
+    let port = server.url.rsplit(':').next().expect("a port");
+    let insecure = format!("http://pushcast.test:{port}/");
+    let local = format!("{}/", server.url);
+    let standalone = format!("{} navigator.standalone = true;", agent(iphone));
+    for (url, before, says) in [
+        (&local, agent(iphone), "add this site to the Home Screen"),
+        (&local, standalone, "iOS 16.4 or later"),
+        (
+            &local,
+            agent("Mozilla/5.0 (X11; Linux x86_64)"),
+            "In a private window it never has.",
+        ),
+        (&insecure, String::new(), "Notifications need https"),
+    ] {
+        let tab = chromium.open(url, &before).await;
+        tab.reads(says).await;
+        tab.reads("Not here").await;
+        assert_eq!(
+            tab.run("document.querySelector('#subscribe').disabled")
+                .await,
+            true
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn a_browser_that_keeps_nothing_can_subscribe_all_the_same() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    chromium.permit_notifications(&server.url).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    let forgetful = "IDBFactory.prototype.open = () => { throw new DOMException('not here', 'SecurityError'); };";
+    let before = forgetful.to_owned() + &subscribing_as(&browser.to_json());
+    let tab = chromium.open(&format!("{}/", server.url), &before).await;
+    tab.click("#subscribe").await;
+    tab.reads("Subscribed: the first one here.").await;
+    tab.reads("It hears from the server also when this page is closed")
+        .await;
+    tab.click("#unsubscribe").await;
+    tab.reads("Unsubscribed. Nothing more will come.").await;
+    assert!(server.exported().await.is_empty());
+}

@@ -1,0 +1,110 @@
+//! Databases that fail, refuse, lose answers or take their time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pushcast::campaign::PartKey;
+use pushcast::store::parts::{Taken, Worker};
+
+use super::{behind, behind_sdk, browser, count, endpoint, now, registration, row, scan};
+use crate::support::faults::{Fault, impatient, possible};
+
+/// The SDK asks again, and finds a lease that is its own.
+#[tokio::test]
+async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
+    let lost = AtomicBool::new(false);
+    let first = move |operation: &str| {
+        let first = operation == "UpdateItem" && !lost.swap(true, Ordering::Relaxed);
+        first.then_some(Fault::LostAnswer)
+    };
+    let (store, real, _) = behind_sdk(3, first).await;
+    let (id, part) = ("leased".parse().unwrap(), PartKey::Segment(0));
+    real.plan_segments(&id, 1).await.expect("it is written");
+    let worker = Worker::one_of_many(&impatient());
+    let minute = Duration::from_secs(60);
+    let taken = store.take_segment(&id, &part, &worker, minute, now()).await;
+    let taken = taken.expect("it is asked for again");
+    assert!(matches!(taken, Taken::Ours(..)), "{taken:?}");
+    let other = real.take_segment(&id, &part, &worker, minute, now()).await;
+    let other = other.expect("it reads");
+    assert!(matches!(other, Taken::Held(_)), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halves() {
+    let mut faults = possible("TransactWriteItems");
+    faults.push(Fault::Refused(400, "TransactionConflictException"));
+    for fault in faults {
+        let (store, calm, seen) = behind_sdk(2, move |operation| match (operation, fault) {
+            ("UpdateItem", Fault::Cancelled(_)) => None,
+            ("UpdateItem" | "TransactWriteItems", fault) => Some(fault),
+            _ => None,
+        })
+        .await;
+        let keys = browser();
+        let (there, fresh) = (endpoint(1), endpoint(2));
+        let kept = registration(&keys, &there);
+        calm.subscribe(&kept, now()).await.expect("it is stored");
+        let before = row(&calm, &there).await;
+        let mut errors = Vec::new();
+        let new = registration(&keys, &fresh);
+        errors.extend(store.subscribe(&new, now()).await.err());
+        errors.extend(store.replace(&there, &new, now()).await.err());
+        errors.extend(store.prune(&before, now()).await.err());
+        errors.extend(store.unsubscribe(&there, now()).await.err());
+        assert_eq!(errors.len(), 4, "{fault:?}: {errors:?}");
+        for error in &errors {
+            assert!(error.is_transient(), "{fault:?}: {error:?}");
+        }
+        let rows = scan(&calm).await;
+        assert_eq!(count(&calm).await, rows.len(), "{fault:?}");
+        if fault != Fault::LostAnswer {
+            assert_eq!(rows.values().collect::<Vec<_>>(), [&before], "{fault:?}");
+        }
+        // Each of the four operations is tried a dozen times, each time twice by the SDK; beside them the day is opened.
+        assert!(seen.requests().len() <= 4 * 12 * 2 + 10, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_a_transient_error() {
+    for fault in possible("Query") {
+        let (store, _, _) = behind(move |_| Some(fault)).await;
+        let errors = [
+            store.count().await.err(),
+            store.get(&endpoint(1)).await.err(),
+            store.all(None, 1).await.err(),
+            store.of_user("ada", None, 1).await.err(),
+        ];
+        for error in errors {
+            let error = error.expect("there is no answer");
+            assert!(error.is_transient(), "{fault:?}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
+    let fault = Fault::Refused(400, "ResourceNotFoundException");
+    let (store, _, seen) = behind(move |_| Some(fault)).await;
+    let new = registration(&browser(), &endpoint(1));
+    let error = store.subscribe(&new, now()).await.expect_err("no table");
+    assert!(!error.is_transient());
+    let error = store
+        .unsubscribe(&endpoint(1), now())
+        .await
+        .expect_err("no table");
+    assert!(!error.is_transient());
+    let written = seen.requests();
+    let written = written.iter().filter(|(operation, _)| operation != "Query");
+    assert_eq!(written.count(), 2, "the opening of the day was not written");
+}
+
+/// As on a machine that has a lot to do, or whose disk has.
+#[tokio::test]
+async fn a_database_that_takes_its_time_is_waited_for() {
+    let (store, _, _) = behind_sdk(1, |_| Some(Fault::Late(Duration::from_secs(8)))).await;
+    let registration = registration(&browser(), &endpoint(1));
+    let stored = store.subscribe_all(&[registration], now()).await;
+    assert_eq!(stored.expect("it waits"), 1);
+}

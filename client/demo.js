@@ -7,9 +7,12 @@ const boxes = [...document.querySelectorAll("#tags input")];
 
 const push = pushcast({ server: new URL(".", location.href), serviceWorker: "service-worker.js" });
 
-/** Apple answers nothing but `BadJwtToken` then. */
-const NAMELESS =
-  "Refused: Safari's push service (Apple) wants to know whom to write to. Start the server again with PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain.";
+/** Of a server without a subject, Apple says no more than `BadJwtToken`. */
+const NO_SUBJECT =
+  "Refused by Safari's push service, which wants to know whom to write to. Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
+
+/** Safari since 18.4 shows a message without asking the worker, but for `mutable`, which not all of them heed. */
+const DECLARATIVE = "Nothing yet. What the server sends is shown by your system; this browser may not tell the page.";
 
 async function call(path, body) {
   const response = await fetch(path, body && { method: "POST", body: JSON.stringify(body) });
@@ -68,7 +71,7 @@ find("subscribe").addEventListener(
   "click",
   working(find("subscribe"), find("status"), async () => {
     say(find("status"), "");
-    const { user, userSignature } = await visitor;
+    const { user, userSignature } = await visitor();
     const { count } = await push.subscribe({ tags: tags(), user, userSignature });
     say(find("status"), count === 1 ? "Subscribed: the first one here." : `Subscribed, as one of ${count}.`, "good");
     localStorage.setItem("tags", JSON.stringify(tags()));
@@ -103,10 +106,9 @@ find("test").addEventListener(
     say(find("sent"), "Sending …");
     const { results } = await call("demo/send", { endpoint, notification });
     const [{ outcome, status, detail }] = results;
-    const { subject } = await visitor;
-    const nameless = !subject && detail?.includes("BadJwtToken");
-    if (outcome === "accepted") say(find("sent"), `Accepted by the push service (${status}).`);
-    else say(find("sent"), nameless ? NAMELESS : `${outcome}: ${detail ?? status ?? ""}`);
+    if (outcome === "accepted") return say(find("sent"), `Accepted by the push service (${status}).`);
+    const withoutSubject = detail?.includes("BadJwtToken") && !(await visitor()).hasSubject;
+    say(find("sent"), withoutSubject ? NO_SUBJECT : `${outcome}: ${detail ?? status ?? ""}`);
   }),
 );
 
@@ -123,13 +125,23 @@ navigator.serviceWorker?.addEventListener("message", ({ data }) => {
   find("arrived").prepend(item);
 });
 
-// Asked for before it is needed: within a click there is no time to lose.
-const visitor = call("demo-visitor");
-visitor.catch(() => {});
+let asked;
 
+/** Who subscribes here, asked for again if it failed. */
+function visitor() {
+  asked ??= call("demo-visitor").catch((error) => {
+    asked = undefined;
+    throw error;
+  });
+  return asked;
+}
+
+if ("pushManager" in window) find("nothing").textContent = DECLARATIVE;
 find("origin").textContent = location.origin;
 const chosen = JSON.parse(localStorage.getItem("tags") ?? "null");
 if (chosen) for (const box of boxes) box.checked = chosen.includes(box.value);
+// Before there is a button to click: within a click there is no time to lose.
+await visitor().catch(() => {});
 await show();
 await push.visited;
 await show();

@@ -24,7 +24,7 @@ export interface About {
  * - `unsupported`: push is not to be had here; `why()` says why.
  * - `denied`: the reader, or the browser, has blocked notifications.
  * - `prompt`: not subscribed; `subscribe()` may ask.
- * - `subscribed`: this browser is subscribed, and the server knows it.
+ * - `subscribed`: this browser is subscribed, and the server was told.
  */
 export type State = "unsupported" | "denied" | "prompt" | "subscribed";
 
@@ -66,8 +66,12 @@ export function pushcast(options?: Options): Pushcast;
 export function why(): string | null;
 
 /**
- * - `insecure`, `home-screen`, `unsupported`: push is not to be had here; https, or the iPhone's Home Screen, is missing.
- * - `denied`: notifications are blocked. `dismissed`: the reader did not answer, or the browser did not ask.
+ * - `insecure`: the page came over http.
+ * - `home-screen`: on iPhone and iPad, the site must be opened from the Home Screen.
+ * - `unsupported`: this browser has no push here.
+ * - `denied`: notifications are blocked.
+ * - `dismissed`: the reader closed the question.
+ * - `unasked`: the browser said no and asked nobody, as Safari does outside a click.
  * - `service-worker`: it cannot be registered or does not start.
  * - `push-service`: the browser cannot subscribe.
  * - `server`: yours is out of reach, refuses, or is not a pushcast server.
@@ -78,6 +82,7 @@ export type Code =
   | "unsupported"
   | "denied"
   | "dismissed"
+  | "unasked"
   | "service-worker"
   | "push-service"
   | "server";

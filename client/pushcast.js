@@ -36,19 +36,16 @@ export function pushcast({ server, serviceWorker = "/service-worker.js", scope, 
 
   async function call(path, body) {
     const url = new URL(path, base);
-    const unreachable = (error) =>
-      error.name === "TimeoutError"
-        ? new PushcastError("server", `The server at ${base.host} takes too long to answer.`, { cause: error })
-        : new PushcastError("server", `The server at ${base.host} cannot be reached.`, { cause: error });
+    const signal = AbortSignal.timeout(timeout);
     let response, text;
     try {
       // No Content-Type: with one, a page of another origin would have to ask first.
       const options = body && { method: "POST", body: JSON.stringify(body) };
-      const signal = AbortSignal.timeout(timeout);
       response = await fetch(url, { ...options, signal, cache: "no-store", credentials: "omit" });
       text = await response.text();
     } catch (error) {
-      throw unreachable(error);
+      const failed = signal.aborted ? "takes too long to answer" : "cannot be reached";
+      throw new PushcastError("server", `The server at ${base.host} ${failed}.`, { cause: error });
     }
     let json;
     try {
@@ -143,8 +140,9 @@ export function pushcast({ server, serviceWorker = "/service-worker.js", scope, 
     if (obstacle()) throw obstacle();
     // First of all: a browser asks only within a click.
     if (Notification.permission !== "granted") {
+      const clicked = navigator.userActivation?.isActive ?? true;
       const answer = await Notification.requestPermission();
-      if (answer === "denied") throw Notification.permission === "denied" ? denied() : unasked();
+      if (answer === "denied") throw Notification.permission === "denied" ? denied() : unasked(clicked);
       if (answer !== "granted") throw new PushcastError("dismissed", "The browser's question was not answered.");
     }
     return alone(async () => {
@@ -237,7 +235,7 @@ function obstacle() {
     return new PushcastError("home-screen", message);
   }
   if (ios) return new PushcastError("unsupported", "Notifications need iOS 16.4 or later.");
-  return new PushcastError("unsupported", "This browser has no push messages here. In a private window it never has.");
+  return new PushcastError("unsupported", "This browser has no push messages here. It may have them in a window that is not private.");
 }
 
 function denied() {
@@ -246,10 +244,12 @@ function denied() {
   return new PushcastError("denied", message);
 }
 
-/** Safari's way to refuse a page that asks without a click: the answer is no, and nothing is blocked. */
-function unasked() {
-  const message = "The browser did not ask: it asks only within a click, and in a private window never.";
-  return new PushcastError("dismissed", message);
+/** Safari refuses without asking, and blocks nothing. */
+function unasked(clicked) {
+  const message = clicked
+    ? "The browser did not ask. Notifications may be switched off for it in the system's settings, or this is a private window."
+    : "The browser did not ask: it asks only within a click.";
+  return new PushcastError("unasked", message);
 }
 
 /** One tab at a time: two that renew the same subscription would undo each other's work. */

@@ -30,10 +30,14 @@
 
   // ---- push ----
 
-  listen("push", async ({ data }) => {
-    const message = read(data);
-    await show(message);
-    await Promise.allSettled([badge(message.app_badge), tellPages(message)]);
+  listen("push", async ({ data, notification }) => {
+    // Declarative Web Push, `mutable`: the browser has read the message, and shows it if nobody shows another.
+    if (notification) return tellPages(notification);
+    const { title, options, app_badge } = read(data);
+    await show({ title, options });
+    const { body, icon } = options;
+    const told = tellPages({ title, body, icon, navigate: options.data.navigate });
+    await Promise.allSettled([badge(app_badge), told]);
   });
 
   /** Whatever was sent, something to show: the silent lose their subscription. */
@@ -97,10 +101,9 @@
     if (Number.isInteger(number) && number >= 0) await navigator.setAppBadge?.(number);
   }
 
-  async function tellPages({ title, options }) {
+  async function tellPages({ title, body, icon, navigate }) {
     const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-    const { body, icon, data } = options;
-    for (const page of pages) page.postMessage({ type: "pushcast", title, body, icon, navigate: target(data.navigate) });
+    for (const page of pages) page.postMessage({ type: "pushcast", title, body, icon, navigate: target(navigate) });
   }
 
   // ---- click ----

@@ -15,12 +15,12 @@ export const token = {
 async function ask(method, path, body) {
   const headers = { Authorization: `Bearer ${token.get()}` };
   if (body) headers["Content-Type"] = "application/json";
+  const signal = AbortSignal.timeout(PATIENCE);
   let response;
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
     response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
-  } catch (error) {
-    throw new Error(error.name === "TimeoutError" ? "The server takes too long to answer." : "The server cannot be reached.");
+  } catch {
+    throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
   }
   if (response.status === 401) throw new Unauthorized("This is not the API token.");
   const json = response.status === 204 ? {} : await response.json().catch(() => undefined);

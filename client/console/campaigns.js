@@ -67,8 +67,32 @@ function row(campaign) {
 
 /** One campaign, looked at again and again while it runs. `signal` ends that. */
 export async function campaign(id, signal) {
-  const view = h("div", { className: "stack" });
+  // What has the focus, or was opened, stays: only what moves is drawn anew.
+  const button = (id, text, className, click) => h("button", { type: "button", id, className, on: { click } }, text);
+  const cancelling = button("cancel", "Cancel", "danger", cancel);
+  const resuming = button("resume", "Resume", "", resume);
+  const about = h("div", { className: "actions" });
+  const reason = h("p", { className: "note" });
+  const progress = h("div", { attr: { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Progress" } });
   const problem = h("p", { className: "note bad", attr: { role: "alert" } });
+  const totals = h("dl", { className: "card figures" });
+  const drawn = h("div", {});
+  const table = h("div", { className: "scroll", tabIndex: 0, attr: { role: "region", "aria-label": "Outcomes by push service" } });
+  const details = h("details", {}, h("summary", {}, "In figures"), table);
+  const view = h(
+    "div",
+    { className: "stack" },
+    h(
+      "section",
+      { className: "card stack", attr: { "aria-label": "Progress" } },
+      about,
+      reason,
+      progress,
+      h("div", { className: "actions" }, cancelling, resuming, problem),
+    ),
+    totals,
+    h("section", { className: "card", attr: { "aria-labelledby": "outcomes" } }, h("h2", { id: "outcomes" }, "What became of it"), drawn, details),
+  );
   let seen = [];
   let said;
 
@@ -82,47 +106,30 @@ export async function campaign(id, signal) {
     const percent = share.toLocaleString(undefined, { style: "percent" });
     const ends = now.finished_at ?? (isRunning(now) ? Date.now() : undefined);
     const figure = (name, value, note) => h("div", {}, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, ` ${note}`)));
-    const act = (name, text, className, click) => h("button", { type: "button", className, id: name, on: { click } }, text);
-    view.replaceChildren(
-      h(
-        "section",
-        { className: "card stack", attr: { "aria-label": "Progress" } },
-        h(
-          "div",
-          { className: "actions" },
-          pill(now.status),
-          h("span", { className: "soft small" }, `to `, h("code", { className: "expression" }, now.audience), `, begun ${when(now.created_at)}`),
-        ),
-        now.reason && h("p", { className: `note ${now.status === "halted" ? "bad" : ""}` }, now.reason),
-        h(
-          "div",
-          { attr: { role: "progressbar", "aria-valuenow": Math.round(share * 100), "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Progress" } },
-          track([["accepted", Math.round(share * 1000)]], 1000, "track progress"),
-        ),
-        h(
-          "div",
-          { className: "actions" },
-          isRunning(now) && act("cancel", "Cancel", "danger", cancel),
-          (now.status === "halted" || now.status === "cancelled") && act("resume", "Resume", "", resume),
-          problem,
-        ),
-      ),
-      h(
-        "dl",
-        { className: "card figures" },
-        figure("Done", percent, `${number(now.segments.done)} of ${plural(now.segments.total, "segment", "segments")}`),
-        figure("Accepted", number(now.counts.accepted), `of ${number(reach(now))}`),
-        figure("Rate", number(rate(now)), "a second"),
-        figure("Time", ends ? duration(new Date(ends) - new Date(now.created_at)) : "–"),
-      ),
-      h(
-        "section",
-        { className: "card", attr: { "aria-labelledby": "outcomes" } },
-        h("h2", { id: "outcomes" }, "What became of it"),
-        all > 0 ? outcomes(now.services ?? {}, SERVICES) : h("p", { className: "soft" }, "Nothing has been sent yet."),
-        all > 0 && figures(now),
-      ),
+
+    about.replaceChildren(
+      pill(now.status),
+      h("span", { className: "soft small" }, `to `, h("code", { className: "expression" }, now.audience), `, begun ${when(now.created_at)}`),
     );
+    reason.textContent = now.reason ?? "";
+    reason.className = `note ${now.status === "halted" ? "bad" : ""}`;
+    progress.setAttribute("aria-valuenow", Math.round(share * 100));
+    progress.replaceChildren(track([["accepted", Math.round(share * 1000)]], 1000, "track progress"));
+    totals.replaceChildren(
+      figure("Done", percent, `${number(now.segments.done)} of ${plural(now.segments.total, "segment", "segments")}`),
+      figure("Accepted", number(now.counts.accepted), `of ${number(reach(now))}`),
+      figure("Rate", number(rate(now)), "a second"),
+      figure("Time", ends ? duration(new Date(ends) - new Date(now.created_at)) : "–"),
+    );
+    const some = all > 0 ? outcomes(now.services ?? {}, SERVICES) : [h("p", { className: "soft" }, "Nothing has been sent yet.")];
+    drawn.replaceChildren(...some);
+    details.hidden = all === 0;
+    table.replaceChildren(figures(now));
+
+    const focused = document.activeElement;
+    cancelling.hidden = !isRunning(now);
+    resuming.hidden = now.status !== "halted" && now.status !== "cancelled";
+    if (focused?.hidden) ([cancelling, resuming].find((it) => !it.hidden) ?? document.getElementById("view")).focus();
     if (now.status !== said) announce(`The campaign is ${now.status}.`);
     said = now.status;
   }
@@ -152,21 +159,25 @@ export async function campaign(id, signal) {
     if (sure) await change(() => api.cancel(id));
   }
 
-  const resume = () => change(() => api.resume(id));
+  function resume() {
+    return change(() => api.resume(id));
+  }
 
   show(await api.campaign(id));
   (async () => {
+    let away = false;
     while (!signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, EVERY * (["planned", "running"].includes(said) ? 1 : 5)));
-      // A dialog over the page must keep what it stands on, and a finger the button it is about to press.
+      // A dialog over the page must keep what it stands on.
       if (signal.aborted || document.hidden || document.querySelector("dialog")) continue;
       if (said === "done") return;
-      const focused = document.activeElement?.id;
       try {
         show(await api.campaign(id));
-        if (["cancel", "resume"].includes(focused)) document.getElementById(focused)?.focus();
+        if (away) problem.textContent = "";
+        away = false;
       } catch (error) {
         problem.textContent = error.message;
+        away = true;
       }
     }
   })();
@@ -187,24 +198,15 @@ function figures({ services = {} }) {
   const rows = Object.entries(services).filter(([, counts]) => everyone(counts) > 0);
   const used = Object.entries(COUNTS).filter(([name]) => name === "accepted" || rows.some(([, counts]) => counts[name] > 0));
   return h(
-    "details",
+    "table",
     {},
-    h("summary", {}, "In figures"),
+    h("caption", { className: "visually-hidden" }, "Outcomes by push service"),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Push service"), used.map(([, text]) => h("th", { scope: "col", className: "number" }, text)))),
     h(
-      "div",
-      { className: "scroll", tabIndex: 0, attr: { role: "region", "aria-label": "Outcomes by push service" } },
-      h(
-        "table",
-        {},
-        h("caption", { className: "visually-hidden" }, "Outcomes by push service"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Push service"), used.map(([, text]) => h("th", { scope: "col", className: "number" }, text)))),
-        h(
-          "tbody",
-          {},
-          rows.map(([service, counts]) =>
-            h("tr", {}, h("th", { scope: "row" }, SERVICES[service] ?? service), used.map(([name]) => h("td", { className: "number" }, number(counts[name])))),
-          ),
-        ),
+      "tbody",
+      {},
+      rows.map(([service, counts]) =>
+        h("tr", {}, h("th", { scope: "row" }, SERVICES[service] ?? service), used.map(([name]) => h("td", { className: "number" }, number(counts[name])))),
       ),
     ),
   );

@@ -30,8 +30,6 @@ async function show() {
   current.abort();
   const { signal } = (current = new AbortController());
   const [name, id] = location.hash.slice(1).split("/");
-  // A link within the page, such as the one that skips to the content.
-  if (name === "view") return view.focus();
   if (!token.get()) return signIn();
   const [title, make] = VIEWS[name] ?? VIEWS.subscribers;
   document.body.classList.remove("outside");
@@ -102,6 +100,11 @@ function signIn(problem = "") {
   input.focus();
 }
 
+// The address says which view is shown: the link that skips to it leaves it alone.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  view.focus();
+});
 leave.addEventListener("click", () => {
   token.forget();
   first = true;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::stage::{Stage, TOKEN};
 use super::{judge, signed_in};
 use crate::stats::Registry;
-use crate::support::chromium::Chromium;
+use crate::support::chromium::{Chromium, Target};
 use crate::support::page::Page as _;
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
@@ -58,7 +58,7 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_watches() {
+async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = chromium.open(&format!("{}/console", stage.url), "").await;
     tab.fill("#token", "not the token").await;
@@ -109,10 +109,6 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_watches()
         sent[0]["id"].is_string(),
         "a second click is the same campaign"
     );
-    // It is watched: the figures move without a touch.
-    let figure = "document.querySelectorAll('.figures dd')[1].textContent";
-    let before = tab.run(figure).await;
-    tab.wait_for(&format!("{figure} !== {before}")).await;
     tab.click("#cancel").await;
     tab.click("dialog #yes").await;
     tab.wait_for("document.querySelector('.pill').textContent === 'cancelled'")
@@ -136,6 +132,109 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_watches()
         .filter(|it| !unauthorized(it))
         .collect();
     assert_eq!(complaints, Vec::<Value>::new());
+}
+
+/// What a figure says: how much is done, how many were accepted, the rate, the time.
+fn figure(n: usize) -> String {
+    format!("document.querySelectorAll('.figures dd')[{n}].firstChild.textContent")
+}
+
+/// Waits until the figures have moved, without a touch.
+async fn moved(tab: &Target<'_>) {
+    let accepted = figure(1);
+    let before = tab.run(&accepted).await;
+    tab.wait_for(&format!("{accepted} !== {before}")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    tab.run("(location.hash = '#campaigns/running', null)")
+        .await;
+    tab.reads("What became of it").await;
+    moved(&tab).await;
+    tab.wait_for(&format!("{} > '1'", figure(2))).await;
+    let services = "[...document.querySelectorAll('.bars b')].map((it) => it.textContent)";
+    let all = json!([
+        "Google (Chrome, Android)",
+        "Mozilla (Firefox)",
+        "Apple (Safari)",
+        "Microsoft (Edge)"
+    ]);
+    assert_eq!(tab.run(services).await, all);
+
+    // The figures are opened with the keyboard, and read while they move.
+    tab.run("(document.querySelector('summary').focus(), null)")
+        .await;
+    tab.press("Enter", 13).await;
+    let open =
+        "document.querySelector('details').open && document.activeElement.tagName === 'SUMMARY'";
+    tab.wait_for(open).await;
+    moved(&tab).await;
+    assert_eq!(tab.run(open).await, true);
+    tab.reads("Given up").await;
+
+    // The link to the content goes there, and the campaign is watched on.
+    tab.run("(document.querySelector('.skip').focus(), null)")
+        .await;
+    tab.press("Enter", 13).await;
+    tab.wait_for("document.activeElement.id === 'view'").await;
+    assert_eq!(tab.run("location.hash").await, "#campaigns/running");
+    moved(&tab).await;
+
+    // A server that is away for a while: what was said of it goes when it is back.
+    let alert = "document.querySelector('.actions [role=alert]').textContent";
+    tab.run("(globalThis.real = fetch, globalThis.fetch = async () => { throw new TypeError('away'); }, null)")
+        .await;
+    tab.wait_for(&format!("{alert} === 'The server cannot be reached.'"))
+        .await;
+    tab.run("(globalThis.fetch = real, null)").await;
+    tab.wait_for(&format!("{alert} === ''")).await;
+    moved(&tab).await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    tab.click("a[href='#campaigns']").await;
+    let rows = "document.querySelectorAll('tbody tr').length";
+    tab.wait_for(&format!("{rows} === 4")).await;
+    tab.run("([...document.querySelectorAll('button')].find((it) => it.textContent === 'Show earlier ones').id = 'earlier', null)")
+        .await;
+    tab.click("#earlier").await;
+    tab.wait_for(&format!("{rows} === 5")).await;
+    assert_eq!(
+        tab.run("document.querySelector('#earlier').hidden").await,
+        true
+    );
+
+    tab.run("(location.hash = '#campaigns/done', null)").await;
+    tab.reads("What became of it").await;
+    assert_eq!(tab.run(&figure(0)).await, "100%");
+    assert_eq!(tab.run(&figure(1)).await, "17,804");
+    let bars = "[...document.querySelectorAll('.bars span')].map((it) => it.textContent)";
+    let drawn = json!([
+        "11,690 of 11,906",
+        "2,911 of 2,942",
+        "2,604 of 2,732",
+        "599 of 618"
+    ]);
+    assert_eq!(tab.run(bars).await, drawn);
+
+    tab.run("(location.hash = '#campaigns/halted', null)").await;
+    tab.reads("refuses our token").await;
+    tab.run("(document.querySelector('#resume').focus(), null)")
+        .await;
+    tab.press("Enter", 13).await;
+    tab.wait_for("document.querySelector('.pill').textContent === 'running'")
+        .await;
+    assert_eq!(stage.sent(), [json!({"resumed": "halted"})]);
+    // What the keyboard was on is gone: it is on what took its place.
+    assert_eq!(tab.run("document.activeElement.id").await, "cancel");
 }
 
 #[tokio::test]
@@ -236,7 +335,8 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
         delivered[0].json()["notification"]["title"],
         "From the console"
     );
-    tab.reads("19").await;
+    assert_eq!(tab.run(&figure(1)).await, "19");
+    assert_eq!(tab.run(&figure(0)).await, "100%");
     tab.click("a[href='#campaigns']").await;
     tab.reads("news && !beta").await;
 

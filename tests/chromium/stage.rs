@@ -1,8 +1,9 @@
 //! The console over an API of canned figures.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, post};
@@ -79,14 +80,8 @@ impl Stage {
             .route("/push/send", post(send))
             .route("/push/campaigns", get(list))
             .route("/push/campaigns/{id}", get(show))
-            .route(
-                "/push/campaigns/{id}/cancel",
-                post(async || Json(campaign("running", "cancelled", 0.7))),
-            )
-            .route(
-                "/push/campaigns/{id}/resume",
-                post(async || Json(campaign("halted", "running", 0.5))),
-            )
+            .route("/push/campaigns/{id}/cancel", post(cancel))
+            .route("/push/campaigns/{id}/resume", post(resume))
             .route("/push/schedules", get(scheduled).post(schedule))
             .route("/push/schedules/{name}", delete(unschedule))
             .layer(from_fn(admit))
@@ -138,7 +133,10 @@ async fn send(State(asked): State<Asked>, Json(body): Json<Value>) -> axum::resp
     (StatusCode::ACCEPTED, Json(json!({"campaign": "running"}))).into_response()
 }
 
-async fn list() -> Json<Value> {
+async fn list(Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    if query.get("from").is_some_and(|from| from == "cursor") {
+        return Json(json!({"campaigns": [campaign("older", "done", 0.9)]}));
+    }
     let all = [
         campaign("running", "running", 0.62),
         campaign("halted", "halted", 0.04),
@@ -158,7 +156,22 @@ async fn show(State(asked): State<Asked>, Path(id): Path<String>) -> Json<Value>
         "halted" => 0.04,
         _ => (0.3 + 0.02 * looks as f64).min(0.9),
     };
-    Json(campaign(&id, &id, share))
+    let changed = asked.iter().rev().find_map(|it| {
+        let to = |what: &str, status| (it[what] == *id).then_some(status);
+        to("cancelled", "cancelled").or(to("resumed", "running"))
+    });
+    Json(campaign(&id, changed.unwrap_or(&id), share))
+}
+
+async fn cancel(State(asked): State<Asked>, Path(id): Path<String>) -> Json<Value> {
+    let cancelled = json!({"cancelled": id});
+    asked.lock().expect("no panic").push(cancelled);
+    Json(campaign(&id, "cancelled", 0.7))
+}
+
+async fn resume(State(asked): State<Asked>, Path(id): Path<String>) -> Json<Value> {
+    asked.lock().expect("no panic").push(json!({"resumed": id}));
+    Json(campaign(&id, "running", 0.5))
 }
 
 async fn scheduled() -> Json<Value> {

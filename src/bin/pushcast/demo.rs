@@ -45,10 +45,10 @@ impl Demo {
     }
 }
 
-/// `GET /demo-visitor` and `POST /demo/send`. `subject`: whether the server has one, so that the page can say why Apple
-/// refuses.
-pub(crate) fn router(demo: Demo, secret: &UserSecret, subject: bool) -> Router {
-    let visitor = json!({"user": USER, "userSignature": secret.sign(USER), "subject": subject});
+/// `GET /demo-visitor` and `POST /demo/send`. With `has_subject` the page can say why Apple refuses.
+pub(crate) fn router(demo: Demo, secret: &UserSecret, has_subject: bool) -> Router {
+    let signature = secret.sign(USER);
+    let visitor = json!({"user": USER, "userSignature": signature, "hasSubject": has_subject});
     Router::new()
         .route("/demo-visitor", get(async move || Json(visitor.clone())))
         .route("/demo/send", post(send))
@@ -67,6 +67,8 @@ async fn send(State(demo): State<Arc<Demo>>, Body(body): Body) -> Result<Respons
     let message = json!({
         "to": {"endpoint": endpoint},
         "notification": members.get("notification"),
+        // So that the worker hears of it in Safari too, and can tell the page.
+        "mutable": true,
         "ttl": 60,
         "urgency": "high",
     });

@@ -108,7 +108,7 @@ impl Serve {
 /// Everything over the embedded database, and the demo page.
 async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers)> {
     let store = folder.store().await?;
-    let subject = config.vapid_subject.is_some();
+    let has_subject = config.vapid_subject.is_some();
     let signer = config.take_signer()?;
     let token = match config.token {
         Some(token) => token,
@@ -150,7 +150,7 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
         .merge(stats)
         .merge(campaigns::router(broadcast, &token))
         .merge(schedule::http::router(schedules, Clock::system(), &token))
-        .merge(demo::router(demo, &demo_of, subject))
+        .merge(demo::router(demo, &demo_of, has_subject))
         .merge(pages::demo())
         .merge(pages::console());
     Ok((app, workers))

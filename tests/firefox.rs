@@ -253,20 +253,37 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
     })
     .await;
 
+    // Where another page is in front, the one that is open comes to the front, and no other is opened.
     let tabs = world.firefox.tabs().await;
+    let in_front = async |url: &str| {
+        eventually(&format!("{url} is in front"), async || {
+            let seen = world.firefox.visible().await;
+            (seen == [url.to_owned()]).then_some(())
+        })
+        .await;
+    };
+    page.activate().await;
+    in_front(&format!("{}/", world.server.url)).await;
     let notification = json!({"title": "again", "navigate": there});
     world
         .send(json!({"to": {"user": "demo"}, "notification": notification}))
         .await;
-    page.run("window.focus()").await;
     let alert = world.firefox.alert("again").await;
     alert.press("alertNotification").await;
-    // The one that was open has come to the front, and there is no other.
-    eventually("the tab that is open is in front", async || {
-        let seen = world.firefox.visible().await;
-        (seen == [there.clone()]).then_some(())
-    })
-    .await;
+    in_front(&there).await;
+    assert_eq!(world.firefox.tabs().await, tabs);
+
+    // A message about no page in particular brings back a page of the site, whichever it is.
+    page.go("about:blank").await;
+    page.activate().await;
+    in_front("about:blank").await;
+    let tabs = world.firefox.tabs().await;
+    world
+        .send(json!({"to": {"user": "demo"}, "data": {"title": "whichever"}}))
+        .await;
+    let alert = world.firefox.alert("whichever").await;
+    alert.press("alertNotification").await;
+    in_front(&there).await;
     assert_eq!(world.firefox.tabs().await, tabs);
 }
 

@@ -60,7 +60,7 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
         (
             &local,
             agent("Mozilla/5.0 (X11; Linux x86_64)"),
-            "In a private window it never has.",
+            "It may have them in a window that is not private.",
         ),
         (&insecure, String::new(), "Notifications need https"),
     ] {
@@ -91,5 +91,17 @@ async fn a_browser_that_keeps_nothing_can_subscribe_all_the_same() {
         .await;
     tab.click("#unsubscribe").await;
     tab.reads("Unsubscribed. Nothing more will come.").await;
+    assert!(server.exported().await.is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn in_a_private_window_the_page_says_so_after_the_click_and_nothing_is_stored() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let tab = chromium.open_private(&format!("{}/", server.url)).await;
+    tab.click("#subscribe").await;
+    tab.reads("In a private window they stay blocked.").await;
+    tab.reads("Blocked").await;
     assert!(server.exported().await.is_empty());
 }

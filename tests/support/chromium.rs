@@ -68,10 +68,24 @@ impl Chromium {
 
     /// Opens a page in a new tab; `before` runs in it before the page's own scripts.
     pub(crate) async fn open(&self, url: &str, before: &str) -> Target<'_> {
-        let created = json!({"url": "about:blank"});
+        self.open_in(&json!({"url": "about:blank"}), url, before)
+            .await
+    }
+
+    /// Opens a page in a private window.
+    pub(crate) async fn open_private(&self, url: &str) -> Target<'_> {
+        let context = self
+            .remote
+            .command(None, "Target.createBrowserContext", json!({}))
+            .await;
+        let window = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
+        self.open_in(&window, url, "").await
+    }
+
+    async fn open_in(&self, created: &Value, url: &str, before: &str) -> Target<'_> {
         let created = self
             .remote
-            .command(None, "Target.createTarget", created)
+            .command(None, "Target.createTarget", created.clone())
             .await;
         let tab = self.attach(&created["targetId"]).await;
         for domain in [

@@ -35,6 +35,8 @@ fn preferences(autopush: &Autopush) -> String {
         "dom.push.maxQuotaPerSubscription": 1000,
         // Without a desktop, Firefox shows notifications by itself.
         "alerts.useSystemBackend": false,
+        // Remote control switches it on, and then no tab comes to the front by itself.
+        "focusmanager.testmode": false,
         "permissions.default.desktop-notification": 1,
         "app.update.enabled": false,
         "browser.shell.checkDefaultBrowser": false,
@@ -160,6 +162,14 @@ impl Tab<'_> {
         let params = json!({"context": self.context, "url": url, "wait": "complete"});
         self.firefox
             .command("browsingContext.navigate", params)
+            .await;
+    }
+
+    /// Brings it to the front.
+    pub(crate) async fn activate(&self) {
+        let params = json!({"context": self.context});
+        self.firefox
+            .command("browsingContext.activate", params)
             .await;
     }
 

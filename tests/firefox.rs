@@ -1,10 +1,5 @@
-use std::sync::{Arc, Mutex};
+mod site;
 
-use axum::Router;
-use axum::extract::State;
-use axum::response::IntoResponse as _;
-use axum::routing::get;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use pushcast::clock::Clock;
 use pushcast::push::{Client, Limits, Pusher};
 use pushcast::webpush::{
@@ -14,16 +9,13 @@ use serde_json::{Value, json};
 
 use crate::support::autopush::Autopush;
 use crate::support::firefox::{Firefox, Tab};
-use crate::support::page::{Page as _, listen};
+use crate::support::page::Page as _;
 use crate::support::program::{Server, environment_of};
 use crate::support::push_service::PushService;
 use crate::support::remote::eventually;
 
 /// Decrypted, shown, and the worker content.
 const DELIVERED: u64 = 100;
-
-const WORKER: &str = include_str!("../client/service-worker.js");
-const CLIENT: &str = include_str!("../client/pushcast.js");
 
 /// A push service, a server, and a Firefox that subscribes with the one and looks at the other.
 struct World {
@@ -385,139 +377,6 @@ fn arrived(text: &str) -> String {
         "[...document.querySelectorAll('#arrived span')].some((it) => it.textContent === {})",
         json!(text)
     )
-}
-
-/// A site with a worker of its own choice, on another origin than the server.
-struct Site {
-    url: String,
-    worker: Arc<Mutex<&'static str>>,
-}
-
-impl Site {
-    async fn start(worker: &'static str) -> Self {
-        let worker = Arc::new(Mutex::new(worker));
-        let script =
-            |text: &'static str| ([(CONTENT_TYPE, "text/javascript")], text).into_response();
-        let current = async move |State(worker): State<Arc<Mutex<&'static str>>>| {
-            let text = *worker.lock().expect("no panic");
-            ([(CONTENT_TYPE, "text/javascript")], text).into_response()
-        };
-        let page = async || {
-            (
-                [(CONTENT_TYPE, "text/html")],
-                "<!doctype html><title>A site</title>",
-            )
-        };
-        let site = Router::new()
-            .route("/deep/down/page.html", get(page))
-            .route("/assets/pushcast.js", get(async move || script(CLIENT)))
-            .route(
-                "/assets/pushcast-worker.js",
-                get(async move || script(WORKER)),
-            )
-            .route("/worker.js", get(current))
-            .with_state(Arc::clone(&worker));
-        Self {
-            url: listen(site).await,
-            worker,
-        }
-    }
-
-    fn page(&self) -> String {
-        format!("{}/deep/down/page.html", self.url)
-    }
-}
-
-/// `push`, a client of this server, in a page of the site.
-fn client(server: &str) -> String {
-    format!(
-        "import('/assets/pushcast.js').then(({{ pushcast }}) => \
-         (globalThis.push = pushcast({{ server: {}, serviceWorker: '/worker.js', timeout: 1500 }})).visited)",
-        json!(server)
-    )
-}
-
-/// The worker of a site that imports ours.
-const IMPORTING: &str =
-    "self.pushcast = { title: 'A site' }; importScripts('/assets/pushcast-worker.js');";
-
-/// One that shows nothing, and will not go by itself.
-const STALE: &str = "self.addEventListener('push', () => {});";
-
-#[tokio::test]
-#[ignore = "needs firefox-esr: tests/run"]
-async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_replaced() {
-    let site = Site::start(STALE).await;
-    let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
-    let page = world.firefox.open(&site.page()).await;
-    page.run("navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.getRegistration('/')).then(() => null)")
-        .await;
-    *site.worker.lock().expect("no panic") = IMPORTING;
-
-    assert_eq!(page.run(&client(&world.server.url)).await, "nothing");
-    let subscribed = page.run("push.subscribe({ tags: ['site'] })").await;
-    assert_eq!(subscribed["count"], 1);
-    assert_eq!(page.run("push.state()").await, "subscribed");
-    let active = "navigator.serviceWorker.getRegistration('/').then((it) => !it.installing && !it.waiting && it.active?.state === 'activated')";
-    page.wait_for(active).await;
-    world
-        .send(json!({"to": {"endpoint": subscribed["endpoint"]}, "data": {"unread": 3}}))
-        .await;
-    world.shown(1).await;
-    world.firefox.alert("A site").await;
-}
-
-#[tokio::test]
-#[ignore = "needs firefox-esr: tests/run"]
-async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_costs_nothing() {
-    let site = Site::start(IMPORTING).await;
-    let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
-    let page = world.firefox.open(&site.page()).await;
-    let answering = async |body: &'static str| {
-        let cors = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-        let answer = async move || ([cors], body);
-        listen(Router::new().fallback(answer)).await
-    };
-    let never = async || std::future::pending::<()>().await;
-    let slow = listen(Router::new().fallback(never)).await;
-    let down = "http://127.0.0.1:9".to_owned();
-    let fails = "push.subscribe().then(() => 'subscribed', ({ name, code, message }) => [name, code, message])";
-    for (server, says) in [
-        (down, "cannot be reached"),
-        (slow, "takes too long"),
-        (
-            answering("<h1>Welcome to nginx</h1>").await,
-            "not a pushcast server",
-        ),
-        (answering("null").await, "not a pushcast server"),
-        (
-            answering(r#"{"publicKey": 7}"#).await,
-            "not a pushcast server",
-        ),
-        (
-            answering(r#"{"publicKey": "BAAA"}"#).await,
-            "not a pushcast server",
-        ),
-    ] {
-        page.run(&client(&server)).await;
-        let failed = page.run(fails).await;
-        assert_eq!(failed[0], "PushcastError", "{failed}");
-        assert_eq!(failed[1], "server", "{failed}");
-        let message = failed[2].as_str().expect("words");
-        assert!(message.contains(says), "{server}: {message}");
-        assert_eq!(page.run("push.state()").await, "prompt");
-    }
-
-    // With a good one it works, and a visit while it is away changes nothing.
-    page.run(&client(&world.server.url)).await;
-    page.run("push.subscribe()").await;
-    assert_eq!(page.run(&client("http://127.0.0.1:9")).await, "failed");
-    assert_eq!(page.run("push.state()").await, "subscribed");
-    assert_eq!(page.run(&client(&world.server.url)).await, "current");
-    // The wish to leave is heard without a server.
-    page.run(&client("http://127.0.0.1:9")).await;
-    page.run("push.unsubscribe()").await;
-    assert_eq!(page.run("push.state()").await, "prompt");
 }
 
 #[tokio::test]

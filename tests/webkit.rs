@@ -1,16 +1,11 @@
 use std::path::PathBuf;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 use crate::support::behaviour::Canned;
-use crate::support::page::{LOOKS, Page as _, forms, listen, subscribing_as};
+use crate::support::page::{LOOKS, Page as _, forms, listen, proxy, subscribing_as};
 use crate::support::program::{Server, environment_of};
 use crate::support::push_service::PushService;
 use crate::support::remote::eventually;
@@ -32,29 +27,15 @@ const DOOR: &str = "
 
 const WORKER: &str = include_str!("../client/service-worker.js");
 
-/// `serve` as browsers see it on this machine, with the door in its worker.
+/// `serve`, with the door in its worker.
 async fn fronted(server: &Server) -> String {
-    let client = HttpClient::builder(TokioExecutor::new()).build_http::<Body>();
-    let behind = server.url.clone();
-    let forward = async move |mut request: Request| {
-        let path = request.uri().path_and_query().expect("a path");
-        *request.uri_mut() = format!("{behind}{path}").parse().expect("a URI");
-        client
-            .request(request)
-            .await
-            .expect("serve answers")
-            .map(Body::new)
-    };
     let worker = async || {
         (
             [(CONTENT_TYPE, "text/javascript")],
             format!("{WORKER}{DOOR}"),
         )
     };
-    let front = Router::new().route("/service-worker.js", get(worker));
-    listen(front.fallback(forward))
-        .await
-        .replace("127.0.0.1", "localhost")
+    listen(proxy(&server.url).route("/service-worker.js", get(worker))).await
 }
 
 /// Asks the worker through its door.

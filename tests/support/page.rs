@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -152,4 +156,16 @@ pub(crate) async fn listen(router: Router) -> String {
     let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
+}
+
+/// Hands every request on to a server; routes of one's own come first.
+pub(crate) fn proxy(server: &str) -> Router {
+    let client = HttpClient::builder(TokioExecutor::new()).build_http::<Body>();
+    let server = server.to_owned();
+    Router::new().fallback(async move |mut request: Request| {
+        let path = request.uri().path_and_query().expect("a path");
+        *request.uri_mut() = format!("{server}{path}").parse().expect("a URI");
+        let answer = client.request(request).await;
+        answer.expect("the server answers").map(Body::new)
+    })
 }

@@ -2,36 +2,13 @@ mod console;
 mod demo;
 mod stage;
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use self::stage::{Stage, TOKEN};
 use crate::support::chromium::{Chromium, Target};
-use crate::support::page::{LOOKS, Page as _, forms, subscribing_as};
+use crate::support::page::{Looks as _, Page as _, forms, pictures, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
-
-/// Where screenshots go: the README's are made by `tests/screenshots`.
-fn pictures() -> PathBuf {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    root.join("target/screenshots")
-}
-
-/// Takes a picture of the page in every look, and has axe judge it there.
-async fn judge(tab: &Target<'_>, name: &str) {
-    for (width, dark) in LOOKS {
-        tab.look(width, dark).await;
-        tab.run("(scrollTo(0, 0), null)").await;
-        let colour = if dark { "dark" } else { "light" };
-        let file = pictures().join(format!("{name}-{width}-{colour}.png"));
-        tab.screenshot(&file, true).await;
-        assert_eq!(tab.axe().await, json!([]), "{name}, {width} px, {colour}");
-        let wide = tab.run("document.documentElement.scrollWidth").await;
-        assert_eq!(wide, width, "{name} scrolls sideways");
-    }
-    tab.look(1440, false).await;
-}
 
 /// The console, signed in.
 async fn signed_in<'a>(chromium: &'a Chromium, url: &str, token: &str) -> Target<'a> {
@@ -96,6 +73,25 @@ async fn the_worker_shows_every_form_of_push() {
             assert_eq!(shown["actions"], json!([{"action": "x", "title": "Do it"}]));
         }
     }
+}
+
+/// Declarative Web Push, `mutable`, as Safari has it: the browser has read the message and shows it, if nobody shows another.
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_worker_leaves_to_the_browser_what_the_browser_shows_and_tells_the_pages() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let (tab, worker) = with_worker(&chromium, &server).await;
+    let notification =
+        json!({"title": "Declared", "body": "In full", "navigate": "https://www.example.org/a"});
+    let event = format!(
+        "new Promise((done) => dispatchEvent(Object.assign(new Event('push'), \
+         {{ data: null, notification: {notification}, appBadge: 7, waitUntil: done }}))).then(() => null)"
+    );
+    worker.run(&event).await;
+    tab.wait_for("document.querySelector('#arrived strong')?.textContent === 'Declared'")
+        .await;
+    assert_eq!(worker.run("[shown, badges]").await, json!([[], []]));
 }
 
 #[tokio::test]

@@ -172,6 +172,20 @@ async fn a_second_server_on_the_same_folder_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_without_a_subject_starts_and_warns_that_apple_will_refuse() {
+    let service = PushService::start().await;
+    for (subject, warns) in [("", true), ("mailto:you@pushcast.dev", false)] {
+        let mut environment = environment_of(&service);
+        environment.push(("PUSHCAST_VAPID_SUBJECT", subject.to_owned()));
+        let mut server = Server::start_with(environment).await;
+        assert!(server.interrupt().await);
+        let said = server.output_and_log().await;
+        let warned = said.contains("warning: PUSHCAST_VAPID_SUBJECT is not set");
+        assert_eq!(warned, warns, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_variable_is_named_at_start_and_no_secret_is_repeated() {
     for (name, value, says) in [
         ("PUSHCAST_VAPID_SUBJECT", "me@pushcast.dev", "mailto:"),

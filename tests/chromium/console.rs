@@ -5,11 +5,11 @@ use pushcast::clock::{Chance, Clock};
 use pushcast::store::embedded;
 use serde_json::{Value, json};
 
+use super::signed_in;
 use super::stage::{Stage, TOKEN};
-use super::{judge, signed_in};
 use crate::stats::Registry;
 use crate::support::chromium::{Chromium, Target};
-use crate::support::page::Page as _;
+use crate::support::page::{Looks as _, Page as _};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 use crate::support::remote::eventually;
@@ -20,7 +20,7 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = chromium.open(&format!("{}/console", stage.url), "").await;
     tab.reads("API token").await;
-    judge(&tab, "console-sign-in").await;
+    tab.judge("console-sign-in").await;
     tab.fill("#token", TOKEN).await;
     tab.click("button[type=submit]").await;
 
@@ -47,12 +47,13 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
             tab.run("document.querySelectorAll('details').forEach((it) => { it.open = false; })")
                 .await;
         }
-        judge(&tab, &format!("console-{}", hash[1..].replace('/', "-"))).await;
+        tab.judge(&format!("console-{}", hash[1..].replace('/', "-")))
+            .await;
     }
     tab.run("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
         .await;
     tab.click("[name=time][value=later]").await;
-    judge(&tab, "console-compose-open").await;
+    tab.judge("console-compose-open").await;
     assert_eq!(chromium.complaints(), Vec::<Value>::new());
 }
 

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::judge;
 use crate::support::chromium::Chromium;
-use crate::support::page::{Page as _, subscribing_as};
+use crate::support::page::{Looks as _, Page as _, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 
@@ -18,7 +17,7 @@ async fn the_demo_page_is_used_as_a_person_would_and_axe_finds_nothing() {
     let before = subscribing_as(&browser.to_json());
     let tab = chromium.open(&format!("{}/", server.url), &before).await;
     tab.reads("Not subscribed").await;
-    judge(&tab, "demo-new").await;
+    tab.judge("demo-new").await;
 
     tab.click("#subscribe").await;
     tab.reads("Subscribed: the first one here.").await;
@@ -34,7 +33,7 @@ async fn the_demo_page_is_used_as_a_person_would_and_axe_finds_nothing() {
         "document.querySelector('#arrived strong')?.textContent === 'Doors open at seven'",
     )
     .await;
-    judge(&tab, "demo").await;
+    tab.judge("demo").await;
     assert_eq!(chromium.complaints(), Vec::<Value>::new());
 }
 

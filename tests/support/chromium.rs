@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::page::Page;
+use super::page::{Looks, Page};
 use super::remote::{Remote, eventually, launch};
 
 /// Running until dropped.
@@ -230,8 +230,18 @@ impl Target<'_> {
         }
     }
 
-    /// How wide the screen is, and whether the reader likes it dark.
-    pub(crate) async fn look(&self, width: u32, dark: bool) {
+    /// The whole page, or what the screen shows of it, as PNG.
+    pub(crate) async fn screenshot(&self, file: &Path, whole: bool) {
+        let params = json!({"format": "png", "captureBeyondViewport": whole});
+        let taken = self.command("Page.captureScreenshot", params).await;
+        let png = STANDARD.decode(taken["data"].as_str().expect("base64"));
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, png.expect("base64")).expect("a file");
+    }
+}
+
+impl Looks for Target<'_> {
+    async fn look(&self, width: u32, dark: bool) {
         let height = if width < 600 { 844 } else { width * 5 / 8 };
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
         // A tab behind another draws nothing.
@@ -250,13 +260,8 @@ impl Target<'_> {
             .await;
     }
 
-    /// The whole page as PNG.
-    pub(crate) async fn screenshot(&self, file: &Path, whole: bool) {
-        let params = json!({"format": "png", "captureBeyondViewport": whole});
-        let taken = self.command("Page.captureScreenshot", params).await;
-        let png = STANDARD.decode(taken["data"].as_str().expect("base64"));
-        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-        std::fs::write(file, png.expect("base64")).expect("a file");
+    async fn picture(&self, file: &Path) {
+        self.screenshot(file, true).await;
     }
 }
 

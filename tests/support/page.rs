@@ -1,6 +1,6 @@
-//! What a test does with a page, whichever browser shows it.
+//! What a test does with a page, whichever browser shows it, and what pages need of a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,17 +13,17 @@ use tokio::net::TcpListener;
 use super::remote::eventually;
 
 /// Both widths and both colours in which everything is looked at.
-pub(crate) const LOOKS: [(u32, bool); 4] = [(1440, false), (1440, true), (390, false), (390, true)];
+const LOOKS: [(u32, bool); 4] = [(1440, false), (1440, true), (390, false), (390, true)];
 
-/// A page in a browser; or what else runs scripts there.
+/// A page in a browser, or a worker.
 pub(crate) trait Page {
-    /// The value of an expression, which may `await` and may fail; as in a click.
+    /// The value of an expression, which may `await` and may fail; to the page, a click as well.
     async fn try_run(&self, expression: &str) -> Result<Value, Value>;
 
     /// Presses the mouse there and lets it go.
     async fn mouse(&self, x: &Value, y: &Value);
 
-    /// The value of an expression, which may `await`; as in a click.
+    /// The value of an expression, which may `await`.
     async fn run(&self, expression: &str) -> Value {
         let value = self.try_run(expression).await;
         value.unwrap_or_else(|error| panic!("{expression}: {error}"))
@@ -58,11 +58,7 @@ pub(crate) trait Page {
     /// A click of the mouse, in the middle of the first element that this selector finds.
     async fn click(&self, selector: &str) {
         self.offers(selector).await;
-        let middle = format!(
-            "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
-             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round); }})()",
-            json!(selector)
-        );
+        let middle = middle_of(selector);
         let middle = self.run(&middle).await;
         self.mouse(&middle[0], &middle[1]).await;
     }
@@ -79,6 +75,45 @@ pub(crate) trait Page {
         )
         .await
     }
+}
+
+/// A script that scrolls to the first element that this selector finds, and says where its middle is.
+pub(crate) fn middle_of(selector: &str) -> String {
+    format!(
+        "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
+         const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round); }})()",
+        json!(selector)
+    )
+}
+
+/// A page that can be looked at in more than one way.
+pub(crate) trait Looks: Page {
+    /// How wide the screen is, and whether the reader likes it dark.
+    async fn look(&self, width: u32, dark: bool);
+
+    /// The whole page as PNG.
+    async fn picture(&self, file: &Path);
+
+    /// Takes a picture of the page in every look, and has axe judge it there; `name` may have folders.
+    async fn judge(&self, name: &str) {
+        for (width, dark) in LOOKS {
+            self.look(width, dark).await;
+            self.run("(scrollTo(0, 0), null)").await;
+            let colour = if dark { "dark" } else { "light" };
+            let file = pictures().join(format!("{name}-{width}-{colour}.png"));
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            self.picture(&file).await;
+            assert_eq!(self.axe().await, json!([]), "{name}, {width} px, {colour}");
+            let wide = self.run("document.documentElement.scrollWidth").await;
+            assert_eq!(wide, width, "{name} scrolls sideways");
+        }
+        self.look(1440, false).await;
+    }
+}
+
+/// Where pictures go: the README's are made by `tests/screenshots`.
+pub(crate) fn pictures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots")
 }
 
 /// A browser whose push service is out of reach has this subscription of the tests' push service instead: a script for

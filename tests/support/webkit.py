@@ -1,13 +1,11 @@
 """WebKit, Safari's engine, in a window that nobody sees, and a WebSocket that steers it.
 
-WebKitGTK has Safari's code for the page's side of push and for service workers, and no push service behind it: whoever
-asks hears where pushes would begin. Its notifications go to the desktop, which is played here.
+WebKitGTK has Safari's code for pages, service workers and notifications, and no push service: `subscribe()` goes
+as far as the key. Its notifications go to the desktop, which is played here.
 """
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -20,23 +18,27 @@ gi.require_version("Soup", "3.0")
 gi.require_version("WebKit2", "4.1")
 from gi.repository import Gio, GLib  # noqa: E402
 
+# Seconds; longer, and whoever waits has given up.
+PATIENCE = 60
+
 BUS_NAME = "org.freedesktop.Notifications"
 BUS_PATH = "/org/freedesktop/Notifications"
 INTERFACE = f"""<node><interface name="{BUS_NAME}">
   <method name="Notify">
-    <arg type="s"/><arg type="u"/><arg type="s"/><arg type="s"/><arg type="s"/><arg type="as"/><arg type="a{{sv}}"/><arg type="i"/>
-    <arg type="u" direction="out"/>
+    <arg type="s"/><arg type="u"/><arg type="s"/><arg type="s"/><arg type="s"/>
+    <arg type="as"/><arg type="a{{sv}}"/><arg type="i"/><arg type="u" direction="out"/>
   </method>
   <method name="CloseNotification"><arg type="u"/></method>
   <method name="GetCapabilities"><arg type="as" direction="out"/></method>
   <method name="GetServerInformation">
-    <arg type="s" direction="out"/><arg type="s" direction="out"/><arg type="s" direction="out"/><arg type="s" direction="out"/>
+    <arg type="s" direction="out"/><arg type="s" direction="out"/>
+    <arg type="s" direction="out"/><arg type="s" direction="out"/>
   </method>
 </interface></node>"""
 
 
 class Desktop:
-    """Where notifications are shown, clicked and closed (the Desktop Notifications Specification, 1.2)."""
+    """Where notifications are shown, clicked and closed, as much as WebKit asks of it."""
 
     def __init__(self):
         self.shown = []
@@ -45,7 +47,8 @@ class Desktop:
         ready = threading.Event()
         # In a thread of its own: WebKit asks it, and waits.
         threading.Thread(target=self.run, args=(ready,), daemon=True).start()
-        ready.wait()
+        if not ready.wait(PATIENCE):
+            raise TimeoutError("no desktop")
 
     def run(self, ready):
         context = GLib.MainContext.new()
@@ -68,6 +71,7 @@ class Desktop:
         elif method == "CloseNotification":
             (number,) = parameters.unpack()
             self.shown[number - 1]["closed"] = True
+            self.signal("NotificationClosed", GLib.Variant("(uu)", (number, 3)))
         elif method == "GetCapabilities":
             answer = GLib.Variant("(as)", (["actions", "body"],))
         elif method == "GetServerInformation":
@@ -75,18 +79,23 @@ class Desktop:
         invocation.return_value(answer)
 
     def click(self, index):
-        clicked = GLib.Variant("(us)", (index + 1, "default"))
-        self.connection.emit_signal(None, BUS_PATH, BUS_NAME, "ActionInvoked", clicked)
+        self.signal("ActionInvoked", GLib.Variant("(us)", (index + 1, "default")))
+
+    def signal(self, name, about):
+        self.connection.emit_signal(None, BUS_PATH, BUS_NAME, name, about)
 
 
 def screen():
     """A display without a screen, which goes when this process goes."""
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
-    with_us = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL, preexec_fn=with_us)
+    ends_with_us = ["setpriv", "--pdeathsig", "KILL"]
+    xvfb = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+    subprocess.Popen(ends_with_us + xvfb, pass_fds=[writing])
     os.close(writing)
-    return ":" + os.read(reading, 16).decode().strip()
+    number = os.read(reading, 16).decode().strip()
+    if not number:
+        raise ChildProcessError("Xvfb did not start")
+    return f":{number}"
 
 
 DESKTOP = Desktop()
@@ -97,36 +106,58 @@ os.environ["GDK_CORE_DEVICE_EVENTS"] = "1"
 from gi.repository import Gdk, GObject, Gtk, Soup, WebKit2  # noqa: E402
 
 
-class Browser:
-    """One window with one page. Commands are methods; what they return is answered."""
+# Before the scripts of every page: its clicks are reported, and what was forbidden to it or not caught by it.
+REPORTS = """{
+  const clicked = ({ isTrusted }) => isTrusted && webkit.messageHandlers.clicked.postMessage("");
+  const complain = (text) => webkit.messageHandlers.complained.postMessage(String(text));
+  addEventListener("click", clicked, true);
+  addEventListener("securitypolicyviolation", (it) => complain(`${it.violatedDirective}: ${it.blockedURI}`));
+  const failed = ({ message, target }) => complain(message ?? `not loaded: ${target.src ?? target.href}`);
+  addEventListener("error", failed, true);
+  addEventListener("unhandledrejection", ({ reason }) => complain(reason));
+}"""
 
-    def __init__(self, folder, features):
+
+class Browser:
+    """One window with one page. Commands are methods: each is answered once."""
+
+    def __init__(self, folder, with_push):
         kept = WebKit2.WebsiteDataManager(base_data_directory=f"{folder}/data", base_cache_directory=f"{folder}/cache")
         context = WebKit2.WebContext.new_with_website_data_manager(kept)
+        # A process of WebKit's that starts later has to be told what the reader has answered before.
+        self.origins = {True: [], False: []}
+        context.connect(
+            "initialize-notification-permissions",
+            lambda context: context.initialize_notification_permissions(self.origins[True], self.origins[False]),
+        )
         settings = WebKit2.Settings()
-        all_features = WebKit2.Settings.get_all_features()
-        known = {it.get_identifier(): it for it in map(all_features.get, range(all_features.get_length()))}
-        for feature in features:
-            settings.set_feature_enabled(known[feature], True)
+        features = WebKit2.Settings.get_all_features()
+        known = {it.get_identifier(): it for it in map(features.get, range(features.get_length()))}
+        settings.set_feature_enabled(known["PushAPI"], with_push)
         self.scripts = WebKit2.UserContentManager()
+        for name, received in [("clicked", self.clicked), ("complained", self.complained)]:
+            self.scripts.connect(f"script-message-received::{name}", received)
+            self.scripts.register_script_message_handler(name)
+        self.add_script(REPORTS)
         self.view = GObject.new(
             WebKit2.WebView, web_context=context, settings=settings, user_content_manager=self.scripts
         )
         self.allowed = True
         self.asked = 0
-        self.origins = {True: [], False: []}
-        # WebKit's processes hear of answers as they are given; of those before, when they start.
-        context.connect(
-            "initialize-notification-permissions",
-            lambda context: context.initialize_notification_permissions(self.origins[True], self.origins[False]),
-        )
+        self.complaints = []
+        self.loading = self.clicking = None
         self.view.connect("permission-request", self.permission)
         self.view.connect("load-changed", self.loaded)
-        self.loading = None
+        self.view.connect("load-failed", self.failed)
+        self.view.connect("web-process-terminated", lambda *_: Gtk.main_quit())
         self.window = Gtk.Window()
         self.window.add(self.view)
         self.window.set_default_size(1440, 900)
         self.window.show_all()
+
+    def add_script(self, script):
+        frames, when = WebKit2.UserContentInjectedFrames.TOP_FRAME, WebKit2.UserScriptInjectionTime.START
+        self.scripts.add_script(WebKit2.UserScript.new(script, frames, when, None, None))
 
     def permission(self, _view, request):
         self.asked += 1
@@ -136,21 +167,33 @@ class Browser:
 
     def loaded(self, _view, event):
         if event == WebKit2.LoadEvent.FINISHED and self.loading:
-            self.loading(None)
+            self.loading()
             self.loading = None
+
+    def failed(self, _view, _event, _address, error):
+        if self.loading:
+            self.loading(error=error.message)
+            self.loading = None
+
+    def clicked(self, *_):
+        if self.clicking:
+            self.clicking()
+            self.clicking = None
+
+    def complained(self, _scripts, message):
+        self.complaints.append(message.get_js_value().to_string())
 
     def preload(self, answer, script):
         """Runs in every page from now on, before the page's own scripts."""
-        frames, when = WebKit2.UserContentInjectedFrames.TOP_FRAME, WebKit2.UserScriptInjectionTime.START
-        self.scripts.add_script(WebKit2.UserScript.new(script, frames, when, None, None))
-        answer(None)
+        self.add_script(script)
+        answer()
 
     def open(self, answer, url):
         self.loading = answer
         self.view.load_uri(url)
 
     def run(self, answer, body):
-        """The body of an async function; what it returns."""
+        """The body of an async function; what it returns. To the page, it is a click as well."""
 
         def done(view, result):
             try:
@@ -162,40 +205,43 @@ class Browser:
         self.view.call_async_javascript_function(body, -1, None, None, None, None, done)
 
     def click(self, answer, x, y):
-        """Answered when the page has had it: a script that is run before would take the click's right to ask."""
-        self.run(answer, "await new Promise((had) => addEventListener('click', () => setTimeout(had), {capture: true, once: true}));")
+        """Answered when the page has had it."""
+        self.clicking = answer
         for kind in Gdk.EventType.BUTTON_PRESS, Gdk.EventType.BUTTON_RELEASE:
             Gdk.test_simulate_button(self.view.get_window(), x, y, 1, Gdk.ModifierType(0), kind)
 
     def permit(self, answer, allowed):
         """What the reader answers when asked."""
         self.allowed = allowed
-        answer(None)
+        answer()
 
     def look(self, answer, width, height, dark):
         Gtk.Settings.get_default().set_property("gtk-enable-animations", False)
         Gtk.Settings.get_default().set_property("gtk-application-prefer-dark-theme", dark)
         self.window.resize(width, height)
-        answer(None)
+        answer()
 
     def screenshot(self, answer, file):
         """The whole page."""
 
         def done(view, result):
-            view.get_snapshot_finish(result).write_to_png(file)
-            answer(None)
+            try:
+                view.get_snapshot_finish(result).write_to_png(file)
+                answer()
+            except GLib.Error as error:
+                answer(error=error.message)
 
         whole, plain = WebKit2.SnapshotRegion.FULL_DOCUMENT, WebKit2.SnapshotOptions.NONE
         self.view.get_snapshot(whole, plain, None, done)
 
-    def desktop(self, answer):
-        """How often the reader was asked, and what is shown to them."""
-        answer({"asked": self.asked, "shown": DESKTOP.shown})
+    def report(self, answer):
+        """How often the reader was asked, what was shown to them, what pages complained of."""
+        answer({"asked": self.asked, "shown": DESKTOP.shown, "complaints": self.complaints})
 
     def choose(self, answer, index):
         """A click on a notification."""
         DESKTOP.click(index)
-        answer(None)
+        answer()
 
 
 def serve(browser):
@@ -210,6 +256,7 @@ def serve(browser):
         except Exception as error:  # Whoever asked hears of it.
             answer(error=repr(error))
 
+    # Kept, or they would be closed.
     connections = []
 
     def connected(_server, _message, _path, socket):
@@ -221,9 +268,11 @@ def serve(browser):
     server = Soup.Server()
     server.add_websocket_handler("/", None, None, connected)
     server.listen_local(0, Soup.ServerListenOptions.IPV4_ONLY)
+    # Whoever started it may be gone.
+    GLib.timeout_add_seconds(PATIENCE, lambda: None if connections else Gtk.main_quit())
     print(f"WebKit listens on ws://127.0.0.1:{server.get_uris()[0].get_port()}/", file=sys.stderr, flush=True)
     Gtk.main()
 
 
-serve(Browser(sys.argv[1], sys.argv[2:]))
+serve(Browser(sys.argv[1], sys.argv[2] == "with-push"))
 DESKTOP.bus.stop()

@@ -7,20 +7,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::page::Page;
+use super::page::{Looks, Page, middle_of};
 use super::remote::{Remote, eventually, launch};
 
 /// Debian's own, which has the bindings to WebKit.
 const PYTHON: &str = "/usr/bin/python3";
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/webkit.py");
-
-/// Of every page: what was forbidden to it, and what it forgot to catch.
-const COMPLAINTS: &str = "
-    globalThis.complaints = [];
-    addEventListener('securitypolicyviolation', (it) => complaints.push(`${it.violatedDirective}: ${it.blockedURI}`));
-    addEventListener('error', (it) => complaints.push(it.message), true);
-    addEventListener('unhandledrejection', (it) => complaints.push(String(it.reason)));";
 
 /// One window with one page. Running until dropped.
 pub(crate) struct Webkit {
@@ -40,28 +33,33 @@ pub(crate) struct Shown {
 impl Webkit {
     /// Starts it on a new profile, with the Push API as Safari has it.
     pub(crate) async fn start() -> Self {
-        Self::start_with(&["PushAPI"]).await
+        Self::start_with("with-push").await
     }
 
-    /// Starts it with what its name for experiments and switches calls so.
-    pub(crate) async fn start_with(features: &[&str]) -> Self {
+    /// Starts it on a new profile, without the Push API.
+    pub(crate) async fn start_without_push() -> Self {
+        Self::start_with("without-push").await
+    }
+
+    async fn start_with(push: &str) -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(PYTHON);
+        // Nothing of the tester's desktop: neither its theme nor its proxy.
         command
             .arg(PROGRAM)
             .arg(profile.path())
-            .args(features)
+            .arg(push)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("HOME", profile.path())
             .env("TZ", "UTC")
             .env("LANG", "C.UTF-8");
         let (child, address) = launch(command, "WebKit listens on ").await;
-        let webkit = Self {
+        Self {
             remote: Remote::connect(&address).await,
             _child: child,
             _profile: profile,
-        };
-        webkit.preload(COMPLAINTS).await;
-        webkit
+        }
     }
 
     async fn command(&self, method: &str, params: Value) -> Value {
@@ -85,14 +83,14 @@ impl Webkit {
 
     /// How often the reader was asked.
     pub(crate) async fn asked(&self) -> u64 {
-        let desktop = self.command("desktop", json!({})).await;
-        desktop["asked"].as_u64().expect("a number")
+        let report = self.command("report", json!({})).await;
+        report["asked"].as_u64().expect("a number")
     }
 
     /// Every notification so far, in order.
     pub(crate) async fn shown(&self) -> Vec<Shown> {
-        let desktop = self.command("desktop", json!({})).await;
-        let shown = desktop["shown"].as_array().expect("a list").iter();
+        let report = self.command("report", json!({})).await;
+        let shown = report["shown"].as_array().expect("a list").iter();
         let text = |it: &Value| it.as_str().expect("text").to_owned();
         shown
             .map(|it| Shown {
@@ -125,20 +123,38 @@ impl Webkit {
         self.command("choose", json!({"index": index})).await;
     }
 
+    /// A click at a time when nothing else gives the page the right to ask: what a test runs does, for some seconds.
+    pub(crate) async fn click_alone(&self, selector: &str) {
+        self.offers(selector).await;
+        let middle = format!(
+            "(async () => {{ while (navigator.userActivation.isActive) await new Promise((done) => setTimeout(done, 100)); \
+             return {}; }})()",
+            middle_of(selector)
+        );
+        let middle = self.run(&middle).await;
+        self.mouse(&middle[0], &middle[1]).await;
+    }
+
     /// Types into a field, in the place of what it holds.
     pub(crate) async fn fill(&self, selector: &str, text: &str) {
         self.offers(selector).await;
         let (selector, text) = (json!(selector), json!(text));
-        self.run(&format!(
+        let typed = format!(
             "(() => {{ const it = document.querySelector({selector}); it.focus(); it.select(); \
              return document.execCommand('insertText', false, {text}); }})()"
-        ))
-        .await;
+        );
+        assert_eq!(self.run(&typed).await, true, "{selector} takes no text");
     }
 
-    /// How wide the window is, and whether the reader likes it dark.
-    pub(crate) async fn look(&self, width: u32, dark: bool) {
-        let height = if width < 600 { 844 } else { 1000 };
+    /// What pages were forbidden, and what they forgot to catch.
+    pub(crate) async fn complaints(&self) -> Value {
+        self.command("report", json!({})).await["complaints"].take()
+    }
+}
+
+impl Looks for Webkit {
+    async fn look(&self, width: u32, dark: bool) {
+        let height = if width < 600 { 844 } else { 900 };
         let look = json!({"width": width, "height": height, "dark": dark});
         self.command("look", look).await;
         self.wait_for(&format!(
@@ -147,15 +163,8 @@ impl Webkit {
         .await;
     }
 
-    /// The whole page as PNG.
-    pub(crate) async fn screenshot(&self, file: &Path) {
-        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    async fn picture(&self, file: &Path) {
         self.command("screenshot", json!({"file": file})).await;
-    }
-
-    /// What the page was forbidden, and what it forgot to catch.
-    pub(crate) async fn complaints(&self) -> Value {
-        self.run("complaints").await
     }
 }
 

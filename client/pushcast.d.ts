@@ -55,11 +55,14 @@ export interface Pushcast {
   subscription(): Promise<PushSubscription | null> | null;
   /** A sentence for the reader; `null` when notifications can be had. */
   why(): string | null;
-  /** Never rejects. */
+  /** The visit that creating it was. Never rejects. */
   visited: Promise<Visit>;
 }
 
-/** Creating it is a visit: it looks after the subscription that this browser may have already, and asks nobody. */
+/**
+ * Creating it is a visit: it looks after the subscription that this browser may have already, and asks nobody. So is coming
+ * back to a page that has been open for a day.
+ */
 export function pushcast(options?: Options): Pushcast;
 
 /** A sentence that says why there are no notifications, for the reader of the page; `null` when there can be. */

@@ -210,9 +210,20 @@ export function pushcast({ server, serviceWorker = "/service-worker.js", scope, 
     });
   }
 
-  const visited = visit().catch((error) => {
-    console.debug("pushcast: the subscription could not be looked after, until the next visit:", error.message);
-    return "failed";
+  let looked;
+
+  function look() {
+    looked = Date.now();
+    return visit().catch((error) => {
+      console.debug("pushcast: the subscription could not be looked after, until the next visit:", error.message);
+      return "failed";
+    });
+  }
+
+  const visited = look();
+  // An app on the Home Screen stays open for days: to come back to it is a visit too.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && Date.now() - looked >= DAY) look();
   });
   return { subscribe, unsubscribe, state, subscription: () => (obstacle() ? null : current()), why, visited };
 }

@@ -430,3 +430,27 @@ async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
     assert_eq!(row["user"], "demo");
     assert_eq!(tomorrow.run(visit).await, "current", "once a day is enough");
 }
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
+    let world = World::new().await;
+    let page = world.subscribed().await;
+    let lost = json!({"endpoint": page.run(ENDPOINT).await});
+    let back_after = |hours: u64| {
+        format!(
+            "(Date.now = () => new Date().getTime() + {hours} * 3600 * 1000, \
+             document.dispatchEvent(new Event('visibilitychange')), null)"
+        )
+    };
+    world.server.post("/push/unsubscribe", &lost).await;
+    page.run(&back_after(23)).await;
+    page.run("import('/pushcast.js').then(({ pushcast }) => pushcast().visited)")
+        .await;
+    assert_eq!(world.count().await, 0, "not yet a day");
+    page.run(&back_after(25)).await;
+    eventually("the row is there again", async || {
+        (world.count().await == 1).then_some(())
+    })
+    .await;
+}

@@ -52,9 +52,18 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
     let port = server.url.rsplit(':').next().expect("a port");
     let insecure = format!("http://pushcast.test:{port}/");
     let local = format!("{}/", server.url);
+    // It says that it is a Mac.
+    let ipad = format!(
+        "{} Object.defineProperty(navigator, 'platform', {{ value: 'MacIntel' }}); \
+         Object.defineProperty(navigator, 'maxTouchPoints', {{ value: 5 }});",
+        agent(
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15"
+        )
+    );
     let standalone = format!("{} navigator.standalone = true;", agent(iphone));
     for (url, before, says) in [
         (&local, agent(iphone), "add this site to the Home Screen"),
+        (&local, ipad, "add this site to the Home Screen"),
         (&local, standalone, "iOS 16.4 or later"),
         (
             &local,

@@ -7,17 +7,21 @@ const boxes = [...document.querySelectorAll("#tags input")];
 
 const push = pushcast({ server: new URL(".", location.href), serviceWorker: "service-worker.js" });
 
-/** Of a server without a subject, Apple says no more than `BadJwtToken`. */
+/** Milliseconds that the server may take. */
+const PATIENCE = 10_000;
+
+/** To a server without a subject, Apple says only `BadJwtToken`. */
 const NO_SUBJECT =
   "Refused by Safari's push service, which wants to know whom to write to. Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
 
-/** Safari since 18.4 shows a message without asking the worker, but for `mutable`, which not all of them heed. */
+/** Since 18.4, Safari shows a message without the worker, unless it is `mutable`; and not every version heeds that. */
 const DECLARATIVE = "Nothing yet. What the server sends is shown by your system; this browser may not tell the page.";
 
 async function call(path, body) {
-  const response = await fetch(path, body && { method: "POST", body: JSON.stringify(body) });
-  const json = await response.json();
-  if (!response.ok) throw new Error(json.detail ?? response.statusText);
+  const options = body && { method: "POST", body: JSON.stringify(body) };
+  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(PATIENCE) });
+  const json = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(json.detail ?? `The server answers ${response.status}.`);
   return json;
 }
 
@@ -40,7 +44,7 @@ async function show() {
   find("state").className = `pill ${kind}`;
   const subscribed = state === "subscribed";
   find("subscribe").hidden = subscribed;
-  find("subscribe").disabled = state !== "prompt";
+  find("subscribe").disabled = !ready || state !== "prompt";
   find("unsubscribe").hidden = !subscribed;
   find("send").disabled = !subscribed;
   for (const box of boxes) box.disabled = !subscribed;
@@ -125,6 +129,7 @@ navigator.serviceWorker?.addEventListener("message", ({ data }) => {
   find("arrived").prepend(item);
 });
 
+let ready = false;
 let asked;
 
 /** Who subscribes here, asked for again if it failed. */
@@ -140,8 +145,10 @@ if ("pushManager" in window) find("nothing").textContent = DECLARATIVE;
 find("origin").textContent = location.origin;
 const chosen = JSON.parse(localStorage.getItem("tags") ?? "null");
 if (chosen) for (const box of boxes) box.checked = chosen.includes(box.value);
-// Before there is a button to click: within a click there is no time to lose.
+await show();
+// Who the visitor is, is known before the button can be clicked: within a click there is no time to lose.
 await visitor().catch(() => {});
+ready = true;
 await show();
 await push.visited;
 await show();

@@ -55,7 +55,7 @@ export interface Pushcast {
   subscription(): Promise<PushSubscription | null> | null;
   /** A sentence for the reader; `null` when notifications can be had. */
   why(): string | null;
-  /** The visit that creating it was. Never rejects. */
+  /** What the visit at its creation did. Never rejects. */
   visited: Promise<Visit>;
 }
 

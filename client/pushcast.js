@@ -8,6 +8,9 @@
 
 const DAY = 24 * 60 * 60 * 1000;
 
+/** How soon a visit that failed is tried again, when the reader comes back to the page. */
+const PAUSE = 60 * 1000;
+
 /** How long a browser may take to make a subscription, and a worker to start. */
 const BROWSER_PATIENCE = 30_000;
 
@@ -216,6 +219,8 @@ export function pushcast({ server, serviceWorker = "/service-worker.js", scope, 
     looked = Date.now();
     return visit().catch((error) => {
       console.debug("pushcast: the subscription could not be looked after, until the next visit:", error.message);
+      // Who comes back to a page is often not online yet.
+      looked -= DAY - PAUSE;
       return "failed";
     });
   }

@@ -437,6 +437,7 @@ async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let lost = json!({"endpoint": page.run(ENDPOINT).await});
+    let visit = "import('/pushcast.js').then(({ pushcast }) => pushcast().visited)";
     let back_after = |hours: u64| {
         format!(
             "(Date.now = () => new Date().getTime() + {hours} * 3600 * 1000, \
@@ -445,10 +446,15 @@ async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
     };
     world.server.post("/push/unsubscribe", &lost).await;
     page.run(&back_after(23)).await;
-    page.run("import('/pushcast.js').then(({ pushcast }) => pushcast().visited)")
-        .await;
+    assert_eq!(page.run(visit).await, "current");
     assert_eq!(world.count().await, 0, "not yet a day");
+    // Who comes back is often not online yet: it is tried again soon.
+    page.run("(globalThis.real = fetch, globalThis.fetch = () => Promise.reject(new TypeError('away')), null)")
+        .await;
     page.run(&back_after(25)).await;
+    assert_eq!(page.run(visit).await, "failed");
+    page.run("(globalThis.fetch = real, null)").await;
+    page.run(&back_after(26)).await;
     eventually("the row is there again", async || {
         (world.count().await == 1).then_some(())
     })

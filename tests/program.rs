@@ -178,6 +178,8 @@ async fn a_server_without_a_subject_starts_and_warns_that_apple_will_refuse() {
         let mut environment = environment_of(&service);
         environment.push(("PUSHCAST_VAPID_SUBJECT", subject.to_owned()));
         let mut server = Server::start_with(environment).await;
+        // It listens: whoever is told to stop before is ended without a word.
+        assert_eq!(server.get("/push/key").await.status, 200);
         assert!(server.interrupt().await);
         let said = server.output_and_log().await;
         let warned = said.contains("warning: PUSHCAST_VAPID_SUBJECT is not set");

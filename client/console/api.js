@@ -16,20 +16,29 @@ async function ask(method, path, body) {
   const headers = { Authorization: `Bearer ${token.get()}` };
   if (body) headers["Content-Type"] = "application/json";
   const signal = AbortSignal.timeout(PATIENCE);
-  let response;
+  let response, text;
   try {
     response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
+    text = await response.text();
   } catch {
     throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
   }
   if (response.status === 401) throw new Unauthorized("This is not the API token.");
-  const json = response.status === 204 ? {} : await response.json().catch(() => undefined);
+  const json = response.status === 204 ? {} : parsed(text);
   if (!response.ok) {
     const problem = new Error(json?.detail ?? `The server answers ${response.status}.`);
     throw Object.assign(problem, { status: response.status, field: json?.field });
   }
   if (!json) throw new Error("The server's answer makes no sense.");
   return json;
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const segment = encodeURIComponent;

@@ -1,6 +1,6 @@
 // Campaigns: all of them, and one as it goes.
 
-import { api } from "./api.js";
+import { api, Unauthorized } from "./api.js";
 import { everyone, outcomes, track } from "./charts.js";
 import { announce, confirm, h, number, plural, SERVICES, when } from "./dom.js";
 
@@ -65,16 +65,17 @@ function row(campaign) {
   );
 }
 
-/** One campaign, looked at again and again while it runs. `signal` ends that. */
-export async function campaign(id, signal) {
+/** One campaign, looked at again and again while it runs. `signal` ends that; so does a token that is good no more. */
+export async function campaign(id, signal, signIn) {
   // What has the focus, or was opened, stays: only what moves is drawn anew.
-  const button = (id, text, className, click) => h("button", { type: "button", id, className, on: { click } }, text);
+  const button = (name, text, className, click) => h("button", { type: "button", id: name, className, on: { click } }, text);
   const cancelling = button("cancel", "Cancel", "danger", cancel);
   const resuming = button("resume", "Resume", "", resume);
   const about = h("div", { className: "actions" });
   const reason = h("p", { className: "note" });
   const progress = h("div", { attr: { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Progress" } });
-  const problem = h("p", { className: "note bad", attr: { role: "alert" } });
+  const problem = h("p", { className: "note bad", id: "problem", attr: { role: "alert" } });
+  const away = h("p", { className: "note bad", id: "away", attr: { role: "alert" } });
   const totals = h("dl", { className: "card figures" });
   const drawn = h("div", {});
   const table = h("div", { className: "scroll", tabIndex: 0, attr: { role: "region", "aria-label": "Outcomes by push service" } });
@@ -88,13 +89,16 @@ export async function campaign(id, signal) {
       about,
       reason,
       progress,
-      h("div", { className: "actions" }, cancelling, resuming, problem),
+      h("div", { className: "actions" }, cancelling, resuming, problem, away),
     ),
     totals,
     h("section", { className: "card", attr: { "aria-labelledby": "outcomes" } }, h("h2", { id: "outcomes" }, "What became of it"), drawn, details),
   );
   let seen = [];
   let said;
+  // How often something was changed: an answer to what was asked before is an old one.
+  let changes = 0;
+  let changing = false;
 
   function show(now) {
     const all = everyone(now.counts);
@@ -129,7 +133,11 @@ export async function campaign(id, signal) {
     const focused = document.activeElement;
     cancelling.hidden = !isRunning(now);
     resuming.hidden = now.status !== "halted" && now.status !== "cancelled";
-    if (focused?.hidden) ([cancelling, resuming].find((it) => !it.hidden) ?? document.getElementById("view")).focus();
+    if (focused?.hidden) {
+      // After a click, on what took its place; else where no key that is about to be pressed does anything.
+      const next = changing && [cancelling, resuming].find((it) => !it.hidden);
+      (next || document.querySelector("#view h1")).focus({ preventScroll: true });
+    }
     if (now.status !== said) announce(`The campaign is ${now.status}.`);
     said = now.status;
   }
@@ -145,13 +153,20 @@ export async function campaign(id, signal) {
     return Math.max(Math.round(((last.all - first.all) * 1000) / (last.at - first.at)), 0);
   }
 
-  async function change(work) {
+  async function change(ask) {
+    if (changing) return;
+    changing = true;
+    changes += 1;
     problem.textContent = "";
     try {
-      show(await work());
+      const now = await ask();
+      if (!signal.aborted) show(now);
     } catch (error) {
-      problem.textContent = error.message;
+      if (signal.aborted) announce(error.message);
+      else if (error instanceof Unauthorized) signIn(error.message);
+      else problem.textContent = error.message;
     }
+    changing = false;
   }
 
   async function cancel() {
@@ -159,28 +174,37 @@ export async function campaign(id, signal) {
     if (sure) await change(() => api.cancel(id));
   }
 
-  function resume() {
-    return change(() => api.resume(id));
+  async function resume() {
+    const sure = await confirm("Resume this campaign?", "It goes on with those who have not been reached yet.", "Resume it");
+    if (sure) await change(() => api.resume(id));
+  }
+
+  async function watch() {
+    // A dialog over the page must keep what it stands on.
+    const busy = () => changing || document.querySelector("dialog");
+    while (said !== "done") {
+      await new Promise((resolve) => setTimeout(resolve, isRunning({ status: said }) ? EVERY : 5 * EVERY));
+      if (signal.aborted) return;
+      if (document.hidden || busy()) continue;
+      const before = changes;
+      let now;
+      let lost = "";
+      try {
+        now = await api.campaign(id);
+      } catch (error) {
+        if (error instanceof Unauthorized && !signal.aborted) return signIn(error.message);
+        lost = error.message;
+      }
+      if (signal.aborted) return;
+      if (busy() || before !== changes) continue;
+      // Written only when it differs: whoever listens hears it once.
+      if (away.textContent !== lost) away.textContent = lost;
+      if (now) show(now);
+    }
   }
 
   show(await api.campaign(id));
-  (async () => {
-    let away = false;
-    while (!signal.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, EVERY * (["planned", "running"].includes(said) ? 1 : 5)));
-      // A dialog over the page must keep what it stands on.
-      if (signal.aborted || document.hidden || document.querySelector("dialog")) continue;
-      if (said === "done") return;
-      try {
-        show(await api.campaign(id));
-        if (away) problem.textContent = "";
-        away = false;
-      } catch (error) {
-        problem.textContent = error.message;
-        away = true;
-      }
-    }
-  })();
+  watch();
   return [view];
 }
 

@@ -152,6 +152,7 @@ export async function compose(go) {
   }
 
   let message;
+  let sending = false;
   function update() {
     const now = values();
     const isData = now.kind === "data";
@@ -166,7 +167,7 @@ export async function compose(go) {
     message = messageOf({ ...blank, ...values() });
     const size = sizeOf(message);
     shown.replaceChildren(preview(message), sizeMeter(size));
-    submit.disabled = size > MOST;
+    submit.disabled = sending || size > MOST;
     submit.textContent = now.time === "later" ? "Schedule …" : "Send …";
     sessionStorage.setItem(DRAFT, JSON.stringify(values()));
   }
@@ -210,16 +211,17 @@ export async function compose(go) {
       if (time === "later") {
         const schedule = { name: name.value, expression: expressionOf(), timezone: timezone.value };
         if (!(await confirm("Schedule it?", `${what} goes to ${whom}: ${schedule.expression}, ${schedule.timezone}.`, "Schedule"))) return;
-        submit.disabled = true;
+        hold(true);
         await api.schedule({ ...schedule, message: { to: { audience: audience.value.trim() }, ...message } });
         announce("Scheduled.");
         sessionStorage.removeItem(DRAFT);
         return go("schedules");
       }
       if (!(await confirm(`Send to ${whom}?`, `${what} goes out at once. What has arrived cannot be taken back.`, "Send now"))) return;
-      submit.disabled = true;
-      // The same click twice is the same campaign.
-      const { campaign } = await api.send({ to: { audience: audience.value.trim() }, id: crypto.randomUUID(), ...message });
+      hold(true);
+      const order = { to: { audience: audience.value.trim() }, ...message };
+      const { campaign } = await api.send({ id: idOf(order), ...order });
+      tried = {};
       announce("Sending.");
       sessionStorage.removeItem(DRAFT);
       go(`campaigns/${encodeURIComponent(campaign)}`);
@@ -227,8 +229,13 @@ export async function compose(go) {
       problem.textContent = error.message;
       const wrong = form.elements[(error.field ?? "").split(".").at(-1)];
       wrong?.focus?.();
-      submit.disabled = false;
+      hold(false);
     }
+  }
+
+  function hold(on) {
+    sending = on;
+    update();
   }
 
   function expressionOf() {
@@ -244,6 +251,16 @@ export async function compose(go) {
   update();
   estimate();
   return [form];
+}
+
+/** The order that was tried last, until it is known to have come through. */
+let tried = {};
+
+/** The same order again is the same campaign: the answer to the first may be lost, and the campaign under way. */
+function idOf(order) {
+  const text = JSON.stringify(order);
+  if (tried.text !== text) tried = { text, id: crypto.randomUUID() };
+  return tried.id;
 }
 
 /** What was typed before survives another view, and a reload. */

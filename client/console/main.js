@@ -43,7 +43,7 @@ async function show() {
   document.title = `${heading.textContent} · pushcast console`;
   view.setAttribute("aria-busy", "true");
   try {
-    const content = id && name === "campaigns" ? await campaign(decodeURIComponent(id), signal) : await make(go);
+    const content = id && name === "campaigns" ? await campaign(decodeURIComponent(id), signal, signIn) : await make(go);
     if (signal.aborted) return;
     view.replaceChildren(top, ...content);
   } catch (error) {
@@ -52,7 +52,7 @@ async function show() {
     const again = h("button", { className: "quiet slim", type: "button", on: { click: show } }, "Try again");
     view.replaceChildren(top, h("div", { className: "card stack" }, h("p", { className: "note bad", attr: { role: "alert" } }, error.message), h("div", {}, again)));
   } finally {
-    view.removeAttribute("aria-busy");
+    if (!signal.aborted) view.removeAttribute("aria-busy");
   }
   // Who listens hears where they are; at the first view the page itself says so.
   if (!first) heading.focus({ preventScroll: true });
@@ -67,6 +67,8 @@ function extra(name, id) {
 }
 
 function signIn(problem = "") {
+  current.abort();
+  view.removeAttribute("aria-busy");
   nav.hidden = leave.hidden = true;
   document.body.classList.add("outside");
   document.title = "Sign in · pushcast console";
@@ -80,6 +82,7 @@ function signIn(problem = "") {
     token.set(input.value.trim());
     try {
       await api.campaigns();
+      first = false;
       show();
     } catch (error) {
       token.forget();

@@ -1,9 +1,10 @@
 //! The demo page, as a visitor uses it.
 
+use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::support::chromium::Chromium;
-use crate::support::page::{Looks as _, Page as _, subscribing_as};
+use crate::support::page::{Looks as _, Page as _, listen, proxy, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 
@@ -52,24 +53,23 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
     let port = server.url.rsplit(':').next().expect("a port");
     let insecure = format!("http://pushcast.test:{port}/");
     let local = format!("{}/", server.url);
-    // It says that it is a Mac.
-    let ipad = format!(
-        "{} Object.defineProperty(navigator, 'platform', {{ value: 'MacIntel' }}); \
-         Object.defineProperty(navigator, 'maxTouchPoints', {{ value: 5 }});",
-        agent(
-            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15"
+    // An iPad says that it is a Mac, and has a touch screen.
+    let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15";
+    let mac = |fingers: u32| {
+        format!(
+            "{} Object.defineProperty(navigator, 'platform', {{ value: 'MacIntel' }}); \
+             Object.defineProperty(navigator, 'maxTouchPoints', {{ value: {fingers} }});",
+            agent(safari)
         )
-    );
+    };
+    let elsewhere = "It may have them in a window that is not private.";
     let standalone = format!("{} navigator.standalone = true;", agent(iphone));
     for (url, before, says) in [
         (&local, agent(iphone), "add this site to the Home Screen"),
-        (&local, ipad, "add this site to the Home Screen"),
+        (&local, mac(5), "add this site to the Home Screen"),
         (&local, standalone, "iOS 16.4 or later"),
-        (
-            &local,
-            agent("Mozilla/5.0 (X11; Linux x86_64)"),
-            "It may have them in a window that is not private.",
-        ),
+        (&local, mac(0), elsewhere),
+        (&local, agent("Mozilla/5.0 (X11; Linux x86_64)"), elsewhere),
         (&insecure, String::new(), "Notifications need https"),
     ] {
         let tab = chromium.open(url, &before).await;
@@ -112,4 +112,47 @@ async fn in_a_private_window_the_page_says_so_after_the_click_and_nothing_is_sto
     tab.reads("In a private window they stay blocked.").await;
     tab.reads("Blocked").await;
     assert!(server.exported().await.is_empty());
+}
+
+/// Declarative Web Push, which Chromium has not: `window.pushManager` tells.
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn where_the_browser_shows_messages_by_itself_the_page_does_not_promise_to_hear_of_them() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let declarative = "globalThis.pushManager = {};";
+    for (before, promised) in [(declarative, false), ("", true)] {
+        let tab = chromium.open(&format!("{}/", server.url), before).await;
+        tab.reads("Not subscribed").await;
+        let nothing = tab
+            .run("document.querySelector('#nothing').textContent")
+            .await;
+        let nothing = nothing.as_str().expect("text");
+        assert_eq!(nothing.contains("shows here"), promised, "{nothing}");
+        assert_eq!(
+            nothing.contains("may not tell the page"),
+            !promised,
+            "{nothing}"
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn where_the_server_hangs_the_page_says_what_it_knows_without_it() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let never = async || std::future::pending::<()>().await;
+    let hanging = proxy(&server.url).route("/demo-visitor", get(never));
+    let page = format!("{}/", listen(hanging).await);
+    let tab = chromium.open(&page, "").await;
+    tab.reads("Not subscribed").await;
+    let disabled = "document.querySelector('#subscribe').disabled";
+    assert_eq!(
+        tab.run(disabled).await,
+        true,
+        "it could not be told who is here"
+    );
+    let tab = chromium.open(&page, "delete globalThis.PushManager;").await;
+    tab.reads("This browser has no push messages here.").await;
 }

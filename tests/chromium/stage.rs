@@ -91,6 +91,12 @@ impl Stage {
         Self { url, asked }
     }
 
+    /// The campaign is halted, and nobody of the console's did it.
+    pub(crate) fn halt(&self, id: &str) {
+        let halted = json!({"halted": id});
+        self.asked.lock().expect("no panic").push(halted);
+    }
+
     /// What changed something, in order.
     pub(crate) fn sent(&self) -> Vec<Value> {
         let mut asked = self.asked.lock().expect("no panic").clone();
@@ -129,7 +135,13 @@ async fn estimate(Json(body): Json<Value>) -> axum::response::Response {
 }
 
 async fn send(State(asked): State<Asked>, Json(body): Json<Value>) -> axum::response::Response {
-    asked.lock().expect("no panic").push(body);
+    let lost = body["notification"]["title"] == "The answer is lost";
+    let mut asked = asked.lock().expect("no panic");
+    let again = asked.iter().any(|it| it.get("notification").is_some());
+    asked.push(body);
+    if lost && !again {
+        return StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
     (StatusCode::ACCEPTED, Json(json!({"campaign": "running"}))).into_response()
 }
 
@@ -154,11 +166,13 @@ async fn show(State(asked): State<Asked>, Path(id): Path<String>) -> Json<Value>
     let share = match &*id {
         "done" => 1.0,
         "halted" => 0.04,
-        _ => (0.3 + 0.02 * looks as f64).min(0.9),
+        _ => (0.3 + 0.002 * looks as f64).min(0.9),
     };
     let changed = asked.iter().rev().find_map(|it| {
         let to = |what: &str, status| (it[what] == *id).then_some(status);
-        to("cancelled", "cancelled").or(to("resumed", "running"))
+        to("cancelled", "cancelled")
+            .or(to("resumed", "running"))
+            .or(to("halted", "halted"))
     });
     Json(campaign(&id, changed.unwrap_or(&id), share))
 }

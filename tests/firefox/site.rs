@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use http::{HeaderName, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{NOTIFICATIONS, World};
 use crate::support::page::{Page as _, listen, proxy};
@@ -62,10 +62,12 @@ impl Site {
 
 /// `push`, a client of this server, in a page of the site.
 fn client(server: &str) -> String {
+    client_with(&json!({"server": server, "serviceWorker": "/worker.js"}))
+}
+
+fn client_with(options: &Value) -> String {
     format!(
-        "import('/assets/pushcast.js').then(({{ pushcast }}) => \
-         (globalThis.push = pushcast({{ server: {}, serviceWorker: '/worker.js', timeout: 1500 }})).visited)",
-        json!(server)
+        "import('/assets/pushcast.js').then(({{ pushcast }}) => (globalThis.push = pushcast({options})).visited)"
     )
 }
 
@@ -131,7 +133,8 @@ async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_c
             "not a pushcast server",
         ),
     ] {
-        page.run(&client(&server)).await;
+        let options = json!({"server": server, "serviceWorker": "/worker.js", "timeout": 1500});
+        page.run(&client_with(&options)).await;
         let failed = page.run(fails).await;
         assert_eq!(failed[0], "PushcastError", "{failed}");
         assert_eq!(failed[1], "server", "{failed}");
@@ -177,7 +180,7 @@ async fn what_the_server_did_not_store_is_told_again_at_the_next_visit() {
     assert_eq!(world.count().await, 1);
 }
 
-/// A server that is away for a while: how often somebody met nobody, then.
+/// Whether the server is away, and how many requests were turned away meanwhile.
 type Away = Arc<Mutex<Option<usize>>>;
 
 async fn turned_away(State(away): State<Away>, request: Request, next: Next) -> Response {
@@ -206,7 +209,7 @@ async fn who_was_forgotten_while_the_server_was_away_is_subscribed_again_at_the_
     *away.lock().expect("no panic") = Some(0);
     world.autopush.forget();
     eventually("the worker has tried three times", async || {
-        (*away.lock().expect("no panic") == Some(3)).then_some(())
+        (*away.lock().expect("no panic") >= Some(3)).then_some(())
     })
     .await;
     *away.lock().expect("no panic") = None;
@@ -232,7 +235,7 @@ async fn the_api_may_be_in_a_folder_and_so_may_the_worker() {
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
     let stage = listen(Router::new().nest("/stage", proxy(&world.server.url))).await;
-    let subscribe = |options: serde_json::Value| {
+    let subscribe = |options: &Value| {
         format!(
             "import('/assets/pushcast.js').then(({{ pushcast }}) => pushcast({options}).subscribe()) \
              .then(({{ count }}) => count, ({{ code, message }}) => [code, message])"
@@ -241,11 +244,11 @@ async fn the_api_may_be_in_a_folder_and_so_may_the_worker() {
     // A worker's scope is its folder; a page elsewhere subscribes for it.
     let server = format!("{stage}/stage");
     let mut options = json!({"server": server, "serviceWorker": "/assets/pushcast-worker.js"});
-    assert_eq!(page.run(&subscribe(options.clone())).await, 1);
+    assert_eq!(page.run(&subscribe(&options)).await, 1);
     let scopes = "navigator.serviceWorker.getRegistrations().then((all) => all.map(({ scope }) => new URL(scope).pathname))";
     assert_eq!(page.run(scopes).await, json!(["/assets/"]));
     options["scope"] = json!("/");
-    let failed = page.run(&subscribe(options)).await;
+    let failed = page.run(&subscribe(&options)).await;
     assert_eq!(failed[0], "service-worker", "{failed}");
     let message = failed[1].as_str().expect("words");
     assert!(

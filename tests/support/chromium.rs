@@ -68,7 +68,7 @@ impl Chromium {
 
     /// Opens a page in a new tab; `before` runs in it before the page's own scripts.
     pub(crate) async fn open(&self, url: &str, before: &str) -> Target<'_> {
-        self.open_in(&json!({"url": "about:blank"}), url, before)
+        self.open_in(json!({"url": "about:blank"}), url, before)
             .await
     }
 
@@ -79,13 +79,13 @@ impl Chromium {
             .command(None, "Target.createBrowserContext", json!({}))
             .await;
         let window = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
-        self.open_in(&window, url, "").await
+        self.open_in(window, url, "").await
     }
 
-    async fn open_in(&self, created: &Value, url: &str, before: &str) -> Target<'_> {
+    async fn open_in(&self, window: Value, url: &str, before: &str) -> Target<'_> {
         let created = self
             .remote
-            .command(None, "Target.createTarget", created.clone())
+            .command(None, "Target.createTarget", window)
             .await;
         let tab = self.attach(&created["targetId"]).await;
         for domain in [

@@ -124,7 +124,8 @@ impl Firefox {
                 firefox: self,
                 context: context["context"].as_str().expect("a context").to_owned(),
             };
-            if tab.run("document.visibilityState").await == "visible" {
+            // A tab that is being left has no answer.
+            if tab.try_run("document.visibilityState").await.ok() == Some("visible".into()) {
                 seen.push(context["url"].as_str().expect("a URL").to_owned());
             }
         }

@@ -1,5 +1,5 @@
-//! A browser under remote control. WebDriver BiDi (Firefox) and the DevTools protocol (Chromium) are alike at this
-//! level: commands and answers with a number, and events without.
+//! A browser under remote control. WebDriver BiDi (Firefox), the DevTools protocol (Chromium) and our own (WebKit) are alike
+//! at this level: commands and answers with a number, and events without.
 
 use std::collections::HashMap;
 use std::process::Stdio;
@@ -114,7 +114,7 @@ impl Remote {
 }
 
 /// Starts a browser and waits for the line of its stderr that begins with `announcement`; the rest of it is where to
-/// connect. Of `why` nobody asks while it works.
+/// connect.
 pub(crate) async fn launch(mut command: Command, announcement: &str) -> (Child, String) {
     let command = command
         .stdin(Stdio::null())

@@ -123,7 +123,8 @@ impl Webkit {
         self.command("choose", json!({"index": index})).await;
     }
 
-    /// A click at a time when nothing else gives the page the right to ask: what a test runs does, for some seconds.
+    /// A click that alone gives the page the right to ask. What a test runs counts as a click too, for some seconds: this
+    /// waits until that is over.
     pub(crate) async fn click_alone(&self, selector: &str) {
         self.offers(selector).await;
         let middle = format!(

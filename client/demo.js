@@ -7,9 +7,6 @@ const boxes = [...document.querySelectorAll("#tags input")];
 
 const push = pushcast({ server: new URL(".", location.href), serviceWorker: "service-worker.js" });
 
-/** Milliseconds that the server may take. */
-const PATIENCE = 10_000;
-
 /** To a server without a subject, Apple says only `BadJwtToken`. */
 const NO_SUBJECT =
   "Refused by Safari's push service, which wants to know whom to write to. Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
@@ -17,11 +14,24 @@ const NO_SUBJECT =
 /** Since 18.4, Safari shows a message without the worker, unless it is `mutable`; and not every version heeds that. */
 const DECLARATIVE = "Nothing yet. What the server sends is shown by your system; this browser may not tell the page.";
 
-async function call(path, body) {
-  const options = body && { method: "POST", body: JSON.stringify(body) };
-  const response = await fetch(path, { ...options, signal: AbortSignal.timeout(PATIENCE) });
-  const json = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(json.detail ?? `The server answers ${response.status}.`);
+/** `patience` is in milliseconds. */
+async function call(path, body, patience = 10_000) {
+  const signal = AbortSignal.timeout(patience);
+  let response, text;
+  try {
+    response = await fetch(path, { ...(body && { method: "POST", body: JSON.stringify(body) }), signal });
+    text = await response.text();
+  } catch {
+    throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
+  }
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  if (!response.ok) throw new Error(json?.detail ?? `The server answers ${response.status}.`);
+  if (!json) throw new Error("The server's answer makes no sense.");
   return json;
 }
 
@@ -108,7 +118,7 @@ find("test").addEventListener(
     const icon = new URL("icon.png", location.href).href;
     const notification = { title, body: text, icon, navigate: new URL(".", location.href).href };
     say(find("sent"), "Sending …");
-    const { results } = await call("demo/send", { endpoint, notification });
+    const { results } = await call("demo/send", { endpoint, notification }, 30_000);
     const [{ outcome, status, detail }] = results;
     if (outcome === "accepted") return say(find("sent"), `Accepted by the push service (${status}).`);
     const withoutSubject = detail?.includes("BadJwtToken") && !(await visitor()).hasSubject;

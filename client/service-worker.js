@@ -150,6 +150,7 @@
   async function renew({ oldSubscription, newSubscription }) {
     const known = await recall();
     const server = new URL(settings.server ?? known?.server ?? "./", self.location);
+    if (!server.pathname.endsWith("/")) server.pathname += "/";
     const old = known?.replaces ?? oldSubscription?.endpoint ?? known?.endpoint;
     let problem;
     for (const wait of RETRIES) {

@@ -15,6 +15,7 @@ const isRunning = ({ status }) => status === "planned" || status === "running";
 export async function campaigns(go) {
   const body = h("tbody");
   const more = h("button", { className: "quiet", type: "button" }, "Show earlier ones");
+  const problem = h("p", { className: "note bad", attr: { role: "alert" } });
   let next;
   async function load() {
     const page = await api.campaigns(next);
@@ -25,7 +26,8 @@ export async function campaigns(go) {
   }
   more.addEventListener("click", async () => {
     more.disabled = true;
-    await load().catch((error) => announce(error.message));
+    problem.textContent = "";
+    await load().catch((error) => (problem.textContent = error.message));
     more.disabled = false;
   });
   if (!(await load())) {
@@ -48,6 +50,7 @@ export async function campaigns(go) {
       { className: "card stack" },
       h("table", { className: "cards" }, h("caption", { className: "visually-hidden" }, "Campaigns, newest first"), h("thead", {}, h("tr", {}, head)), body),
       more,
+      problem,
     ),
   ];
 }
@@ -192,18 +195,24 @@ export async function campaign(id, signal, signIn) {
       try {
         now = await api.campaign(id);
       } catch (error) {
-        if (error instanceof Unauthorized && !signal.aborted) return signIn(error.message);
+        if (error instanceof Unauthorized && !signal.aborted && !busy()) return signIn(error.message);
         lost = error.message;
       }
       if (signal.aborted) return;
       if (busy() || before !== changes) continue;
+      try {
+        if (now) show(now);
+      } catch {
+        lost = "The server's answer makes no sense.";
+      }
       // Written only when it differs: whoever listens hears it once.
       if (away.textContent !== lost) away.textContent = lost;
-      if (now) show(now);
     }
   }
 
-  show(await api.campaign(id));
+  const now = await api.campaign(id);
+  if (signal.aborted) return [];
+  show(now);
   watch();
   return [view];
 }

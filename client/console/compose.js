@@ -5,6 +5,8 @@ import { announce, confirm, field, h, number, plural } from "./dom.js";
 import { messageOf, MOST, preview, sizeMeter, sizeOf } from "./message.js";
 
 const DRAFT = "pushcast-draft";
+const TRIED = "pushcast-tried";
+const DAY = 24 * 60 * 60 * 1000;
 const PAUSE = 300;
 
 const input = (name, properties = {}, tag = "input") => h(tag, { name, id: `compose-${name}`, ...properties });
@@ -207,29 +209,37 @@ export async function compose(go) {
       ? `${reached.exact ? "" : "about "}${plural(reached.subscribers, "subscriber", "subscribers")}`
       : `everyone in “${audience.value.trim()}”`;
     const what = message.notification ? `“${message.notification.title}”` : "The data";
+    const order = { to: { audience: audience.value.trim() }, ...message };
+    // Whoever goes to another view meanwhile has another form when they come back: this one touches nothing then.
+    const left = () => !form.isConnected;
     try {
       if (time === "later") {
         const schedule = { name: name.value, expression: expressionOf(), timezone: timezone.value };
-        if (!(await confirm("Schedule it?", `${what} goes to ${whom}: ${schedule.expression}, ${schedule.timezone}.`, "Schedule"))) return;
+        const sure = await confirm("Schedule it?", `${what} goes to ${whom}: ${schedule.expression}, ${schedule.timezone}.`, "Schedule");
+        if (!sure || left()) return;
         hold(true);
-        await api.schedule({ ...schedule, message: { to: { audience: audience.value.trim() }, ...message } });
+        await api.schedule({ ...schedule, message: order });
         announce("Scheduled.");
+        if (left()) return;
         sessionStorage.removeItem(DRAFT);
         return go("schedules");
       }
-      if (!(await confirm(`Send to ${whom}?`, `${what} goes out at once. What has arrived cannot be taken back.`, "Send now"))) return;
+      const id = idOf(order);
+      const sure = await confirm(`Send to ${whom}?`, `${what} goes out at once. What has arrived cannot be taken back.`, "Send now");
+      if (!sure || left()) return;
       hold(true);
-      const order = { to: { audience: audience.value.trim() }, ...message };
-      const { campaign } = await api.send({ id: idOf(order), ...order });
-      tried = {};
+      const { campaign } = await api.send({ id, ...order });
+      arrived(id);
       announce("Sending.");
+      if (left()) return;
       sessionStorage.removeItem(DRAFT);
       go(`campaigns/${encodeURIComponent(campaign)}`);
     } catch (error) {
+      if (left()) return announce(error.message);
       problem.textContent = error.message;
-      const wrong = form.elements[(error.field ?? "").split(".").at(-1)];
-      wrong?.focus?.();
       hold(false);
+      const wrong = form.elements[(error.field ?? "").split(".").at(-1)];
+      (wrong?.focus ? wrong : submit).focus();
     }
   }
 
@@ -253,14 +263,21 @@ export async function compose(go) {
   return [form];
 }
 
-/** The order that was tried last, until it is known to have come through. */
-let tried = {};
-
-/** The same order again is the same campaign: the answer to the first may be lost, and the campaign under way. */
+/** The same order again is the same campaign, for a day: the answer to the first may be lost, and the campaign under way. */
 function idOf(order) {
   const text = JSON.stringify(order);
-  if (tried.text !== text) tried = { text, id: crypto.randomUUID() };
-  return tried.id;
+  const tried = JSON.parse(sessionStorage.getItem(TRIED) ?? "{}");
+  if (tried.text === text && Date.now() - tried.at < DAY) return tried.id;
+  // `randomUUID` is not to be had over http.
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  sessionStorage.setItem(TRIED, JSON.stringify({ text, id, at: Date.now() }));
+  return id;
+}
+
+/** The next order is a campaign of its own, be it the same. */
+function arrived(id) {
+  const tried = JSON.parse(sessionStorage.getItem(TRIED) ?? "{}");
+  if (tried.id === id) sessionStorage.removeItem(TRIED);
 }
 
 /** What was typed before survives another view, and a reload. */

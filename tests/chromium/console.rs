@@ -268,7 +268,10 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     tab.click("#compose-submit").await;
     tab.click("dialog #yes").await;
     tab.reads("The server answers 504.").await;
-    // Another view in between changes nothing.
+    // Neither another view in between nor a reload changes anything.
+    tab.run("(location.reload(), null)").await;
+    tab.wait_for("document.querySelector('#compose-title')?.value === 'The answer is lost'")
+        .await;
     tab.click("a[href='#campaigns']").await;
     tab.reads("news && !(sports || beta)").await;
     tab.click("a[href='#compose']").await;
@@ -278,6 +281,43 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     let sent = stage.sent();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0], sent[1], "id and all");
+
+    // Once it is known to have come through, the same words are another campaign.
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "The answer is lost").await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+    tab.reads("What became of it").await;
+    let sent = stage.sent();
+    assert_eq!(sent.len(), 3);
+    assert_eq!(sent[2]["notification"], sent[1]["notification"]);
+    assert_ne!(sent[2]["id"], sent[1]["id"]);
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn who_leaves_while_a_message_is_sent_keeps_what_they_write_meanwhile() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "The answer is late").await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+    tab.click("a[href='#schedules']").await;
+    tab.reads("weekly-news").await;
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", "The next one").await;
+    tab.wait_for("document.querySelector('#said').textContent === 'Sending.'")
+        .await;
+    let title = "document.querySelector('#compose-title')?.value";
+    assert_eq!(tab.run(title).await, "The next one");
+    assert_eq!(tab.run("location.hash").await, "#compose");
+    let draft = "JSON.parse(sessionStorage.getItem('pushcast-draft')).title";
+    assert_eq!(tab.run(draft).await, "The next one");
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The demo page, as a visitor uses it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::routing::get;
 use serde_json::{Value, json};
 
@@ -155,4 +158,33 @@ async fn where_the_server_hangs_the_page_says_what_it_knows_without_it() {
     );
     let tab = chromium.open(&page, "delete globalThis.PushManager;").await;
     tab.reads("This browser has no push messages here.").await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn who_the_visitor_is_is_asked_for_again_when_the_first_answer_made_no_sense() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    let (visitor, asked) = (server.get("/demo-visitor").await.json, AtomicUsize::new(0));
+    let asked = Arc::new(asked);
+    let counted = Arc::clone(&asked);
+    let answer = async move || {
+        let first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+        if first {
+            "<h1>Welcome to nginx</h1>".to_owned()
+        } else {
+            visitor.to_string()
+        }
+    };
+    let front = proxy(&server.url).route("/demo-visitor", get(answer));
+    let origin = listen(front).await;
+    chromium.permit_notifications(&origin).await;
+    let browser = service.subscribe(Some(&server.public_key().await));
+    let before = subscribing_as(&browser.to_json());
+    let tab = chromium.open(&format!("{origin}/"), &before).await;
+    tab.click("#subscribe").await;
+    tab.reads("Subscribed: the first one here.").await;
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let rows = server.exported().await;
+    assert_eq!(rows[browser.endpoint()]["user"], "demo");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{Next, from_fn};
@@ -135,12 +136,18 @@ async fn estimate(Json(body): Json<Value>) -> axum::response::Response {
 }
 
 async fn send(State(asked): State<Asked>, Json(body): Json<Value>) -> axum::response::Response {
-    let lost = body["notification"]["title"] == "The answer is lost";
-    let mut asked = asked.lock().expect("no panic");
-    let again = asked.iter().any(|it| it.get("notification").is_some());
-    asked.push(body);
-    if lost && !again {
+    let title = body["notification"]["title"].clone();
+    let first = {
+        let mut asked = asked.lock().expect("no panic");
+        let first = !asked.iter().any(|it| it.get("notification").is_some());
+        asked.push(body);
+        first
+    };
+    if title == "The answer is lost" && first {
         return StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
+    if title == "The answer is late" {
+        tokio::time::sleep(Duration::from_secs(5)).await;
     }
     (StatusCode::ACCEPTED, Json(json!({"campaign": "running"}))).into_response()
 }

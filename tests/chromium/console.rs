@@ -273,7 +273,11 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     tab.wait_for("document.querySelector('#compose-title')?.value === 'The answer is lost'")
         .await;
     tab.click("a[href='#campaigns']").await;
-    tab.reads("news && !(sports || beta)").await;
+    // The form of before is gone.
+    tab.wait_for(
+        "document.querySelectorAll('tbody tr').length === 4 && !document.querySelector('form')",
+    )
+    .await;
     tab.click("a[href='#compose']").await;
     tab.click("#compose-submit").await;
     tab.click("dialog #yes").await;

@@ -3,6 +3,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::support::behaviour::{Canned, Whom};
+use crate::support::browser::Browser;
 use crate::support::page::{Looks as _, Page as _, forms, listen, proxy, subscribing_as};
 use crate::support::program::{Server, environment_of};
 use crate::support::push_service::PushService;
@@ -56,15 +57,21 @@ async fn opened(webkit: &Webkit) -> Value {
     webkit.run(&through_the_door(&json!({}))).await
 }
 
+/// Opens the demo page there, as a browser whose subscription is one of this push service.
+async fn visit(service: &PushService, server: &Server, webkit: &Webkit, origin: &str) -> Browser {
+    let browser = service.subscribe(Some(&server.public_key().await));
+    webkit.preload(&subscribing_as(&browser.to_json())).await;
+    webkit.open(&format!("{origin}/")).await;
+    browser
+}
+
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
 async fn the_demo_page_works_from_the_click_to_the_notification() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     let origin = fronted(&server).await;
-    let browser = service.subscribe(Some(&server.public_key().await));
-    webkit.preload(&subscribing_as(&browser.to_json())).await;
-    webkit.open(&format!("{origin}/")).await;
+    let browser = visit(&service, &server, &webkit, &origin).await;
     webkit.reads("Not subscribed").await;
     assert_eq!(webkit.asked().await, 0, "nobody is asked before a click");
 
@@ -127,9 +134,7 @@ async fn the_worker_shows_every_form_of_push() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     let origin = fronted(&server).await;
-    let browser = service.subscribe(Some(&server.public_key().await));
-    webkit.preload(&subscribing_as(&browser.to_json())).await;
-    webkit.open(&format!("{origin}/")).await;
+    visit(&service, &server, &webkit, &origin).await;
     webkit.click("#subscribe").await;
     webkit.reads("Subscribed: the first one here.").await;
     let host = origin.trim_start_matches("http://");
@@ -291,9 +296,7 @@ async fn where_apple_refuses_a_server_without_a_subject_the_demo_says_what_to_do
         let mut environment = environment_of(&service);
         environment.push(("PUSHCAST_VAPID_SUBJECT", subject.to_owned()));
         let (server, webkit) = tokio::join!(Server::start_with(environment), Webkit::start());
-        let browser = service.subscribe(Some(&server.public_key().await));
-        webkit.preload(&subscribing_as(&browser.to_json())).await;
-        webkit.open(&format!("{}/", server.url)).await;
+        visit(&service, &server, &webkit, &server.url).await;
         webkit.click("#subscribe").await;
         webkit.reads("Subscribed: the first one here.").await;
         webkit.click("#send").await;

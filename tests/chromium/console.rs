@@ -256,17 +256,22 @@ async fn a_key_meant_for_cancel_resumes_nothing_when_the_campaign_is_halted_mean
     assert_eq!(tab.run("!!document.querySelector('dialog')").await, false);
 }
 
+/// Composes a message with this title, and sends it to everyone.
+async fn send(tab: &Target<'_>, title: &str) {
+    tab.click("a[href='#compose']").await;
+    tab.fill("#compose-title", title).await;
+    tab.fill("#compose-navigate", "https://www.example.org/")
+        .await;
+    tab.click("#compose-submit").await;
+    tab.click("dialog #yes").await;
+}
+
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
-    tab.click("a[href='#compose']").await;
-    tab.fill("#compose-title", "The answer is lost").await;
-    tab.fill("#compose-navigate", "https://www.example.org/")
-        .await;
-    tab.click("#compose-submit").await;
-    tab.click("dialog #yes").await;
+    send(&tab, "The answer is lost").await;
     tab.reads("The server answers 504.").await;
     // Neither another view in between nor a reload changes anything.
     tab.run("(location.reload(), null)").await;
@@ -287,12 +292,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     assert_eq!(sent[0], sent[1], "id and all");
 
     // Once it is known to have come through, the same words are another campaign.
-    tab.click("a[href='#compose']").await;
-    tab.fill("#compose-title", "The answer is lost").await;
-    tab.fill("#compose-navigate", "https://www.example.org/")
-        .await;
-    tab.click("#compose-submit").await;
-    tab.click("dialog #yes").await;
+    send(&tab, "The answer is lost").await;
     tab.reads("What became of it").await;
     let sent = stage.sent();
     assert_eq!(sent.len(), 3);
@@ -305,12 +305,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
 async fn who_leaves_while_a_message_is_sent_keeps_what_they_write_meanwhile() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
-    tab.click("a[href='#compose']").await;
-    tab.fill("#compose-title", "The answer is late").await;
-    tab.fill("#compose-navigate", "https://www.example.org/")
-        .await;
-    tab.click("#compose-submit").await;
-    tab.click("dialog #yes").await;
+    send(&tab, "The answer is late").await;
     tab.click("a[href='#schedules']").await;
     tab.reads("weekly-news").await;
     tab.click("a[href='#compose']").await;

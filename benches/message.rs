@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::agreement::{ECDH_P256, ParsedPublicKey, PrivateKey, UnparsedPublicKey, agree};
 use criterion::{Criterion, criterion_group};
 use jiff::Timestamp;
-use pushcast::webpush::{
+use web_push::{ContentEncoding, SubscriptionInfo, VapidSignatureBuilder, WebPushMessageBuilder};
+use webpush::{
     AllowList, Endpoint, Keys, Message, Receiver, Subscription, Vapid, VapidKey, base64url,
     build_request,
 };
-use web_push::{ContentEncoding, SubscriptionInfo, VapidSignatureBuilder, WebPushMessageBuilder};
 
 const ENDPOINT: &str = "https://updates.push.services.mozilla.com/wpush/v2/bench";
 

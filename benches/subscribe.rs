@@ -16,18 +16,18 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use pushcast::auth::UserSecret;
 use pushcast::clock::{Chance, Clock};
-use pushcast::edge::{self, CorsOrigins};
-use pushcast::store::embedded;
-use pushcast::subscribe::{Subscribe, router};
-use pushcast::webpush::{AllowList, Keyring, Receiver, VapidKey, base64url};
+use pushcast::dynamo::embedded;
+use pushcast::http::middleware::{self, CorsOrigins};
+use pushcast::http::subscribe::{Subscribe, router};
 use serde_json::json;
 use tokio::net::TcpListener;
+use webpush::{AllowList, Keyring, Receiver, VapidKey, base64url};
 
 const AT_ONCE: usize = 32;
 
 async fn serve(database: &std::path::Path) -> SocketAddr {
     let state = Subscribe {
-        store: embedded::open(Some(database), Chance::system())
+        store: Store::open(Some(database), Chance::system())
             .await
             .expect("a database"),
         keyring: Arc::new(Keyring::new(

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use pushcast::clock::Clock;
-use pushcast::registration::Registration;
-use pushcast::store::subscriptions::MAX_AT_ONCE;
-use pushcast::wire::Members;
+use pushcast::json::Members;
+use pushcast::subscribers::MAX_AT_ONCE;
+use pushcast::subscribers::registration::Registration;
 use serde_json::json;
 
 use support::browser::Browser;
@@ -63,7 +63,7 @@ async fn seed(stack: &Stack, n: usize) {
         .collect();
     for some in browsers.chunks(MAX_AT_ONCE) {
         let some: Vec<_> = some.iter().map(registration).collect();
-        let stored = store.subscribe_all(&some, now).await;
+        let stored = store.subscribers.subscribe_all(&some, now).await;
         assert_eq!(stored.unwrap(), some.len());
     }
 }

@@ -10,16 +10,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::announce::{AnnounceError, Announcer};
+use crate::campaign::request::Order;
 use crate::campaign::view::view;
 use crate::campaign::{Campaign, CampaignId, Job, PartKey, Status, segments};
 use crate::clock::{Chance, Clock};
-use crate::order::Order;
+use crate::dynamo::StoreError;
+use crate::json::{Invalid, Members};
+use crate::ledger::{Change, Planned};
 use crate::queue::{Queue, QueueError};
-use crate::store::campaigns::{Change, Planned};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
-use crate::webpush::Topic;
-use crate::wire::{Invalid, Members};
+use webpush::Topic;
 
 /// What starting and steering campaigns needs.
 #[derive(Debug, Clone)]
@@ -109,7 +110,7 @@ impl<Q: Queue> Broadcast<Q> {
     /// # Errors
     /// When ledger or queue fail. To start it again goes on.
     pub async fn start(&self, order: Order, id: CampaignId) -> Result<Campaign, BroadcastError> {
-        let subscribers = self.store.count().await?;
+        let subscribers = self.store.subscribers.count().await?;
         let campaign = Campaign {
             status: Status::Planned,
             reason: None,
@@ -125,7 +126,7 @@ impl<Q: Queue> Broadcast<Q> {
             announced: false,
             id,
         };
-        let campaign = match self.store.plan(&campaign).await? {
+        let campaign = match self.store.ledger.plan(&campaign).await? {
             Planned::New => campaign,
             Planned::Known => self.known(&campaign.id).await?,
         };
@@ -133,6 +134,7 @@ impl<Q: Queue> Broadcast<Q> {
             return Ok(campaign);
         }
         self.store
+            .ledger
             .plan_segments(&campaign.id, campaign.segments)
             .await?;
         let job = |segment| Job {
@@ -145,6 +147,7 @@ impl<Q: Queue> Broadcast<Q> {
         self.queue.send(&jobs).await?;
         let started = self
             .store
+            .ledger
             .move_campaign(
                 &campaign.id,
                 &[Status::Planned],
@@ -170,6 +173,7 @@ impl<Q: Queue> Broadcast<Q> {
         let from = [Status::Planned, Status::Running, Status::Halted];
         let cancelled = self
             .store
+            .ledger
             .move_campaign(id, &from, Status::Cancelled, change)
             .await?;
         let campaign = match cancelled {
@@ -196,6 +200,7 @@ impl<Q: Queue> Broadcast<Q> {
         let from = [Status::Halted, Status::Cancelled];
         let resumed = self
             .store
+            .ledger
             .move_campaign(id, &from, Status::Running, Change::Resumed)
             .await?;
         let campaign = match resumed {
@@ -218,10 +223,11 @@ impl<Q: Queue> Broadcast<Q> {
     /// Queues whatever is left of a campaign that is under way. One that is cancelled meanwhile stays so.
     async fn go_on(&self, campaign: &Campaign) -> Result<(), BroadcastError> {
         let Campaign { id, segments, .. } = campaign;
-        self.store.plan_segments(id, *segments).await?;
+        self.store.ledger.plan_segments(id, *segments).await?;
         self.requeue(id, None).await?;
         let from = [Status::Planned];
         self.store
+            .ledger
             .move_campaign(id, &from, Status::Running, Change::Started)
             .await?;
         // Its last segment may be done, and nobody left to say so.
@@ -238,7 +244,7 @@ impl<Q: Queue> Broadcast<Q> {
         segment: Option<u32>,
     ) -> Result<(), BroadcastError> {
         let now = self.clock.now();
-        let open = self.store.open_parts(id, segment).await?;
+        let open = self.store.ledger.open_parts(id, segment).await?;
         let job = |(part, due): (PartKey, Option<Timestamp>)| {
             let job = Job {
                 campaign: id.clone(),
@@ -258,7 +264,7 @@ impl<Q: Queue> Broadcast<Q> {
     /// When the ledger fails, for one campaign: the others go on all the same. To do it again is harmless.
     pub async fn recover(&self) -> Result<(), BroadcastError> {
         let mut recovered = Ok(());
-        for id in self.store.unfinished_campaigns().await? {
+        for id in self.store.ledger.unfinished_campaigns().await? {
             recovered = recovered.and(self.recover_one(&id).await);
         }
         recovered
@@ -286,6 +292,7 @@ impl<Q: Queue> Broadcast<Q> {
             };
             let from = [Status::Planned, Status::Running];
             self.store
+                .ledger
                 .move_campaign(id, &from, Status::Done, change)
                 .await?;
         }
@@ -310,6 +317,7 @@ impl<Q: Queue> Broadcast<Q> {
         };
         let from = [Status::Planned, Status::Running];
         self.store
+            .ledger
             .move_campaign(id, &from, Status::Halted, change)
             .await?;
         let campaign = self.known(id).await?;
@@ -324,7 +332,7 @@ impl<Q: Queue> Broadcast<Q> {
     /// # Errors
     /// When the ledger fails.
     pub async fn view(&self, campaign: &Campaign) -> Result<Value, BroadcastError> {
-        let progress = self.store.progress(&campaign.id).await?;
+        let progress = self.store.ledger.progress(&campaign.id).await?;
         Ok(view(campaign, &progress.figures, progress.scanned))
     }
 
@@ -335,14 +343,14 @@ impl<Q: Queue> Broadcast<Q> {
     }
 
     async fn known(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
-        let campaign = self.store.campaign(id).await?;
+        let campaign = self.store.ledger.campaign(id).await?;
         campaign.ok_or(BroadcastError::Unknown)
     }
 
     async fn announce(&self, campaign: Campaign) -> Result<Campaign, BroadcastError> {
         if !campaign.announced {
             self.announcer.ended(&self.view(&campaign).await?).await?;
-            self.store.mark_announced(&campaign).await?;
+            self.store.ledger.mark_announced(&campaign).await?;
             let status = campaign.status.label();
             self.metrics.campaign_ended(status, self.clock.now());
         }

@@ -3,38 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-/// Where `now` comes from.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Clock {
-    /// The machine's clock.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where time enters the program"
-    )]
-    pub fn system() -> Self {
-        Self(Arc::new(Timestamp::now))
-    }
-
-    /// A clock of one's own, for tests.
-    pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The time.
-    pub fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
-    }
-}
+pub use webpush::Clock;
 
 /// Where chance comes from: for jitter, and for tokens that must not repeat. Not for keys.
 #[derive(Clone)]

@@ -7,17 +7,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::future::{try_join, try_join_all};
 
 use crate::auth::{ApiToken, UserSecret};
-use crate::aws::kms::KmsKey;
+use crate::aws::kms::{KmsKey, KmsSigner};
 use crate::aws::{Aws, kept};
-use crate::edge::CorsOrigins;
-use crate::push::Signer;
-use crate::store::Tables;
-use crate::webpush::vapid_key::VapidKeyError;
-use crate::webpush::{AllowList, Keyring, Origin, Subject, Vapid, VapidKey, base64url};
+use crate::dynamo::Tables;
+use crate::http::middleware::CorsOrigins;
+use webpush::vapid::VapidKeyError;
+use webpush::{
+    AllowList, Client, Clock, Keyring, Origin, Pusher, Signer, Subject, Vapid, VapidKey, base64url,
+};
 
 /// Name of the table of subscriptions.
 pub const SUBSCRIPTIONS_TABLE: &str = "PUSHCAST_SUBSCRIPTIONS_TABLE";
@@ -176,6 +178,23 @@ impl ConfiguredKey {
                 Ok(Self::Here(key))
             }
         }
+    }
+}
+
+/// The VAPID keys, and what signs with those that are in KMS.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// All keys, the current one first.
+    pub keyring: Arc<Keyring>,
+    /// Signs with keys of KMS.
+    pub signer: Arc<KmsSigner>,
+}
+
+impl Keys {
+    /// Pushes signed with these keys, through `client`.
+    pub fn pusher(&self, client: Client, clock: Clock) -> Pusher {
+        Pusher::new(client, Arc::clone(&self.keyring), clock)
+            .with_signer(Arc::clone(&self.signer) as Arc<dyn Signer>)
     }
 }
 
@@ -342,7 +361,7 @@ impl Config {
     ///
     /// # Errors
     /// When there is none, or it was not fetched.
-    pub fn take_signer(&mut self) -> Result<Signer, ConfigError> {
+    pub fn take_keys(&mut self) -> Result<Keys, ConfigError> {
         let mut elsewhere = HashMap::new();
         let mut keys = Vec::new();
         for key in std::mem::take(&mut self.vapid_keys) {
@@ -365,7 +384,10 @@ impl Config {
             .next()
             .ok_or_else(|| ConfigError::missing(VAPID_KEYS))?;
         let keyring = Keyring::of_all(current, keys.collect());
-        Ok(Signer::new(keyring.into(), elsewhere))
+        Ok(Keys {
+            keyring: Arc::new(keyring),
+            signer: Arc::new(KmsSigner(elsewhere)),
+        })
     }
 
     /// The subject, which AWS must be told.

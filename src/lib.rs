@@ -67,29 +67,20 @@ pub mod auth;
 pub mod aws;
 pub mod broadcast;
 pub mod campaign;
-pub mod campaigns;
 pub mod clock;
 pub mod config;
 pub mod deliver;
-pub mod edge;
-pub mod function;
-pub mod order;
-pub mod pages;
-pub mod problem;
-pub mod push;
+pub mod dynamo;
+pub mod functions;
+pub mod http;
+pub mod json;
+pub mod ledger;
 pub mod queue;
-pub mod registration;
 pub mod schedule;
-pub mod send;
 pub mod settle;
-pub mod stats;
 pub mod store;
-pub mod subscribe;
+pub mod subscribers;
 pub mod telemetry;
-#[cfg(feature = "web-push")]
-pub mod web_push;
-pub mod webpush;
-pub mod wire;
 
 /// The examples of `docs/from-pywebpush.md`, compiled.
 #[cfg(doctest)]

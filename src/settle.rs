@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::push::Report;
-use crate::store::row::Row;
-use crate::store::subscriptions::Pruned;
-use crate::store::{Store, StoreError};
-use crate::webpush::Outcome;
+use crate::dynamo::StoreError;
+use crate::store::Store;
+use crate::subscribers::Pruned;
+use crate::subscribers::Row;
+use webpush::Outcome;
+use webpush::Report;
 
 /// What is to be done after one push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,20 +49,19 @@ pub async fn settle(
     report: &Report,
     now: Timestamp,
 ) -> Result<Next, StoreError> {
-    let next = Next::from(&report.outcome);
+    let next = Next::from(report.outcome());
     match next {
         Next::Prune => {
-            if store.prune(row, now).await? == Pruned::Kept {
+            if store.subscribers.prune(row, now).await? == Pruned::Kept {
                 return Ok(Next::Keep);
             }
         }
         Next::Keep => {
             let other_key = report
-                .accepted_with
-                .as_ref()
+                .accepted_with()
                 .filter(|key| row.vapid.as_ref() != Some(*key));
             if let Some(key) = other_key {
-                store.remember_key(row, key).await?;
+                store.subscribers.remember_key(row, key).await?;
             }
         }
         Next::Retry(_) | Next::Halt => {}

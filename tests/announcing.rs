@@ -16,9 +16,9 @@ use pushcast::aws::behavior_version;
 use pushcast::broadcast::{Broadcast, BroadcastError};
 use pushcast::campaign::CampaignId;
 use pushcast::clock::{Chance, Clock};
-use pushcast::problem::Problem;
+use pushcast::dynamo::embedded;
+use pushcast::http::problem::Problem;
 use pushcast::queue::LocalQueue;
-use pushcast::store::embedded;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -78,7 +78,7 @@ impl Standin {
             bus: bus.map(str::to_owned),
         };
         let broadcast = Broadcast {
-            store: embedded::open(None, Chance::system()).await.unwrap(),
+            store: Store::open(None, Chance::system()).await.unwrap(),
             queue: LocalQueue::default(),
             announcer: Arc::new(announcer),
             clock: Clock::system(),
@@ -106,7 +106,7 @@ async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
     assert_eq!(taken[0]["DetailType"], "pushcast.campaign");
     assert_eq!(taken[0]["EventBusName"], "announcements");
     let detail: Value = serde_json::from_str(taken[0]["Detail"].as_str().unwrap()).unwrap();
-    let campaign = broadcast.store.campaign(&id).await.unwrap().unwrap();
+    let campaign = broadcast.store.ledger.campaign(&id).await.unwrap().unwrap();
     assert_eq!(detail, broadcast.view(&campaign).await.unwrap());
     assert_eq!(detail["status"], "cancelled");
     assert!(!detail.to_string().contains("secret"), "{detail}");
@@ -116,7 +116,7 @@ async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
 async fn without_a_bus_it_is_the_account_s_own() {
     let (standin, broadcast) = Standin::start(None, []).await;
     let id = started(&broadcast).await;
-    let campaign = broadcast.store.campaign(&id).await.unwrap();
+    let campaign = broadcast.store.ledger.campaign(&id).await.unwrap();
     let campaign = campaign.expect("it is there");
     broadcast.halt(&campaign, "the key is wrong").await.unwrap();
     let taken = standin.lock().unwrap().taken.clone();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use pushcast::webpush::PushService::{self, Apple, Fcm, Mozilla, Other, Wns};
-use pushcast::webpush::{Answer, Outcome};
+use webpush::PushService::{self, Apple, Fcm, Mozilla, Other, Wns};
+use webpush::{Answer, Outcome};
 
 const SERVICES: [PushService; 5] = [Fcm, Mozilla, Apple, Wns, Other];
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use proptest::prelude::*;
 use pushcast::audience::{Audience, AudienceError, MAX_LEN};
 use pushcast::clock::Chance;
-use pushcast::registration::{MadeWith, Registration};
+use pushcast::json::Change;
 use pushcast::store::{Store, embedded, schema};
-use pushcast::webpush::{AllowList, Subscription};
-use pushcast::wire::Change;
+use pushcast::subscribers::registration::{MadeWith, Registration};
 use tokio::runtime::Runtime;
+use webpush::{AllowList, Subscription};
 
 use crate::support::browser::Browser;
 
@@ -238,7 +238,11 @@ impl Everyone {
                 created_at: None,
             };
             let now = jiff::Timestamp::UNIX_EPOCH;
-            store.subscribe(&registration, now).await.unwrap();
+            store
+                .subscribers
+                .subscribe(&registration, now)
+                .await
+                .unwrap();
             everyone.insert(endpoint(n), chosen);
         }
         Self {

@@ -11,7 +11,7 @@ use crate::support::push_service::PushService;
 const SUBSCRIBE: &str = "/push/subscribe";
 const UNSUBSCRIBE: &str = "/push/unsubscribe";
 const SEND: &str = "/push/send";
-const MAX_BODY: usize = pushcast::edge::MAX_BODY;
+const MAX_BODY: usize = pushcast::http::middleware::MAX_BODY;
 
 /// One bad body: its name, where it is posted, the status that it deserves, and the member that is to blame.
 struct Row {

@@ -32,7 +32,12 @@ async fn an_event_that_is_delivered_three_times_is_one_campaign() {
             .all(|id| id.as_str() == "one-event")
     );
     stage.to_the_end(&workers[2]).await;
-    let all = stage.store.campaigns(None, 10).await.expect("it reads");
+    let all = stage
+        .store
+        .ledger
+        .campaigns(None, 10)
+        .await
+        .expect("it reads");
     assert_eq!(all.campaigns.len(), 1);
     assert_eq!(reached(&stage.services[0]), once(10));
     let (_, campaign) = stage.campaign("one-event").await;
@@ -63,7 +68,12 @@ async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
     let all = HashSet::from([first, tomorrow, namesake]);
     assert_eq!(all.len(), 3, "{all:?}");
     stage.to_the_end(&worker).await;
-    let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
+    let campaigns = stage
+        .store
+        .ledger
+        .campaigns(None, 10)
+        .await
+        .expect("it reads");
     assert_eq!(campaigns.campaigns.len(), 3);
     assert_eq!(stage.services[0].deliveries().len(), 9);
 }
@@ -85,7 +95,12 @@ async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
     assert_eq!(start(unnamed.clone(), "request-3").await, "request-3");
     assert_eq!(start(unnamed, "request-4").await, "request-4");
     stage.to_the_end(&worker).await;
-    let campaigns = stage.store.campaigns(None, 10).await.expect("it reads");
+    let campaigns = stage
+        .store
+        .ledger
+        .campaigns(None, 10)
+        .await
+        .expect("it reads");
     assert_eq!(campaigns.campaigns.len(), 3);
     assert_eq!(stage.services[0].deliveries().len(), 9);
 }

@@ -1,13 +1,13 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use pushcast::webpush::Topic;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use webpush::Topic;
 
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::browser::Browser;

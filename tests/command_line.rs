@@ -83,14 +83,14 @@ async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
     let form = PointConversionForm::UNCOMPRESSED;
     let mut context = BigNumContext::new().expect("memory");
     let point = ec.public_key().to_bytes(ec.group(), form, &mut context);
-    let public = pushcast::webpush::base64url::encode(point.expect("a point"));
+    let public = webpush::base64url::encode(point.expect("a point"));
     let said = text(&generated.stderr);
     assert_eq!(said.trim(), format!("public key: {public}"));
     assert_eq!(public_key(&made).await, public);
     let shown = printed(&run(&["vapid", "show", &made]).await);
     assert!(shown.contains(&public), "{shown}");
     let scalar = ec.private_key().to_vec_padded(32).expect("32 bytes");
-    let scalar = pushcast::webpush::base64url::encode(scalar);
+    let scalar = webpush::base64url::encode(scalar);
     assert!(!shown.contains(&scalar), "{shown}");
 
     for first in FORMS {
@@ -173,7 +173,7 @@ async fn what_is_no_key_is_refused_and_not_repeated() {
     let other_curve = path(&folder, "p384.pem");
     let pem = key.private_key_to_pem_pkcs8().expect("PEM");
     std::fs::write(&other_curve, pem).expect("room");
-    let pair = |_| pushcast::webpush::VapidKey::generate().expect("randomness");
+    let pair = |_| webpush::VapidKey::generate().expect("randomness");
     let [one, two] = [1, 2].map(pair);
     let mixed = json!({"publicKey": one.public_base64url(), "privateKey": two.to_raw_base64url()});
     let half = json!({"publicKey": one.public_base64url()}).to_string();

@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use pushcast::clock::Clock;
-use pushcast::push::places::Place;
-use pushcast::push::{Begun, Client, Congestion, Limits, Places, Pusher, Report, Verdict};
-use pushcast::webpush::{
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use webpush::Place;
+use webpush::{
     AllowList, Answer, Keyring, Message, Origin, Outcome, PushService as Whose, Subscription,
     VapidKey,
 };
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use webpush::{Client, Congestion, Dispatched, Limits, Places, Pusher, Report, Verdict};
 
 use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
@@ -106,17 +106,21 @@ impl Scene {
     }
 
     /// On a task of its own.
-    fn begin(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Begun>) {
+    fn begin(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
         self.begin_to(self.subscription.clone(), text)
     }
 
-    fn begin_to(&self, to: Subscription, text: &'static str) -> (JoinHandle<Report>, Arc<Begun>) {
+    fn begin_to(
+        &self,
+        to: Subscription,
+        text: &'static str,
+    ) -> (JoinHandle<Report>, Arc<Dispatched>) {
         let pusher = self.sender.pusher.clone();
-        let begun = Arc::new(Begun::default());
+        let begun = Arc::new(Dispatched::default());
         let watched = Arc::clone(&begun);
         let push = tokio::spawn(async move {
             let message = Message::text(text);
-            pusher.push_watched(None, &to, &message, &watched).await
+            pusher.push_tracked(None, &to, &message, &watched).await
         });
         (push, begun)
     }
@@ -317,7 +321,7 @@ async fn a_push_given_up_while_it_waits_was_never_sent() {
     scene.service.hang(&slowest);
     let (sent, sent_begun) = scene.begin_to(to, "sent");
     scene.service.wait_for_requests(1, PATIENCE).await;
-    assert!(sent_begun.is_begun());
+    assert!(sent_begun.is_set());
 
     let mut waiting = Vec::new();
     for n in 1..=3 {
@@ -327,16 +331,16 @@ async fn a_push_given_up_while_it_waits_was_never_sent() {
     let (last, last_begun) = waiting.pop().expect("three wait");
     for (push, begun) in waiting {
         give_up(push).await;
-        assert!(!begun.is_begun());
+        assert!(!begun.is_set());
     }
     assert_eq!(scene.congestion().waiting, 1);
-    assert!(!last_begun.is_begun());
+    assert!(!last_begun.is_set());
     // Its place goes to the one that still waits.
     give_up(sent).await;
     let report = tokio::time::timeout(PATIENCE, last).await;
     let report = report.expect("it is its turn").expect("no panic");
     assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
-    assert!(last_begun.is_begun());
+    assert!(last_begun.is_set());
     assert_eq!(scene.service.requests(), 2);
     let Congestion {
         in_flight, waiting, ..
@@ -367,10 +371,10 @@ async fn a_push_that_is_tried_under_another_key_stays_begun() {
     let (between, _) = scene.begin_to(to, "between");
     scene.service.wait_for_requests(2, PATIENCE).await;
     scene.until(|it| it.waiting == 1).await;
-    assert!(begun.is_begun());
+    assert!(begun.is_set());
     give_up(push).await;
     give_up(between).await;
-    assert!(begun.is_begun());
+    assert!(begun.is_set());
     assert_eq!(scene.service.requests(), 2);
 }
 
@@ -387,7 +391,7 @@ async fn a_push_given_up_before_there_is_a_connection_was_never_sent() {
     let (_socket, _) = silent.accept().await.expect("it connects");
     assert_eq!(scene.congestion().in_flight, 1);
     give_up(push).await;
-    assert!(!begun.is_begun());
+    assert!(!begun.is_set());
     assert_eq!(scene.congestion().in_flight, 0);
 }
 

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use pushcast::clock::Clock;
-use pushcast::push::{Client, Limits, PushError};
-use pushcast::web_push::{CrateClient, from_message, outcome, to_message};
-use pushcast::webpush::{
-    AllowList, Answer, ContentEncoding, Message, Origin, Outcome, PushService as Service,
-    Subscription, Urgency, Vapid, VapidKey, build_unsigned,
-};
 use web_push::{
     SubscriptionInfo, VapidSignatureBuilder, WebPushClient as _, WebPushError,
     WebPushMessageBuilder, request_builder,
 };
+use webpush::compat::{CrateClient, from_message, outcome, to_message};
+use webpush::{
+    AllowList, Answer, ContentEncoding, Message, Origin, Outcome, PushService as Service,
+    Subscription, Urgency, Vapid, VapidKey, build_unsigned,
+};
+use webpush::{Client, Limits, PushError};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pushcast::campaign::Status;
 use pushcast::telemetry::metrics::{Metrics, Pushes};
-use pushcast::webpush::PushService;
 use serde_json::Value;
+use webpush::PushService;
 
 use crate::support::figures::{Log, OUTCOMES};
 use crate::support::template::{FUNCTIONS, Template};

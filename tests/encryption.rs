@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use ece::EcKeyComponents;
 use ece::legacy::{AesGcmEncryptedBlock, decrypt_aesgcm, encrypt_aesgcm};
 use proptest::prelude::*;
-use pushcast::webpush::aes128gcm::OpenError;
-use pushcast::webpush::decrypt::Coding;
-use pushcast::webpush::encrypt::EncryptError;
-use pushcast::webpush::{
+use web_push::{SubscriptionInfo, WebPushMessageBuilder, WebPushPayload};
+use webpush::Coding;
+use webpush::EncryptError;
+use webpush::aes128gcm::OpenError;
+use webpush::{
     ContentEncoding, Encrypted, MAX_PLAINTEXT, Padding, Receiver, base64url, decrypt, encrypt,
 };
-use web_push::{SubscriptionInfo, WebPushMessageBuilder, WebPushPayload};
 
 const ENCODINGS: [ContentEncoding; 2] = [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm];
 const PADDINGS: [Padding; 3] = [Padding::None, Padding::Bucket, Padding::Maximum];

@@ -1,9 +1,9 @@
 //! Where a message may be sent: the endpoint is the attacker's to choose, and so are the keys.
 
 use proptest::prelude::*;
-use pushcast::webpush::endpoint::{EndpointError, MAX_ENDPOINT_LEN};
-use pushcast::webpush::{AllowList, Endpoint, Keys, Origin, PushService, Receiver, Subscription};
 use serde_json::json;
+use webpush::{AllowList, Endpoint, Keys, Origin, PushService, Receiver, Subscription};
+use webpush::{EndpointError, MAX_ENDPOINT_LEN};
 
 fn parse(text: &str) -> Result<Endpoint, EndpointError> {
     Endpoint::parse(text, &AllowList::default())

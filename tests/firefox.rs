@@ -1,11 +1,11 @@
 mod site;
 
 use pushcast::clock::Clock;
-use pushcast::push::{Client, Limits, Pusher};
-use pushcast::webpush::{
+use serde_json::{Value, json};
+use webpush::{
     AllowList, ContentEncoding, Keyring, Message, Origin, Outcome, Subscription, VapidKey,
 };
-use serde_json::{Value, json};
+use webpush::{Client, Limits, Pusher};
 
 use crate::support::autopush::Autopush;
 use crate::support::firefox::{Firefox, Tab};

@@ -12,15 +12,15 @@ use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Slow};
-use pushcast::push::{Client, Limits, Pusher};
+use pushcast::dynamo::embedded;
+use pushcast::ledger::Worker;
 use pushcast::queue::{Queue, QueueError};
-use pushcast::registration::Registration;
-use pushcast::store::embedded;
-use pushcast::store::parts::Worker;
+use pushcast::subscribers::registration::Registration;
 use pushcast::telemetry::metrics::Metrics;
-use pushcast::webpush::{Keyring, VapidKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use webpush::{Client, Limits, Pusher};
+use webpush::{Keyring, VapidKey};
 
 use crate::support::behaviour::{Behaviour, Canned};
 use crate::support::browser::Browser;
@@ -44,13 +44,13 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         .subscribed(&older, json!({"applicationServerKey": key}))
         .await;
     let eve = stack.subscribed(&older, json!({})).await;
-    let stored = stack.store().get(ada.endpoint()).await.unwrap();
+    let stored = stack.store().subscribers.get(ada.endpoint()).await.unwrap();
     let stored = stored.expect("it is stored");
     assert!(
         stored.tags.contains("news"),
         "as events/subscribe.json says"
     );
-    assert_eq!(stack.store().count().await.unwrap(), 3);
+    assert_eq!(stack.store().subscribers.count().await.unwrap(), 3);
 
     // The browser of one gets another endpoint, and one goes.
     let ada_again = stack.service.subscribe(Some(&current));
@@ -72,13 +72,13 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         };
         assert_eq!(delivery.json()["notification"]["title"], "Train 9:42");
     }
-    let eve_s = stack.store().get(eve.endpoint()).await.unwrap();
+    let eve_s = stack.store().subscribers.get(eve.endpoint()).await.unwrap();
     assert_eq!(eve_s.unwrap().vapid, Some(stack.older.id()));
     assert_eq!(stack.send(&json!({"user": "nobody"})).await, json!([]));
     stack.service.forget(&gone);
     let results = stack.send(&json!({"endpoint": gone.endpoint()})).await;
     assert_eq!(results[0]["outcome"], "gone");
-    assert_eq!(stack.store().count().await.unwrap(), 3);
+    assert_eq!(stack.store().subscribers.count().await.unwrap(), 3);
 
     // To everyone, from an event that comes twice.
     let busy = stack.subscribed(&current, json!({})).await;
@@ -271,12 +271,17 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
         let read = |browser: &Browser| {
             let lines = browser.to_json().to_string();
             let json: Value = serde_json::from_str(&lines).unwrap();
-            let members = pushcast::wire::Members::of(&json).unwrap();
+            let members = pushcast::json::Members::of(&json).unwrap();
             let allowed = allowed(&stack.service);
             Registration::from_operator(members, &allowed).unwrap()
         };
         let some: Vec<_> = some.iter().map(read).collect();
-        stack.store().subscribe_all(&some, now).await.unwrap();
+        stack
+            .store()
+            .subscribers
+            .subscribe_all(&some, now)
+            .await
+            .unwrap();
     }
     stack.broadcast.invoke(event("broadcast")).await.unwrap();
     let id = event("broadcast")["id"].as_str().unwrap().to_owned();
@@ -536,13 +541,14 @@ impl Queue for Faulty {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_inside_one_record_fails_that_record_alone() {
     let service = PushService::start().await;
-    let store = embedded::open(None, Chance::system()).await.unwrap();
+    let store = Store::open(None, Chance::system()).await.unwrap();
     let key = VapidKey::generate().unwrap();
     let ada = service.subscribe(Some(key.public()));
     let json = ada.to_json();
-    let members = pushcast::wire::Members::of(&json).unwrap();
+    let members = pushcast::json::Members::of(&json).unwrap();
     let ada_s = Registration::from_operator(members, &allowed(&service)).unwrap();
     store
+        .subscribers
         .subscribe(&ada_s, Clock::system().now())
         .await
         .unwrap();

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pushcast::store::schema;
-use pushcast::webpush::{KeyId, VapidKey};
+use pushcast::dynamo::schema;
 use serde_json::json;
+use webpush::{KeyId, VapidKey};
 
 use crate::support::ministack::Ministack;
 use crate::support::push_service::PushService;
@@ -26,7 +26,7 @@ async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_l
         .await;
     assert_eq!(results[0]["outcome"], "our_fault", "{results}");
     assert!(results[0]["detail"].as_str().unwrap().contains("VapidKey"));
-    assert_eq!(stack.store().count().await.unwrap(), 30);
+    assert_eq!(stack.store().subscribers.count().await.unwrap(), 30);
 
     stack.broadcast.invoke(event("broadcast")).await.unwrap();
     let id = event("broadcast")["id"].as_str().unwrap().to_owned();
@@ -59,7 +59,7 @@ async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resumin
         "{campaign}"
     );
     assert_eq!(stack.service.requests(), 0);
-    assert_eq!(stack.store().count().await.unwrap(), 60);
+    assert_eq!(stack.store().subscribers.count().await.unwrap(), 60);
 
     stack.cloud.let_kms_fail(0);
     // What KMS has said is remembered for a second.
@@ -144,7 +144,7 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
     let mut send = Function::start(env!("CARGO_BIN_EXE_send"), &environment).await;
     let answer = subscribe.invoke(request("subscribe", "GET", "/push/key"));
     let public = body(&answer.await.unwrap())["publicKey"].clone();
-    let current = pushcast::webpush::base64url::decode(public.as_str().unwrap()).unwrap();
+    let current = webpush::base64url::decode(public.as_str().unwrap()).unwrap();
     for (key, name) in [
         (current, public),
         (older.public().to_vec(), older.public_base64url().into()),
@@ -211,6 +211,7 @@ async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
     for (browser, key) in [(&ada, current), (&bob, old.clone()), (&eve, old)] {
         let row = stack
             .store()
+            .subscribers
             .get(browser.endpoint())
             .await
             .unwrap()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use pushcast::telemetry::metrics::{Metrics, Pushes};
-use pushcast::webpush::{Outcome, PushService};
 use serde_json::{Value, json};
+use webpush::{Outcome, PushService};
 
 use crate::support::figures::Log;
 

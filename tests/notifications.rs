@@ -1,7 +1,7 @@
 //! Declarative notifications: the one payload that Safari shows by itself and every service worker reads.
 
-use pushcast::webpush::Notification;
 use serde_json::{Value, json};
+use webpush::Notification;
 
 /// The least that is a notification, and `more`.
 fn notification(more: Value) -> Value {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use pushcast::clock::Clock;
-use pushcast::push::{Client, Limits, PushError, Pusher, webpush};
-use pushcast::webpush::encrypt::EncryptError;
-use pushcast::webpush::request::BuildError;
-use pushcast::webpush::{
+use webpush::BuildError;
+use webpush::EncryptError;
+use webpush::{
     AllowList, ContentEncoding, Keyring, Message, Origin, Outcome, Padding, Subscription, Vapid,
     VapidKey, build_request, encrypt,
 };
+use webpush::{Client, Limits, PushError, Pusher, webpush};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;
@@ -165,7 +165,7 @@ async fn a_request_is_built_without_being_sent_and_posted_to_its_own_endpoint_al
 
 #[test]
 fn to_encode_without_data_is_the_error_no_data() {
-    let receiver = pushcast::webpush::Receiver::generate().unwrap();
+    let receiver = webpush::Receiver::generate().unwrap();
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
         let refused = encrypt(receiver.keys(), b"", encoding, Padding::Bucket);
         assert_eq!(refused, Err(EncryptError::NoData));

@@ -2,10 +2,10 @@
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
-use pushcast::webpush::claims::ClaimsError;
-use pushcast::webpush::vapid::SignError;
-use pushcast::webpush::{Origin, SenderClaims, Vapid, VapidKey, base64url};
 use serde_json::{Map, Value, json};
+use webpush::vapid::ClaimsError;
+use webpush::vapid::TokenError;
+use webpush::{Origin, SenderClaims, Vapid, VapidKey, base64url};
 
 const NOW: i64 = 1_800_000_000;
 const HOUR: i64 = 60 * 60;

@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use pushcast::webpush::decrypt::Coding;
-use pushcast::webpush::{
+use serde_json::{Value, json};
+use webpush::Coding;
+use webpush::{
     AllowList, ContentEncoding, Padding, Receiver, Subscription, Vapid, VapidKey, base64url,
     build_request, decrypt, encrypt,
 };
-use serde_json::{Value, json};
 
 const ENCODINGS: [ContentEncoding; 2] = [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm];
 
@@ -122,8 +122,7 @@ fn py_vapid_reads_our_keys_and_verifies_our_tokens_and_we_read_its_keys() {
         key,
         Some("mailto:tests@pushcast.dev".parse().expect("a subject")),
     );
-    let origin =
-        pushcast::webpush::Origin::parse("https://push.pushcast.dev:8443").expect("an origin");
+    let origin = webpush::Origin::parse("https://push.pushcast.dev:8443").expect("an origin");
     let now = pushcast::clock::Clock::system().now();
     let authorization = vapid.authorization(&origin, now).expect("a token");
     let authorization = authorization.to_str().expect("text");
@@ -184,7 +183,7 @@ fn node_web_push_takes_our_keys_and_we_take_its_keys_and_read_its_messages() {
     // The same subscription is ours to send to, with node's key.
     let subscription = Subscription::from_json(&subscription.to_string(), &AllowList::default());
     let vapid = Vapid::new(ours, None);
-    let message = pushcast::webpush::Message::text("hello");
+    let message = webpush::Message::text("hello");
     let now = pushcast::clock::Clock::system().now();
     let request = build_request(
         &subscription.expect("a subscription"),

@@ -226,7 +226,7 @@ async fn a_wrong_variable_is_named_at_start_and_no_secret_is_repeated() {
 
 #[tokio::test]
 async fn a_key_may_be_given_itself_in_every_form_of_text() {
-    let key = pushcast::webpush::VapidKey::generate().expect("a key");
+    let key = webpush::VapidKey::generate().expect("a key");
     let raw = key.to_raw_base64url();
     let json = json!({"publicKey": key.public_base64url(), "privateKey": raw}).to_string();
     let forms = [

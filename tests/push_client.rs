@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, Request, StatusCode, Version};
 use pushcast::clock::Clock;
-use pushcast::push::{Client, Limits, Pusher, Report};
-use pushcast::webpush::{AllowList, Keyring, Message, Origin, Outcome, Subscription, VapidKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use webpush::{AllowList, Keyring, Message, Origin, Outcome, Subscription, VapidKey};
+use webpush::{Client, Limits, Pusher, Report};
 
 use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
@@ -464,10 +464,10 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
         ] {
             let canned = Canned::status(400).text(vec![b'x'; size]);
             scene.service.answer(Whom::Everyone, canned).times(1);
-            let request = pushcast::webpush::build_request(
+            let request = webpush::build_request(
                 &scene.subscription,
                 &Message::text("hello"),
-                &pushcast::webpush::Vapid::new(VapidKey::generate().expect("randomness"), None),
+                &webpush::Vapid::new(VapidKey::generate().expect("randomness"), None),
                 Clock::system().now(),
             );
             let answer = client.exchange(origin, request.expect("it is built")).await;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use pushcast::webpush::{VapidKey, base64url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use webpush::{VapidKey, base64url};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;

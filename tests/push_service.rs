@@ -13,11 +13,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Version};
 use jiff::Timestamp;
-use pushcast::webpush::{
+use serde_json::{Value, json};
+use webpush::{
     AllowList, ContentEncoding, Message, Origin, Padding, Subscription, Topic, Urgency, Vapid,
     VapidKey, build_request,
 };
-use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
 use crate::support::checks::wall_clock;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use jiff::Timestamp;
-use pushcast::webpush::decrypt::Coding;
-use pushcast::webpush::encrypt::EncryptError;
-use pushcast::webpush::message::DEFAULT_TTL;
-use pushcast::webpush::request::BuildError;
-use pushcast::webpush::{
+use webpush::BuildError;
+use webpush::Coding;
+use webpush::DEFAULT_TTL;
+use webpush::EncryptError;
+use webpush::{
     AllowList, ContentEncoding, Endpoint, Message, Origin, Receiver, Subscription, Topic, Urgency,
     Vapid, VapidKey, base64url, build_request, decrypt,
 };

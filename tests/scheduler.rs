@@ -14,9 +14,9 @@ use http::StatusCode;
 use jiff::Timestamp;
 use pushcast::aws::behavior_version;
 use pushcast::config::SchedulerTarget;
-use pushcast::problem::Problem;
+use pushcast::http::problem::Problem;
+use pushcast::json::Members;
 use pushcast::schedule::{EventBridgeSchedules, Schedule, Schedules as _, SchedulesError, Stored};
-use pushcast::wire::Members;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

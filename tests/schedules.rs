@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::Method;
 use jiff::Timestamp;
 use pushcast::clock::Clock;
+use pushcast::dynamo::embedded;
+use pushcast::json::Members;
 use pushcast::schedule::local::{Fired, Firing};
 use pushcast::schedule::{LocalSchedules, Schedule, Schedules as _, Stored};
-use pushcast::store::embedded;
-use pushcast::wire::Members;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -57,7 +57,7 @@ impl Room {
 
     async fn schedules(folder: &TempDir) -> LocalSchedules {
         let file = folder.path().join("pushcast.db");
-        let store = embedded::open(Some(&file), impatient()).await;
+        let store = Store::open(Some(&file), impatient()).await;
         LocalSchedules::new(store.expect("it opens"))
     }
 

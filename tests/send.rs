@@ -2,9 +2,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::StatusCode;
-use pushcast::webpush::{VapidKey, base64url};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
+use webpush::{VapidKey, base64url};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command as Blocking;
 
-use pushcast::webpush::encrypt::Padding;
-use pushcast::webpush::{ContentEncoding, Receiver, VapidKey, base64url, encrypt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
+use webpush::Padding;
+use webpush::{ContentEncoding, Receiver, VapidKey, base64url, encrypt};
 
 use crate::peers::{ask_node, ask_python};
 use crate::support::browser::Browser;

@@ -3,9 +3,9 @@
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{DerSignature, Signature, SigningKey, VerifyingKey};
 use proptest::prelude::*;
-use pushcast::webpush::signature::{NotDer, from_der};
-use pushcast::webpush::vapid_key::public_from_spki;
-use pushcast::webpush::{Origin, Vapid, VapidKey};
+use webpush::vapid::public_from_spki;
+use webpush::vapid::{NotDer, from_der};
+use webpush::{Origin, Vapid, VapidKey};
 
 /// `SEQUENCE { r INTEGER, s INTEGER }`, written by hand.
 fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
@@ -99,7 +99,7 @@ fn a_token_signed_elsewhere_is_verified_with_the_key_that_stands_beside_it() {
     let (token, k) = token.split_once(", k=").unwrap();
     assert_eq!(k, vapid.public_base64url());
     let (input, signature) = token.rsplit_once('.').unwrap();
-    let signature = pushcast::webpush::base64url::decode(signature).unwrap();
+    let signature = webpush::base64url::decode(signature).unwrap();
     let verifying = VerifyingKey::from_sec1_bytes(&public).unwrap();
     let signature = Signature::from_slice(&signature).unwrap();
     verifying.verify(input.as_bytes(), &signature).unwrap();

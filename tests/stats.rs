@@ -12,18 +12,18 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use pushcast::audience::Audience;
 use pushcast::campaign::{Campaign, Faults, Figures, PartKey, Status};
 use pushcast::clock::Chance;
-use pushcast::registration::{MadeWith, Registration};
-use pushcast::store::days::{Day, MOST_DAYS};
-use pushcast::store::parts::{Taken, Worker};
-use pushcast::store::row::Row;
-use pushcast::store::sample::MOST_ROWS;
-use pushcast::store::settlement::{Settled, Settlement, Step};
-use pushcast::store::subscriptions::MAX_AT_ONCE;
-use pushcast::store::tags::MOST_TAGS;
+use pushcast::json::Change;
+use pushcast::ledger::{Settled, Settlement, Step};
+use pushcast::ledger::{Taken, Worker};
 use pushcast::store::{Store, embedded, schema};
-use pushcast::webpush::{AllowList, PushService as Vendor, Subscription};
-use pushcast::wire::Change;
+use pushcast::subscribers::MAX_AT_ONCE;
+use pushcast::subscribers::MOST_ROWS;
+use pushcast::subscribers::MOST_TAGS;
+use pushcast::subscribers::Row;
+use pushcast::subscribers::registration::{MadeWith, Registration};
+use pushcast::subscribers::{Day, MOST_DAYS};
 use serde_json::{Value, json};
+use webpush::{AllowList, PushService as Vendor, Subscription};
 
 use crate::support::browser::Browser;
 use crate::support::faults::{Fault, Random, Seen, impatient, possible, with_faults};
@@ -101,7 +101,7 @@ fn date(at: Timestamp) -> Date {
 async fn rows(store: &Store) -> Vec<Row> {
     let (mut rows, mut from) = (Vec::new(), None);
     loop {
-        let page = store.all(from, 500).await.expect("it reads");
+        let page = store.subscribers.all(from, 500).await.expect("it reads");
         rows.extend(page.rows);
         from = page.next;
         if from.is_none() {
@@ -118,14 +118,18 @@ async fn assert_totals(store: &Store) {
         let service = Vendor::of_url(&row.endpoint).label();
         *services.get_mut(service).expect("all are there") += 1;
     }
-    let totals = store.totals().await.expect("it counts");
+    let totals = store.subscribers.totals().await.expect("it counts");
     assert_eq!(totals.count, rows.len() as u64);
     assert_eq!(totals.services(), services);
 }
 
 async fn days(store: &Store, now: Timestamp) -> Vec<Day> {
-    let totals = store.totals().await.expect("it counts");
-    store.days(&totals, now).await.expect("it reads")
+    let totals = store.subscribers.totals().await.expect("it counts");
+    store
+        .subscribers
+        .days(&totals, now)
+        .await
+        .expect("it reads")
 }
 
 /// Removes these rows as a worker of a campaign does, in a campaign of their own that nothing happens to before.
@@ -168,7 +172,7 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
         gone: gone.iter().collect(),
         later: Vec::new(),
     };
-    let settled = store.settle(settlement, now).await;
+    let settled = store.ledger.settle(settlement, now).await;
     assert_eq!(settled.expect("it is settled"), Settled::Done);
 }
 
@@ -184,25 +188,35 @@ async fn change(
     let n = random.below(of);
     let one = registry.registration(n, &["news"]);
     match random.below(7) {
-        0 | 1 => drop(store.subscribe(&one, now).await.expect("it is stored")),
+        0 | 1 => drop(
+            store
+                .subscribers
+                .subscribe(&one, now)
+                .await
+                .expect("it is stored"),
+        ),
         2 => {
             let some: Vec<_> = (n..n + 5)
                 .map(|n| registry.registration(n % of, &[]))
                 .collect();
-            store.subscribe_all(&some, now).await.expect("it is stored");
+            store
+                .subscribers
+                .subscribe_all(&some, now)
+                .await
+                .expect("it is stored");
         }
         3 => {
             let old = endpoint(random.below(of));
-            let replaced = store.replace(&old, &one, now).await;
+            let replaced = store.subscribers.replace(&old, &one, now).await;
             replaced.expect("it is replaced");
         }
         4 => {
-            let left = store.unsubscribe(&endpoint(n), now).await;
+            let left = store.subscribers.unsubscribe(&endpoint(n), now).await;
             left.expect("it is removed");
         }
         5 => {
-            if let Some(row) = store.get(&endpoint(n)).await.expect("it reads") {
-                let pruned = store.prune(&row, now).await;
+            if let Some(row) = store.subscribers.get(&endpoint(n)).await.expect("it reads") {
+                let pruned = store.subscribers.prune(&row, now).await;
                 pruned.expect("it is pruned or kept");
             }
         }
@@ -345,7 +359,7 @@ async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_
     });
     let subscribe = async |n: usize, now: &str| {
         let one = registry.registration(n, &[]);
-        let done = store.subscribe(&one, at(now)).await;
+        let done = store.subscribers.subscribe(&one, at(now)).await;
         done.expect("it is stored");
     };
     let day = |date: &str, count, new, gone| Day {
@@ -368,7 +382,7 @@ async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_
     let before = seen.requests().len();
     subscribe(5, "2026-11-26T04:00:00Z").await;
     let left = at("2026-11-26T05:00:00Z");
-    let left = store.unsubscribe(&endpoint(1), left).await;
+    let left = store.subscribers.unsubscribe(&endpoint(1), left).await;
     left.expect("it is removed");
     let after = seen.requests().split_off(before);
     let opens = |(operation, _): &&(String, Value)| matches!(&operation[..], "Query" | "PutItem");
@@ -390,7 +404,10 @@ async fn processes_that_meet_at_midnight_agree_on_the_opening() {
     for n in 0..12 {
         let (store, one) = (process(&client), registry.registration(n, &[]));
         workers.push(tokio::spawn(async move {
-            store.subscribe(&one, at("2026-11-26T00:00:00Z")).await
+            store
+                .subscribers
+                .subscribe(&one, at("2026-11-26T00:00:00Z"))
+                .await
         }));
     }
     for worker in workers {
@@ -450,7 +467,11 @@ async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
     let now = at("2026-11-26T12:00:00Z");
     for n in 0..8 {
         let one = registry.registration(n, &[]);
-        store.subscribe(&one, now).await.expect("it is stored");
+        store
+            .subscribers
+            .subscribe(&one, now)
+            .await
+            .expect("it is stored");
     }
     // As the early version left the ledger: counts and nothing else.
     let ledger = embedded::tables().ledger;
@@ -465,7 +486,7 @@ async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
         put.expect("it is written");
     }
     let services = async || {
-        let totals = store.totals().await.expect("it counts");
+        let totals = store.subscribers.totals().await.expect("it counts");
         let services = totals.services();
         assert_eq!(services.values().sum::<u64>(), totals.count, "{totals:?}");
         Vendor::ALL.map(|it| services[it.label()])
@@ -473,9 +494,17 @@ async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
     assert_eq!(services().await, [0, 0, 0, 0, 8]);
     let (gone, new) = (endpoint(1), registry.registration(10, &[]));
     let next = at("2026-11-27T12:00:00Z");
-    store.unsubscribe(&gone, next).await.expect("it is removed");
+    store
+        .subscribers
+        .unsubscribe(&gone, next)
+        .await
+        .expect("it is removed");
     assert_eq!(services().await, [0, 0, 0, 0, 7]);
-    store.subscribe(&new, next).await.expect("it is stored");
+    store
+        .subscribers
+        .subscribe(&new, next)
+        .await
+        .expect("it is stored");
     assert_eq!(services().await, [0, 0, 1, 0, 7]);
     let days = days(&store, next).await;
     let last = days.last().expect("a day");
@@ -503,7 +532,11 @@ async fn few_are_counted_and_everyone_always_is() {
     let now = at("2026-11-26T12:00:00Z");
     let estimate = async |audience: &str| {
         let audience: Audience = audience.parse().expect("an audience");
-        let estimate = store.estimate(&audience).await.expect("it reads");
+        let estimate = store
+            .subscribers
+            .estimate(&audience)
+            .await
+            .expect("it reads");
         (estimate.subscribers, estimate.exact)
     };
     for audience in ["all", "news", "!news"] {
@@ -512,7 +545,11 @@ async fn few_are_counted_and_everyone_always_is() {
     for n in 0..60 {
         let tags = [&["news"][..], &["news", "beta"], &[]][n % 3];
         let one = registry.registration(n, tags);
-        store.subscribe(&one, now).await.expect("it is stored");
+        store
+            .subscribers
+            .subscribe(&one, now)
+            .await
+            .expect("it is stored");
     }
     for (audience, subscribers) in [
         ("news && !beta", 20),
@@ -525,7 +562,7 @@ async fn few_are_counted_and_everyone_always_is() {
     let before = seen.requests().len();
     assert_eq!(estimate("all").await, (60, true));
     assert_eq!(seen.requests().len() - before, 1, "the count and no scan");
-    let tags = store.tags(60, now).await.expect("it reads");
+    let tags = store.subscribers.tags(60, now).await.expect("it reads");
     assert!(tags.exact);
     let expected = BTreeMap::from([("beta".to_owned(), 20), ("news".to_owned(), 40)]);
     assert_eq!(tags.subscribers, expected);
@@ -544,7 +581,7 @@ async fn a_sample_of_tags_is_kept_for_a_minute_and_shared() {
     };
     let news = async |store: &Store, seconds: i64| {
         let now = now + SignedDuration::from_secs(seconds);
-        let tags = store.tags(10, now).await.expect("it reads");
+        let tags = store.subscribers.tags(10, now).await.expect("it reads");
         tags.subscribers.get("news").copied()
     };
     assert_eq!(news(&one, 0).await, None);
@@ -569,7 +606,7 @@ async fn a_sample_that_cannot_be_kept_is_shown_all_the_same() {
     let (store, _) = watched(&client, |operation| {
         (operation == "PutItem").then_some(Fault::Refused(400, "AccessDeniedException"))
     });
-    let tags = store.tags(1, now).await.expect("it reads");
+    let tags = store.subscribers.tags(1, now).await.expect("it reads");
     assert_eq!(tags.subscribers, BTreeMap::from([("news".to_owned(), 1)]));
 }
 
@@ -583,9 +620,13 @@ async fn of_thousands_of_tags_the_most_frequent_are_shown() {
         let mut tags: Vec<&str> = own.iter().map(String::as_str).collect();
         tags.push("zz-everyone");
         let one = registry.registration(n, &tags);
-        store.subscribe(&one, now).await.expect("it is stored");
+        store
+            .subscribers
+            .subscribe(&one, now)
+            .await
+            .expect("it is stored");
     }
-    let tags = store.tags(20, now).await.expect("it reads");
+    let tags = store.subscribers.tags(20, now).await.expect("it reads");
     assert_eq!(tags.subscribers.len(), MOST_TAGS);
     assert_eq!(tags.subscribers["zz-everyone"], 20);
     assert!(!tags.exact, "there are more");
@@ -626,7 +667,11 @@ async fn many_are_estimated_from_a_bounded_sample() {
         for (audience, share) in [("news", 0.9), ("news && !beta", 0.6), ("beta", 0.3)] {
             let audience: Audience = audience.parse().expect("an audience");
             let before = read_by(&seen).len();
-            let estimate = store.estimate(&audience).await.expect("it reads");
+            let estimate = store
+                .subscribers
+                .estimate(&audience)
+                .await
+                .expect("it reads");
             assert!(!estimate.exact);
             near(estimate.subscribers, share);
             let limits = read_by(&seen).split_off(before);
@@ -637,12 +682,16 @@ async fn many_are_estimated_from_a_bounded_sample() {
         }
     }
     let (store, seen) = watched(&client, |_| None);
-    let tags = store.tags(ALL as u64, now).await.expect("it reads");
+    let tags = store
+        .subscribers
+        .tags(ALL as u64, now)
+        .await
+        .expect("it reads");
     assert!(!tags.exact);
     near(tags.subscribers["news"], 0.9);
     near(tags.subscribers["beta"], 0.3);
     assert_eq!(read_by(&seen)[0], most);
-    let everyone = store.estimate(&Audience::EVERYONE).await;
+    let everyone = store.subscribers.estimate(&Audience::EVERYONE).await;
     let everyone = everyone.expect("it reads");
     assert_eq!((everyone.subscribers, everyone.exact), (ALL as u64, true));
 }

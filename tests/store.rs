@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pushcast::clock::Chance;
-use pushcast::registration::{MadeWith, Registration};
-use pushcast::store::row::Row;
-use pushcast::store::subscriptions::{Pruned, Subscribed};
+use pushcast::json::Change;
 use pushcast::store::{Store, embedded};
-use pushcast::webpush::{AllowList, KeyId, Subscription};
-use pushcast::wire::Change;
+use pushcast::subscribers::Row;
+use pushcast::subscribers::registration::{MadeWith, Registration};
+use pushcast::subscribers::{Pruned, Subscribed};
 use serde_json::Value;
+use webpush::{AllowList, KeyId, Subscription};
 
 use crate::support::browser::Browser;
 use crate::support::faults::{Fault, Seen, impatient, with_faults};
@@ -63,7 +63,7 @@ fn registration(keys: &Browser, endpoint: &str) -> Registration {
 }
 
 async fn in_memory() -> Store {
-    embedded::open(None, impatient()).await.expect("it opens")
+    Store::open(None, impatient()).await.expect("it opens")
 }
 
 /// A database in memory behind faults, and the same without.
@@ -80,7 +80,7 @@ async fn behind_sdk(
 ) -> (Store, Store, Seen) {
     let client = embedded::client(None).expect("it opens");
     let tables = embedded::tables();
-    pushcast::store::schema::create_missing(&client, &tables)
+    pushcast::dynamo::schema::create_missing(&client, &tables)
         .await
         .expect("tables");
     let (faulty, seen) = with_faults(&client, attempts, plan);
@@ -95,7 +95,7 @@ async fn behind_sdk(
 async fn scan(store: &Store) -> HashMap<String, Row> {
     let (mut rows, mut from) = (HashMap::new(), None);
     loop {
-        let page = store.all(from, 7).await.expect("it reads");
+        let page = store.subscribers.all(from, 7).await.expect("it reads");
         assert!(page.rows.len() <= 7);
         for row in page.rows {
             let twice = rows.insert(row.endpoint.clone(), row);
@@ -109,7 +109,7 @@ async fn scan(store: &Store) -> HashMap<String, Row> {
 }
 
 async fn count(store: &Store) -> usize {
-    let count = store.count().await.expect("it counts");
+    let count = store.subscribers.count().await.expect("it counts");
     usize::try_from(count).expect("few")
 }
 
@@ -126,13 +126,13 @@ async fn assert_totals(store: &Store) {
         let there = rows.keys().filter(|endpoint| endpoint.starts_with(base));
         services.insert(name, there.count() as u64);
     }
-    let totals = store.totals().await.expect("it counts");
+    let totals = store.subscribers.totals().await.expect("it counts");
     assert_eq!(totals.count, rows.len() as u64);
     assert_eq!(totals.services(), services);
 }
 
 async fn row(store: &Store, endpoint: &str) -> Row {
-    let found = store.get(endpoint).await.expect("it reads");
+    let found = store.subscribers.get(endpoint).await.expect("it reads");
     found.expect("it is there")
 }
 
@@ -141,12 +141,16 @@ async fn row(store: &Store, endpoint: &str) -> Row {
 async fn turns_never_overlap_whoever_takes_them_at_once() {
     let store = in_memory().await;
     let id = "paced".parse().unwrap();
-    store.plan_segments(&id, 2).await.expect("it is written");
+    store
+        .ledger
+        .plan_segments(&id, 2)
+        .await
+        .expect("it is written");
     let (second, now) = (
         Duration::from_secs(1),
         Timestamp::from_second(1_800_000_000).unwrap(),
     );
-    let turns = (0..20).map(|_| store.take_turn(&id, 0, second, now));
+    let turns = (0..20).map(|_| store.ledger.take_turn(&id, 0, second, now));
     let turns = futures_util::future::join_all(turns).await;
     let mut turns: Vec<_> = turns
         .into_iter()
@@ -154,10 +158,10 @@ async fn turns_never_overlap_whoever_takes_them_at_once() {
         .collect();
     turns.sort_unstable();
     assert_eq!(turns, (0..20).collect::<Vec<_>>());
-    let other = store.take_turn(&id, 1, second, now).await;
+    let other = store.ledger.take_turn(&id, 1, second, now).await;
     assert_eq!(other.unwrap(), now, "each segment has its own");
     let later = now + SignedDuration::from_secs(60);
-    let turn = store.take_turn(&id, 0, second, later).await;
+    let turn = store.ledger.take_turn(&id, 0, second, later).await;
     assert_eq!(
         turn.unwrap(),
         later,
@@ -172,12 +176,19 @@ async fn a_subscriber_who_comes_back_is_not_pruned() {
     for (n, again) in [(1, &keys), (2, &others)] {
         let target = endpoint(n);
         let first = registration(&keys, &target);
-        store.subscribe(&first, now()).await.expect("it is stored");
+        store
+            .subscribers
+            .subscribe(&first, now())
+            .await
+            .expect("it is stored");
         let read = row(&store, &target).await;
         let back = registration(again, &target);
-        let done = store.subscribe(&back, now()).await;
+        let done = store.subscribers.subscribe(&back, now()).await;
         assert_eq!(done.expect("it is stored"), Subscribed::Refreshed);
-        assert_eq!(store.prune(&read, now()).await.expect("kept"), Pruned::Kept);
+        assert_eq!(
+            store.subscribers.prune(&read, now()).await.expect("kept"),
+            Pruned::Kept
+        );
         let kept = row(&store, &target).await;
         assert_eq!(kept.raw_keys().1, &back.subscription.keys.auth()[..]);
     }
@@ -190,26 +201,43 @@ async fn a_prune_counts_once() {
     let keys = browser();
     for n in 0..3 {
         let new = registration(&keys, &endpoint(n));
-        let done = store.subscribe(&new, now()).await;
+        let done = store.subscribers.subscribe(&new, now()).await;
         assert_eq!(done.expect("it is stored"), Subscribed::New);
     }
     let read = row(&store, &endpoint(0)).await;
     assert_eq!(
-        store.prune(&read, now()).await.expect("gone"),
+        store.subscribers.prune(&read, now()).await.expect("gone"),
         Pruned::Removed
     );
-    assert_eq!(store.prune(&read, now()).await.expect("kept"), Pruned::Kept);
+    assert_eq!(
+        store.subscribers.prune(&read, now()).await.expect("kept"),
+        Pruned::Kept
+    );
     assert_count(&store, 2).await;
 
     // Unsubscribed, and back with the same keys: another row.
     let target = endpoint(1);
     let read = row(&store, &target).await;
-    store.unsubscribe(&target, now()).await.expect("removed");
-    store.unsubscribe(&target, now()).await.expect("idempotent");
+    store
+        .subscribers
+        .unsubscribe(&target, now())
+        .await
+        .expect("removed");
+    store
+        .subscribers
+        .unsubscribe(&target, now())
+        .await
+        .expect("idempotent");
     assert_count(&store, 1).await;
-    let back = store.subscribe(&registration(&keys, &target), now()).await;
+    let back = store
+        .subscribers
+        .subscribe(&registration(&keys, &target), now())
+        .await;
     assert_eq!(back.expect("it is stored"), Subscribed::New);
-    assert_eq!(store.prune(&read, now()).await.expect("kept"), Pruned::Kept);
+    assert_eq!(
+        store.subscribers.prune(&read, now()).await.expect("kept"),
+        Pruned::Kept
+    );
     assert_count(&store, 2).await;
 }
 
@@ -223,24 +251,44 @@ async fn a_remembered_key_neither_saves_a_row_from_its_prune_nor_meets_a_newer_o
         ..registration(&keys, &target)
     };
     let old = made_with("old");
-    store.subscribe(&old, now()).await.expect("it is stored");
+    store
+        .subscribers
+        .subscribe(&old, now())
+        .await
+        .expect("it is stored");
     let read = row(&store, &target).await;
-    store.remember_key(&read, &key("new")).await.expect("done");
+    store
+        .subscribers
+        .remember_key(&read, &key("new"))
+        .await
+        .expect("done");
     assert_eq!(row(&store, &target).await.vapid, Some(key("new")));
 
     let back = made_with("newer");
-    store.subscribe(&back, now()).await.expect("it is stored");
-    let key_of_old = store.remember_key(&read, &key("old")).await;
+    store
+        .subscribers
+        .subscribe(&back, now())
+        .await
+        .expect("it is stored");
+    let key_of_old = store.subscribers.remember_key(&read, &key("old")).await;
     key_of_old.expect("no error");
     assert_eq!(row(&store, &target).await.vapid, Some(key("newer")));
 
     let read = row(&store, &target).await;
-    store.remember_key(&read, &key("last")).await.expect("done");
+    store
+        .subscribers
+        .remember_key(&read, &key("last"))
+        .await
+        .expect("done");
     assert_eq!(
-        store.prune(&read, now()).await.expect("gone"),
+        store.subscribers.prune(&read, now()).await.expect("gone"),
         Pruned::Removed
     );
-    store.remember_key(&read, &key("last")).await.expect("done");
+    store
+        .subscribers
+        .remember_key(&read, &key("last"))
+        .await
+        .expect("done");
     assert_count(&store, 0).await;
 }
 
@@ -257,10 +305,14 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
         ..registration(&keys, &endpoint(n))
     };
     let replace = async |old: usize, new: &Registration| {
-        let done = store.replace(&endpoint(old), new, now()).await;
+        let done = store.subscribers.replace(&endpoint(old), new, now()).await;
         done.expect("it is replaced")
     };
-    store.subscribe(&told(1), now()).await.expect("stored");
+    store
+        .subscribers
+        .subscribe(&told(1), now())
+        .await
+        .expect("stored");
     let before = row(&store, &endpoint(1)).await;
 
     // The old one is there, the new one is not: moved.
@@ -304,11 +356,11 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
     assert_count(&store, 1).await;
     // What was read of the old one prunes nobody.
     assert_eq!(
-        store.prune(&before, now()).await.expect("kept"),
+        store.subscribers.prune(&before, now()).await.expect("kept"),
         Pruned::Kept
     );
     assert_eq!(
-        store.prune(&moved, now()).await.expect("kept"),
+        store.subscribers.prune(&moved, now()).await.expect("kept"),
         Pruned::Kept
     );
     assert_count(&store, 1).await;
@@ -329,7 +381,7 @@ async fn fields_are_kept_cleared_or_set_as_the_registration_says() {
         ..registration(&keys, &target)
     };
     let store_and_read = async |registration: &Registration| {
-        let done = store.subscribe(registration, now()).await;
+        let done = store.subscribers.subscribe(registration, now()).await;
         done.expect("it is stored");
         row(&store, &target).await
     };
@@ -361,7 +413,11 @@ async fn fields_are_kept_cleared_or_set_as_the_registration_says() {
         (cleared.tags, cleared.user, cleared.timezone),
         (tags(&[]), None, None)
     );
-    let nobody = store.of_user("grace", None, 10).await.expect("it reads");
+    let nobody = store
+        .subscribers
+        .of_user("grace", None, 10)
+        .await
+        .expect("it reads");
     assert_eq!(nobody.rows, []);
     assert_count(&store, 1).await;
 }
@@ -376,12 +432,20 @@ async fn a_user_s_subscriptions_are_read_page_by_page() {
             user: Change::Set(user.to_owned()),
             ..registration(&keys, &endpoint(n))
         };
-        store.subscribe(&theirs, now()).await.expect("stored");
+        store
+            .subscribers
+            .subscribe(&theirs, now())
+            .await
+            .expect("stored");
     }
     for (user, expected) in [("ada", 6), ("grace", 5), ("nobody", 0)] {
         let (mut found, mut from) = (BTreeSet::new(), None);
         loop {
-            let page = store.of_user(user, from, 2).await.expect("it reads");
+            let page = store
+                .subscribers
+                .of_user(user, from, 2)
+                .await
+                .expect("it reads");
             assert!(page.rows.len() <= 2);
             for row in page.rows {
                 assert_eq!(row.user.as_deref(), Some(user));
@@ -400,11 +464,12 @@ async fn a_user_s_subscriptions_are_read_page_by_page() {
 async fn a_file_keeps_everything_and_a_copy_of_the_store_keeps_it_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("database");
-    let open = || embedded::open(Some(&file), Chance::system());
+    let open = || Store::open(Some(&file), Chance::system());
     let store = open().await.expect("it opens");
     let keys = browser();
     let copy = store.clone();
     store
+        .subscribers
         .subscribe(&registration(&keys, &endpoint(1)), now())
         .await
         .expect("it is stored");

@@ -277,7 +277,7 @@ async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
     let keys: Vec<_> = ["new", "old"]
         .iter()
         .map(|name| {
-            let key = pushcast::webpush::VapidKey::generate().expect("randomness");
+            let key = webpush::VapidKey::generate().expect("randomness");
             let path = folder.path().join(name);
             std::fs::write(&path, key.to_pkcs8_pem()).expect("room");
             (key, path.display().to_string())
@@ -303,7 +303,7 @@ async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
     assert!(service.refused().is_empty(), "no key was tried in vain");
 
     let count = server.exported().await.len();
-    let stranger = pushcast::webpush::VapidKey::generate().expect("randomness");
+    let stranger = webpush::VapidKey::generate().expect("randomness");
     let browser = service.subscribe(None);
     let body = json!({"applicationServerKey": stranger.public_base64url()});
     let answer = server

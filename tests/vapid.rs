@@ -9,11 +9,11 @@ use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use p256::pkcs8::DecodePrivateKey as _;
 use proptest::prelude::*;
-use pushcast::webpush::vapid::SubjectError;
-use pushcast::webpush::vapid_key::VapidKeyError;
-use pushcast::webpush::{Origin, Subject, Vapid, VapidKey, base64url};
 use serde_json::{Value, json};
 use web_push::VapidSignatureBuilder;
+use webpush::vapid::SubjectError;
+use webpush::vapid::VapidKeyError;
+use webpush::{Origin, Subject, Vapid, VapidKey, base64url};
 
 const EC_PARAMETERS: &str =
     "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";

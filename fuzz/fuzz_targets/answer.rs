@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use pushcast::webpush::{Answer, Outcome, PushService};
+use webpush::{Answer, Outcome, PushService};
 
 const SERVICES: [PushService; 5] = [
     PushService::Fcm,

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pushcast::webpush::{AllowList, ContentEncoding, Origin, Padding, Subscription, encrypt};
+use webpush::{AllowList, ContentEncoding, Origin, Padding, Subscription, encrypt};
 
 fuzz_target!(|json: &str| {
     let added = Origin::parse("http://127.0.0.1:9301").expect("an origin");

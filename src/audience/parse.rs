@@ -9,7 +9,7 @@
 use std::str::FromStr;
 
 use super::{Audience, EVERYONE, Node, Operator};
-use crate::registration::{MAX_TAG_LEN, is_tag, is_tag_character};
+use crate::subscribers::registration::{MAX_TAG_LEN, is_tag, is_tag_character};
 
 /// Characters of an audience that are read, white space not counted.
 pub const MAX_LEN: usize = 2048;

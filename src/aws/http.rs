@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use super::CONNECT_TIMEOUT;
-use crate::push::tls;
+use webpush::tls_config;
 
 /// One for all services of a function. A clone shares its connections, and its TLS sessions.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub(super) struct Http(Arc<Client<HttpsConnector<connect::HttpConnector>, SdkBod
 
 impl Http {
     pub(super) fn new() -> Self {
-        let tls = tls::trusting(None).expect("no file is read, and the library's defaults fit");
+        let tls = tls_config(None).expect("no file is read, and the library's defaults fit");
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

@@ -1,12 +1,15 @@
 //! A VAPID key that never leaves KMS: it tells its public half, and signs.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use aws_sdk_kms::Client;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 
-use crate::webpush::signature::{self, NotDer};
-use crate::webpush::vapid_key::{VapidKeyError, public_from_spki};
+use webpush::vapid::{NotDer, VapidKeyError, from_der, public_from_spki};
+use webpush::{KeyId, SignError, SignFuture, Signer};
 
 /// A key of KMS: ECC_NIST_P256, to sign and verify.
 #[derive(Debug, Clone)]
@@ -77,7 +80,7 @@ impl KmsKey {
             .await
             .map_err(|error| self.error(&error))?;
         let der = answer.signature().map(Blob::as_ref).unwrap_or_default();
-        Ok(signature::from_der(der)?)
+        Ok(from_der(der)?)
     }
 
     fn error<E, R>(&self, error: &SdkError<E, R>) -> KmsError
@@ -100,6 +103,30 @@ impl KmsKey {
             },
             None => KmsError::Busy("no answer".to_owned()),
         }
+    }
+}
+
+impl From<KmsError> for SignError {
+    fn from(error: KmsError) -> Self {
+        match error {
+            KmsError::Busy(_) => Self::Unavailable(Arc::new(error)),
+            KmsError::Refused { .. } | KmsError::Kind { .. } | KmsError::Signature(_) => {
+                Self::Refused(Arc::new(error))
+            }
+        }
+    }
+}
+
+/// Signs with the keys of KMS, each found by the name of its public half.
+#[derive(Debug, Default)]
+pub struct KmsSigner(pub HashMap<KeyId, KmsKey>);
+
+impl Signer for KmsSigner {
+    fn sign<'a>(&'a self, key: &'a KeyId, signing_input: &'a str) -> SignFuture<'a> {
+        Box::pin(async move {
+            let kms = self.0.get(key).expect("each key that is elsewhere is here");
+            Ok(kms.sign(signing_input).await?)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Lambda function `broadcast`: EventBridge's rule and Scheduler -> [`pushcast::broadcast`].
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use pushcast::function::Function;
+use pushcast::functions::Function;
 use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]

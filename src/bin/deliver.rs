@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use pushcast::function::Function;
+use pushcast::functions::Function;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -1,25 +1,25 @@
-//! The Lambda function `send`: API Gateway -> [`pushcast::send`], [`campaigns`], [`schedule`], [`stats`].
+//! The Lambda function `send`: API Gateway -> [`send`], [`campaigns`], [`schedules`], [`stats`] and the console.
 
 use pushcast::clock::Clock;
-use pushcast::function::Function;
-use pushcast::{campaigns, edge, pages, schedule, send, stats};
+use pushcast::functions::Function;
+use pushcast::http::{assets, campaigns, middleware, schedules, send, stats};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
     let pusher = function.pusher()?;
     let token = &function.config.require_token()?;
-    let (broadcast, schedules) = (function.broadcast().await?, function.schedules().await?);
+    let (broadcast, store) = (function.broadcast().await?, function.schedules().await?);
+    let (subscribers, allowed) = (broadcast.store.clone(), function.config.allowed);
     let state = send::Send {
         broadcast: broadcast.clone(),
         pusher,
-        allowed: function.config.allowed,
+        allowed,
     };
-    let store = broadcast.store.clone();
     let router = send::router(state, token)
-        .merge(stats::router(store, Clock::system(), token))
+        .merge(stats::router(subscribers, Clock::system(), token))
         .merge(campaigns::router(broadcast, token))
-        .merge(schedule::http::router(schedules, Clock::system(), token))
-        .merge(pages::console());
-    lambda_http::run(edge::finish(router, &function.config.cors)).await
+        .merge(schedules::router(store, Clock::system(), token))
+        .merge(assets::console());
+    lambda_http::run(middleware::finish(router, &function.config.cors)).await
 }

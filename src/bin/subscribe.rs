@@ -1,24 +1,19 @@
-//! The Lambda function `subscribe`: API Gateway -> [`pushcast::subscribe`].
-
-use std::sync::Arc;
+//! The Lambda function `subscribe`: API Gateway -> [`subscribe`].
 
 use pushcast::clock::Clock;
-use pushcast::function::Function;
-use pushcast::{edge, subscribe};
+use pushcast::functions::Function;
+use pushcast::http::{middleware, subscribe};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
     let state = subscribe::Subscribe {
         store: function.store().await?,
-        keyring: Arc::clone(function.config.take_signer()?.keyring()),
+        keyring: function.config.take_keys()?.keyring,
         user_secret: function.config.require_user_secret()?,
         allowed: function.config.allowed,
         clock: Clock::system(),
     };
-    lambda_http::run(edge::finish(
-        subscribe::router(state),
-        &function.config.cors,
-    ))
-    .await
+    let router = subscribe::router(state);
+    lambda_http::run(middleware::finish(router, &function.config.cors)).await
 }

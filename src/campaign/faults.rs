@@ -7,8 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::push::Report;
-use crate::webpush::{Origin, Outcome};
+use webpush::Report;
+use webpush::{Origin, Outcome};
 
 /// Fewer say nothing: a service may have a bad moment.
 const MANY: u64 = 50;
@@ -34,7 +34,7 @@ impl Faults {
     /// Notes one push. What was not answered says nothing, unless it could not even be signed: KMS may refuse for good,
     /// and no push service will ever say so.
     pub fn note(&mut self, origin: &Origin, report: &Report) {
-        let (status, is_fault) = (report.status(), report.outcome == Outcome::OurFault);
+        let (status, is_fault) = (report.status(), *report.outcome() == Outcome::OurFault);
         if status.is_none() && !is_fault {
             return;
         }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::figures::Tally;
 use crate::clock::Chance;
-use crate::webpush::Outcome;
+use webpush::Outcome;
 
 /// Pushes to one subscriber, the first included.
 pub const ATTEMPTS: u32 = 5;

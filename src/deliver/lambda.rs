@@ -8,8 +8,8 @@ use tracing::Instrument as _;
 
 use super::{Deliver, Stop, until};
 use crate::campaign::Job;
-use crate::push::Limits;
 use crate::queue::Queue;
+use webpush::Limits;
 
 /// What a worker needs before its deadline to write down what it has done, and to hand over.
 const MARGIN: Duration = Duration::from_millis(2_500);

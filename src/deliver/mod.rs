@@ -20,6 +20,7 @@ pub mod lambda;
 mod pace;
 mod page;
 mod pages;
+mod push_to_row;
 mod retry;
 mod segment;
 mod slow;
@@ -34,17 +35,18 @@ use tokio::task::JoinError;
 use tracing::Instrument as _;
 
 use self::page::Push;
+pub use self::push_to_row::push_to_row;
 pub use self::slow::Slow;
 pub use self::stop::{Stop, Stopper};
 use crate::broadcast::{Broadcast, BroadcastError, until};
 use crate::campaign::verdict::spread;
 use crate::campaign::{Campaign, CampaignId, Faults, Job, PAGE, PartKey};
-use crate::push::Pusher;
+use crate::dynamo::StoreError;
+use crate::json::Invalid;
+use crate::ledger::{Lease, NewPart, Worker};
 use crate::queue::{Queue, QueueError};
-use crate::store::StoreError;
-use crate::store::parts::{Lease, NewPart, Worker};
-use crate::webpush::{AllowList, Message};
-use crate::wire::Invalid;
+use webpush::Pusher;
+use webpush::{AllowList, Message};
 
 /// A lease is given for this long, and renewed with every page: longer than a page can take with everything at its
 /// slowest.
@@ -130,7 +132,7 @@ impl<Q: Queue> Deliver<Q> {
     }
 
     async fn work_on(&self, job: &Job, again: bool, stop: Stop) -> Result<(), DeliverError> {
-        let Some(campaign) = self.store().campaign(&job.campaign).await? else {
+        let Some(campaign) = self.store().ledger.campaign(&job.campaign).await? else {
             tracing::warn!("a job of an unknown campaign");
             return Ok(());
         };
@@ -160,11 +162,20 @@ impl<Q: Queue> Deliver<Q> {
     async fn recover(&self, job: &Job) -> Result<(), DeliverError> {
         let now = self.broadcast.clock.now();
         let segment = Some(job.part.segment());
-        let open = self.store().open_parts(&job.campaign, segment).await?;
+        let open = self
+            .store()
+            .ledger
+            .open_parts(&job.campaign, segment)
+            .await?;
         let mut jobs = Vec::new();
         for (part, due) in open {
             let store = self.store();
-            if part != job.part && store.note_recovery(&job.campaign, &part, now).await? {
+            if part != job.part
+                && store
+                    .ledger
+                    .note_recovery(&job.campaign, &part, now)
+                    .await?
+            {
                 let campaign = job.campaign.clone();
                 let delay = due.map_or(Duration::ZERO, |due| until(due, now));
                 jobs.push((Job { campaign, part }, delay));
@@ -183,7 +194,11 @@ impl<Q: Queue> Deliver<Q> {
         if !faults.is_any() {
             return Ok(None);
         }
-        let mut all = self.store().faults(&campaign.id, campaign.resumed).await?;
+        let mut all = self
+            .store()
+            .ledger
+            .faults(&campaign.id, campaign.resumed)
+            .await?;
         all.merge(faults);
         Ok(all.verdict())
     }
@@ -255,7 +270,13 @@ impl<Q: Queue> Work<'_, Q> {
     /// A part is done: perhaps its segment is, and the campaign with it.
     async fn close(&self, segment: u32) -> Result<(), DeliverError> {
         let id = &self.campaign.id;
-        if self.deliver.store().close_segment(id, segment).await? {
+        if self
+            .deliver
+            .store()
+            .ledger
+            .close_segment(id, segment)
+            .await?
+        {
             self.deliver.broadcast.finish(id).await?;
         }
         Ok(())
@@ -264,7 +285,7 @@ impl<Q: Queue> Work<'_, Q> {
     /// A lease is of no use to us any more. What fails here ends with the lease.
     async fn give_back(&self, lease: &Lease) {
         let store = self.deliver.store();
-        if let Err(error) = store.give_back(&self.campaign.id, lease).await {
+        if let Err(error) = store.ledger.give_back(&self.campaign.id, lease).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a lease could not be given back: it ends by itself"

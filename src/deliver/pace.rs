@@ -57,7 +57,7 @@ impl<Q: Queue> Work<'_, Q> {
             return Ok(Duration::ZERO);
         }
         let (store, now) = (self.deliver.store(), self.deliver.now());
-        let segment = store.segment(&self.campaign.id, segment).await?;
+        let segment = store.ledger.segment(&self.campaign.id, segment).await?;
         let taken_to = segment.and_then(|segment| segment.paced_to);
         let wait = taken_to.map_or(Duration::ZERO, |taken_to| until(taken_to, now));
         Ok(wait.saturating_sub(TURN))
@@ -73,7 +73,9 @@ impl<Q: Queue> Work<'_, Q> {
         };
         let step = Duration::from_secs_f64(1.0 / rate);
         let (store, now) = (self.deliver.store(), self.deliver.now());
-        let turn = store.take_turn(&self.campaign.id, segment, step * rows, now);
+        let turn = store
+            .ledger
+            .take_turn(&self.campaign.id, segment, step * rows, now);
         let wait = until(turn.await?, now);
         Ok(Pace {
             first: Some((Instant::now() + wait, step)),

@@ -9,12 +9,13 @@ use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
+use super::push_to_row::push_to_row;
 use super::stop::Stop;
 use crate::campaign::Faults;
 use crate::clock::Clock;
-use crate::push::{Begun, Pusher, Report};
-use crate::store::row::Row;
-use crate::webpush::{AllowList, Endpoint, Message};
+use crate::subscribers::Row;
+use webpush::{AllowList, Endpoint, Message};
+use webpush::{Dispatched, Pusher, Report};
 
 /// Once half of a page is answered the rest has this long, before it is asked who holds it up.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -46,7 +47,7 @@ pub(super) struct Flights {
 
 struct Flight {
     row: Row,
-    begun: Arc<Begun>,
+    begun: Arc<Dispatched>,
     abort: AbortHandle,
     fate: Fate,
 }
@@ -90,7 +91,7 @@ impl Push {
         let mut flights = BTreeMap::new();
         let under_way = FuturesUnordered::new();
         for (i, row) in rows.into_iter().enumerate() {
-            let begun = Arc::new(Begun::default());
+            let begun = Arc::new(Dispatched::default());
             let (abort, registration) = AbortHandle::new_pair();
             let one = self.clone().one(row.clone(), Arc::clone(&begun), start());
             let one = Abortable::new(one, registration);
@@ -120,14 +121,20 @@ impl Push {
         faults
     }
 
-    async fn one(self, row: Row, begun: Arc<Begun>, start: Option<Instant>) -> Report {
+    async fn one(self, row: Row, begun: Arc<Dispatched>, start: Option<Instant>) -> Report {
         if let Some(start) = start {
             sleep_until(start).await;
         }
         let now = self.clock.now();
-        self.pusher
-            .push_to_row(&row, &self.allowed, &self.message, now, &begun)
-            .await
+        push_to_row(
+            &self.pusher,
+            &row,
+            &self.allowed,
+            &self.message,
+            now,
+            &begun,
+        )
+        .await
     }
 }
 
@@ -147,7 +154,7 @@ impl Flights {
                     let Some((i, report)) = landed else {
                         return;
                     };
-                    silent &= report.as_ref().is_none_or(|report| report.answer.is_none());
+                    silent &= report.as_ref().is_none_or(|report| report.answer().is_none());
                     if let Some(flight) = self.flights.get_mut(&i) {
                         flight.fate = report.map_or(Fate::Aside, |report| Fate::Answered(report.into()));
                     }
@@ -226,7 +233,7 @@ impl Flights {
     /// Takes out those that were not begun: nothing of them was sent.
     fn put_aside(&mut self) {
         for flight in self.flights.values_mut() {
-            if matches!(flight.fate, Fate::UnderWay) && !flight.begun.is_begun() {
+            if matches!(flight.fate, Fate::UnderWay) && !flight.begun.is_set() {
                 flight.abort.abort();
                 flight.fate = Fate::Aside;
             }

@@ -7,9 +7,10 @@ use tracing::Instrument as _;
 
 use super::DeliverError;
 use crate::audience::Audience;
-use crate::store::reading::SegmentPage;
-use crate::store::row::Row;
-use crate::store::{Store, StoreError};
+use crate::dynamo::StoreError;
+use crate::store::Store;
+use crate::subscribers::Row;
+use crate::subscribers::SegmentPage;
 
 /// Rows that one request looks at when all of them are wanted.
 const READ: i32 = 500;
@@ -116,6 +117,7 @@ impl Source {
             let (segment, of) = (source.segment, source.of);
             source
                 .store
+                .subscribers
                 .scan_segment(segment, of, &source.audience, after.as_deref(), limit)
                 .await
         };

@@ -11,11 +11,11 @@ use super::slow::{answered, origins};
 use super::tally::{Before, Sum};
 use super::{Deliver, DeliverError, LEASE, Work, until};
 use crate::campaign::{Campaign, Faults, PartKey};
+use crate::ledger::{Lease, Retry, Taken};
+use crate::ledger::{Settled, Settlement, Step};
 use crate::queue::Queue;
-use crate::store::parts::{Lease, Retry, Taken};
-use crate::store::row::Row;
-use crate::store::settlement::{Settled, Settlement, Step};
-use crate::webpush::{KeyId, Outcome};
+use crate::subscribers::Row;
+use webpush::{KeyId, Outcome};
 
 /// Keys that are written at a time.
 const REMEMBERED: usize = 32;
@@ -24,7 +24,7 @@ impl<Q: Queue> Work<'_, Q> {
     pub(super) async fn retry(&self, part: &PartKey) -> Result<(), DeliverError> {
         let (store, now) = (self.deliver.store(), self.deliver.now());
         let id = &self.campaign.id;
-        match store.due(id, part).await? {
+        match store.ledger.due(id, part).await? {
             // Waiting costs nothing in the queue, and a worker's time here.
             Some(due) if due > now => return self.queue_again(part, until(due, now)).await,
             Some(_) => {}
@@ -38,6 +38,7 @@ impl<Q: Queue> Work<'_, Q> {
             return self.queue_again(part, Duration::ZERO).await;
         }
         let taken = store
+            .ledger
             .take_retry(id, part, &self.deliver.worker, LEASE, now)
             .await?;
         let (lease, retry) = match taken {
@@ -77,7 +78,12 @@ impl<Q: Queue> Work<'_, Q> {
                 .settle_retry(self.campaign, lease, sum, &none)
                 .await;
         }
-        let rows = self.deliver.store().rows(&retry.endpoints).await?;
+        let rows = self
+            .deliver
+            .store()
+            .subscribers
+            .rows(&retry.endpoints)
+            .await?;
         let there: HashSet<String> = rows.iter().map(|row| row.endpoint.clone()).collect();
         let allowed = &self.deliver.allowed;
         let (mut rows, held) = self.deliver.slow.sort_out(rows, allowed, &HashSet::new());
@@ -102,7 +108,7 @@ impl<Q: Queue> Work<'_, Q> {
         let (mut pushed, _) = flights.take_landed();
         // Who answers nobody is asked by one job, not by all of them.
         let unreachable = pushed.done.iter();
-        let unreachable = unreachable.filter(|(_, it)| it.outcome == Outcome::Unreachable);
+        let unreachable = unreachable.filter(|(_, it)| *it.outcome() == Outcome::Unreachable);
         let unreachable = unreachable.map(|(row, _)| &row.endpoint[..]);
         let aside = pushed.aside.iter().map(|row| &row.endpoint[..]);
         let mut silent = origins(unreachable.chain(aside).chain(flights.endpoints()), allowed);
@@ -143,7 +149,7 @@ impl<Q: Queue> Deliver<Q> {
         mut sum: Sum,
         faults: &Faults,
     ) -> Result<(), DeliverError> {
-        let later = sum.later(|| self.store().new_retry(lease.part.segment()));
+        let later = sum.later(|| self.store().ledger.new_retry(lease.part.segment()));
         let settlement = Settlement {
             campaign,
             lease,
@@ -154,7 +160,7 @@ impl<Q: Queue> Deliver<Q> {
             later: later.clone(),
         };
         let now = self.now();
-        if self.store().settle(settlement, now).await? == Settled::Done {
+        if self.store().ledger.settle(settlement, now).await? == Settled::Done {
             self.broadcast.metrics.page(&sum.metrics, now);
             self.queue_parts(&campaign.id, &later).await?;
             self.remember_keys(&sum.other_key).await;
@@ -169,7 +175,7 @@ impl<Q: Queue> Deliver<Q> {
             return;
         }
         let remember = async |(row, key): &(Row, KeyId)| {
-            if let Err(error) = self.store().remember_key(row, key).await {
+            if let Err(error) = self.store().subscribers.remember_key(row, key).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the key of a subscription could not be remembered"

@@ -14,11 +14,11 @@ use super::tally::{Before, Sum, parts};
 use super::{Deliver, DeliverError, LEASE, Stop, Work};
 use crate::campaign::verdict::{Again, after};
 use crate::campaign::{Campaign, PartKey, Tally};
+use crate::ledger::{Lease, NewPart, Segment, Taken};
+use crate::ledger::{Settled, Settlement, Step};
 use crate::queue::Queue;
-use crate::store::parts::{Lease, NewPart, Segment, Taken};
-use crate::store::row::Row;
-use crate::store::settlement::{Settled, Settlement, Step};
-use crate::webpush::Origin;
+use crate::subscribers::Row;
+use webpush::Origin;
 
 /// So long a campaign that keeps to a rate is worked on before others have their turn.
 const PACED: Duration = Duration::from_secs(30);
@@ -59,6 +59,7 @@ impl<Q: Queue> Work<'_, Q> {
         let part = PartKey::Segment(number);
         let (store, now) = (self.deliver.store(), self.deliver.now());
         let taken = store
+            .ledger
             .take_segment(&self.campaign.id, &part, &self.deliver.worker, LEASE, now)
             .await?;
         let (lease, segment) = match taken {
@@ -138,7 +139,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
                 return Ok(passed);
             }
             self.reap()?;
-            let campaign = deliver.store().campaign(&campaign.id).await?;
+            let campaign = deliver.store().ledger.campaign(&campaign.id).await?;
             if !campaign.is_some_and(|campaign| campaign.status.is_under_way()) {
                 return Ok(Passed::Over);
             }
@@ -180,7 +181,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
         });
         sum.add(pushed, halt.is_some());
         let over = self.work.is_over();
-        let mut later = sum.later(|| deliver.store().new_retry(segment));
+        let mut later = sum.later(|| deliver.store().ledger.new_retry(segment));
         let stragglers = self.stragglers_of(&flights, &mut sum);
         later.extend(stragglers.iter().cloned());
 
@@ -199,7 +200,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
             gone: sum.gone.iter().collect(),
             later: later.clone(),
         };
-        if deliver.store().settle(settlement, now).await? == Settled::Fenced {
+        if deliver.store().ledger.settle(settlement, now).await? == Settled::Fenced {
             return Ok(Passed::Fenced);
         }
         if under_way > 0 {
@@ -251,9 +252,9 @@ impl<Q: Queue> Run<'_, '_, Q> {
             not_before: now,
             ..sum.unanswered_again()
         };
-        let new = || store.new_retry(self.lease.part.segment());
+        let new = || store.ledger.new_retry(self.lease.part.segment());
         let mut parts = parts(BTreeMap::from([(again, endpoints)]), new);
-        let owner = store.owner(&self.work.deliver.worker);
+        let owner = store.ledger.owner(&self.work.deliver.worker);
         for part in &mut parts {
             part.held = Some((owner.clone(), after(now, LEASE)));
         }

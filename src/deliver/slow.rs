@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::page::Pushed;
-use crate::store::row::Row;
-use crate::webpush::{AllowList, Endpoint, Origin};
+use crate::subscribers::Row;
+use webpush::{AllowList, Endpoint, Origin};
 
 /// How long: who is put aside meanwhile waits in a part of its own. Then it is tried again, by one job.
 const HOLD: Duration = Duration::from_secs(20);
@@ -60,6 +60,6 @@ pub(super) fn origins<'e>(
 /// Those that have answered somebody.
 pub(super) fn answered(pushed: &Pushed, allowed: &AllowList) -> HashSet<Origin> {
     let done = pushed.done.iter();
-    let answered = done.filter(|(_, report)| report.answer.is_some());
+    let answered = done.filter(|(_, report)| report.answer().is_some());
     origins(answered.map(|(row, _)| &row.endpoint[..]), allowed)
 }

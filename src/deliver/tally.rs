@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use super::page::Pushed;
 use crate::campaign::verdict::{Again, after};
 use crate::campaign::{Figures, PartKey, Tally, Verdict, judge};
-use crate::push::Report;
-use crate::store::parts::{NewPart, Retry};
-use crate::store::row::Row;
-use crate::store::settlement::MAX_PART_BYTES;
+use crate::ledger::MAX_PART_BYTES;
+use crate::ledger::{NewPart, Retry};
+use crate::subscribers::Row;
 use crate::telemetry::metrics;
-use crate::webpush::{KeyId, Outcome, PushService};
+use webpush::Report;
+use webpush::{KeyId, Outcome, PushService};
 
 /// Retry parts that one page may leave behind, at most: those due at almost the same time become one.
 const MOST_TIMES: usize = 16;
@@ -78,8 +78,9 @@ impl Sum {
     pub(super) fn add(&mut self, pushed: Pushed, halting: bool) {
         for (row, report) in pushed.done {
             let service = PushService::of_url(&row.endpoint);
-            self.metrics.push(service, &report.outcome, report.latency);
-            let ours = report.outcome == Outcome::OurFault;
+            self.metrics
+                .push(service, report.outcome(), report.latency());
+            let ours = *report.outcome() == Outcome::OurFault;
             if halting && ours {
                 let again = Again {
                     not_before: self.before.now,
@@ -104,11 +105,11 @@ impl Sum {
     fn judge(&mut self, row: Row, report: &Report) {
         let (now, expires) = (self.before.now, self.before.expires());
         let attempts = self.before.unchanged().attempts + 1;
-        match judge(&report.outcome, attempts, expires, now) {
+        match judge(report.outcome(), attempts, expires, now) {
             Verdict::Again(again) => self.again(&row.endpoint, again),
             Verdict::Counted(tally) => {
                 self.count(&row.endpoint, tally);
-                let key = report.accepted_with.as_ref();
+                let key = report.accepted_with();
                 if tally == Tally::Gone {
                     self.metrics.pruned();
                     self.gone.push(row);

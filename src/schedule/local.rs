@@ -16,8 +16,9 @@ use tokio::sync::Notify;
 
 use super::{Listed, Schedule, Schedules, SchedulesError, Stored, zone};
 use crate::clock::Clock;
-use crate::store::schedules::StoredSchedule;
-use crate::store::{Store, StoreError};
+use crate::dynamo::StoreError;
+use crate::ledger::StoredSchedule;
+use crate::store::Store;
 
 /// Between two tries of what failed: this long first, then twice as long each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -74,7 +75,7 @@ impl LocalSchedules {
 
 impl Schedules for LocalSchedules {
     async fn list(&self, _now: Timestamp) -> Result<Vec<Listed>, SchedulesError> {
-        let stored = self.store.schedules().await?;
+        let stored = self.store.ledger.schedules().await?;
         let listed = stored.into_iter().map(|schedule| Listed {
             message: serde_json::from_str(&schedule.message).unwrap_or_default(),
             name: schedule.name,
@@ -88,6 +89,7 @@ impl Schedules for LocalSchedules {
     async fn create(&self, schedule: &Schedule, now: Timestamp) -> Result<Stored, SchedulesError> {
         let replaced = self
             .store
+            .ledger
             .put_schedule(&StoredSchedule {
                 name: schedule.name.clone(),
                 expression: schedule.expression.to_string(),
@@ -106,7 +108,7 @@ impl Schedules for LocalSchedules {
     }
 
     async fn delete(&self, name: &str) -> Result<bool, SchedulesError> {
-        let deleted = self.store.delete_schedule(name).await?;
+        let deleted = self.store.ledger.delete_schedule(name).await?;
         self.changed.notify_one();
         Ok(deleted)
     }
@@ -166,7 +168,7 @@ impl Firing {
         F: Future<Output = Result<(), E>> + Send,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let stored = self.schedules.store.schedules().await?;
+        let stored = self.schedules.store.ledger.schedules().await?;
         self.failed.retain(|name, failed| {
             let same = |it: &StoredSchedule| it.name == *name && it.created_at == failed.created_at;
             stored.iter().any(same)
@@ -250,11 +252,11 @@ where
     };
     fire(fired).await.map_err(Into::into)?;
     if expression.is_once() {
-        store.schedule_finished(stored).await?;
+        store.ledger.schedule_finished(stored).await?;
         return Ok(None);
     }
     let next = expression.next_after(scheduled_time, &zone, stored.created_at);
-    store.schedule_fired(stored, next).await?;
+    store.ledger.schedule_fired(stored, next).await?;
     Ok(next)
 }
 

@@ -12,7 +12,6 @@
 mod cron;
 pub mod event_bridge;
 pub mod expression;
-pub mod http;
 pub mod local;
 
 use jiff::Timestamp;
@@ -24,9 +23,9 @@ pub use event_bridge::EventBridgeSchedules;
 pub use expression::{Expression, ExpressionError};
 pub use local::LocalSchedules;
 
-use crate::order::Order;
-use crate::store::StoreError;
-use crate::wire::{Invalid, Members};
+use crate::campaign::request::Order;
+use crate::dynamo::StoreError;
+use crate::json::{Invalid, Members};
 
 /// Characters of a name: what EventBridge Scheduler takes.
 pub const MAX_NAME_LEN: usize = 64;
@@ -170,7 +169,7 @@ fn check_message(message: Members<'_>) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     (1..=MAX_NAME_LEN).contains(&name.len()) && name.bytes().all(alphabet)
 }

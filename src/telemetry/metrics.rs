@@ -19,7 +19,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::webpush::{Outcome, PushService};
+use webpush::{Outcome, PushService};
 
 /// Steps of the scale of latencies for each doubling: a value is at most 9 % off.
 const STEPS: f64 = 4.0;

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use pushcast::clock::{Chance, Clock};
-use pushcast::store::embedded;
+use pushcast::dynamo::embedded;
 use serde_json::{Value, json};
 
 use super::signed_in;
@@ -454,7 +454,7 @@ async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reach
     // Twelve came the day before yesterday, three at each push service.
     let before = Clock::system().now() - SignedDuration::from_hours(48);
     let file = server.data().join("pushcast.db");
-    let database = embedded::open(Some(&file), Chance::system()).await;
+    let database = Store::open(Some(&file), Chance::system()).await;
     let database = database.expect("it opens beside the server");
     let registry = Registry::new();
     for n in 0..12 {

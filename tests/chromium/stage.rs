@@ -87,7 +87,7 @@ impl Stage {
             .route("/push/schedules/{name}", delete(unschedule))
             .layer(from_fn(admit))
             .with_state(Arc::clone(&asked))
-            .merge(pushcast::pages::console());
+            .merge(pushcast::http::assets::console());
         let url = listen(api).await;
         Self { url, asked }
     }

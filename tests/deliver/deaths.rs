@@ -104,7 +104,7 @@ async fn survives(play: &Play, jobs: Jobs, trouble: Trouble, at: usize) -> bool 
     let expected = [("accepted".to_owned(), alive), ("gone".to_owned(), gone)];
     assert_eq!(counts(&shown), expected.into(), "{context}: {shown}");
     assert_eq!(stage.subscribed().await, alive, "{context}");
-    let open = stage.store.open_parts(&campaign.id, None).await;
+    let open = stage.store.ledger.open_parts(&campaign.id, None).await;
     assert_eq!(open.expect("it reads"), [], "{context}");
     let told = stage.told();
     assert!(!told.is_empty(), "{context}: nobody is told");

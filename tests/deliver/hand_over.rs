@@ -111,7 +111,7 @@ async fn stragglers_of_earlier_pages_are_settled_before_a_worker_hands_over() {
         accepted,
         "who was pushed to is counted: {shown}"
     );
-    let open = stage.store.open_parts(&campaign.id, None).await;
+    let open = stage.store.ledger.open_parts(&campaign.id, None).await;
     let retries = open.expect("it reads").len() - 1;
     let jobs = stage.waiting().len() - 1;
     assert!(retries <= jobs, "{retries} parts and {jobs} jobs");

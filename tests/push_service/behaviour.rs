@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use pushcast::webpush::Message;
 use tokio::net::TcpStream;
+use webpush::Message;
 
 use super::{PATIENCE, Scene};
 use crate::support::behaviour::{Canned, Whom};

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use pushcast::webpush::Message;
 use serde_json::{Value, json};
+use webpush::Message;
 
 use super::{DAY, NOW, Scene, set};
 use crate::support::client::{BOTH, Client};

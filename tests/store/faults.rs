@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pushcast::campaign::PartKey;
-use pushcast::store::parts::{Taken, Worker};
+use pushcast::ledger::{Taken, Worker};
 
 use super::{behind, behind_sdk, browser, count, endpoint, now, registration, row, scan};
 use crate::support::faults::{Fault, impatient, possible};
@@ -22,7 +22,10 @@ async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
     real.plan_segments(&id, 1).await.expect("it is written");
     let worker = Worker::one_of_many(&impatient());
     let minute = Duration::from_secs(60);
-    let taken = store.take_segment(&id, &part, &worker, minute, now()).await;
+    let taken = store
+        .ledger
+        .take_segment(&id, &part, &worker, minute, now())
+        .await;
     let taken = taken.expect("it is asked for again");
     assert!(matches!(taken, Taken::Ours(..)), "{taken:?}");
     let other = real.take_segment(&id, &part, &worker, minute, now()).await;
@@ -48,10 +51,10 @@ async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halv
         let before = row(&calm, &there).await;
         let mut errors = Vec::new();
         let new = registration(&keys, &fresh);
-        errors.extend(store.subscribe(&new, now()).await.err());
-        errors.extend(store.replace(&there, &new, now()).await.err());
-        errors.extend(store.prune(&before, now()).await.err());
-        errors.extend(store.unsubscribe(&there, now()).await.err());
+        errors.extend(store.subscribers.subscribe(&new, now()).await.err());
+        errors.extend(store.subscribers.replace(&there, &new, now()).await.err());
+        errors.extend(store.subscribers.prune(&before, now()).await.err());
+        errors.extend(store.subscribers.unsubscribe(&there, now()).await.err());
         assert_eq!(errors.len(), 4, "{fault:?}: {errors:?}");
         for error in &errors {
             assert!(error.is_transient(), "{fault:?}: {error:?}");
@@ -71,10 +74,10 @@ async fn a_read_that_fails_is_a_transient_error() {
     for fault in possible("Query") {
         let (store, _, _) = behind(move |_| Some(fault)).await;
         let errors = [
-            store.count().await.err(),
-            store.get(&endpoint(1)).await.err(),
-            store.all(None, 1).await.err(),
-            store.of_user("ada", None, 1).await.err(),
+            store.subscribers.count().await.err(),
+            store.subscribers.get(&endpoint(1)).await.err(),
+            store.subscribers.all(None, 1).await.err(),
+            store.subscribers.of_user("ada", None, 1).await.err(),
         ];
         for error in errors {
             let error = error.expect("there is no answer");
@@ -88,9 +91,14 @@ async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
     let fault = Fault::Refused(400, "ResourceNotFoundException");
     let (store, _, seen) = behind(move |_| Some(fault)).await;
     let new = registration(&browser(), &endpoint(1));
-    let error = store.subscribe(&new, now()).await.expect_err("no table");
+    let error = store
+        .subscribers
+        .subscribe(&new, now())
+        .await
+        .expect_err("no table");
     assert!(!error.is_transient());
     let error = store
+        .subscribers
         .unsubscribe(&endpoint(1), now())
         .await
         .expect_err("no table");
@@ -105,6 +113,9 @@ async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
 async fn a_database_that_takes_its_time_is_waited_for() {
     let (store, _, _) = behind_sdk(1, |_| Some(Fault::Late(Duration::from_secs(8)))).await;
     let registration = registration(&browser(), &endpoint(1));
-    let stored = store.subscribe_all(&[registration], now()).await;
+    let stored = store
+        .subscribers
+        .subscribe_all(&[registration], now())
+        .await;
     assert_eq!(stored.expect("it waits"), 1);
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pushcast::registration::Registration;
-use pushcast::store::row::Row;
-use pushcast::store::subscriptions::{MAX_AT_ONCE, Pruned, Subscribed};
+use pushcast::json::Change;
 use pushcast::store::{Store, embedded};
-use pushcast::webpush::KeyId;
-use pushcast::wire::Change;
+use pushcast::subscribers::Row;
+use pushcast::subscribers::registration::Registration;
+use pushcast::subscribers::{MAX_AT_ONCE, Pruned, Subscribed};
+use webpush::KeyId;
 
 use super::{
     assert_count, assert_totals, behind, browser, count, endpoint, in_memory, now, registration,
@@ -127,19 +127,23 @@ impl Race {
             };
             match random.pick(self.operations) {
                 Operation::Subscribe => {
-                    let done = self.store.subscribe(&registration, now()).await;
+                    let done = self.store.subscribers.subscribe(&registration, now()).await;
                     let done = done.expect("it is stored");
                     event(target, Some((from, keys)), self.moment());
                     tally.new += usize::from(done == Subscribed::New);
                 }
                 Operation::Unsubscribe => {
-                    let done = self.store.unsubscribe(&target, now()).await;
+                    let done = self.store.subscribers.unsubscribe(&target, now()).await;
                     done.expect("it is removed");
                     event(target, None, self.moment());
                 }
                 Operation::Replace => {
                     let old = endpoint(random.below(self.endpoints));
-                    let done = self.store.replace(&old, &registration, now()).await;
+                    let done = self
+                        .store
+                        .subscribers
+                        .replace(&old, &registration, now())
+                        .await;
                     done.expect("it is replaced");
                     let to = self.moment();
                     if old != target {
@@ -148,18 +152,18 @@ impl Race {
                     event(target, Some((from, keys)), to);
                 }
                 Operation::Prune | Operation::RememberKey if read.is_empty() => {
-                    read.extend(self.store.get(&target).await.expect("it reads"));
+                    read.extend(self.store.subscribers.get(&target).await.expect("it reads"));
                 }
                 Operation::RememberKey => {
                     let row = &read[random.below(read.len())];
                     let key = KeyId::from("another".to_owned());
-                    let done = self.store.remember_key(row, &key).await;
+                    let done = self.store.subscribers.remember_key(row, &key).await;
                     done.expect("it is remembered or not");
                 }
                 Operation::Prune => {
-                    read.extend(self.store.get(&target).await.expect("it reads"));
+                    read.extend(self.store.subscribers.get(&target).await.expect("it reads"));
                     let row = read.swap_remove(random.below(read.len()));
-                    let done = self.store.prune(&row, now()).await;
+                    let done = self.store.subscribers.prune(&row, now()).await;
                     if done.expect("it is pruned or kept") == Pruned::Removed {
                         event(row.endpoint, None, self.moment());
                         tally.pruned += 1;
@@ -231,7 +235,7 @@ async fn the_answers_add_up_to_the_count() {
 async fn the_count_is_exact_in_a_file_that_is_opened_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("database");
-    let open = || embedded::open(Some(&file), impatient());
+    let open = || Store::open(Some(&file), impatient());
     let race = Race::new(open().await.expect("it opens"), 24, ALL);
     let tally = race.run(77, 12, 20).await;
     let before = scan(&race.store).await;
@@ -313,14 +317,21 @@ async fn many_at_once_are_counted_exactly_whoever_is_there_and_whatever_is_lost(
             let faults = plan.map(lost_answers);
             let plan = move |operation: &str| faults.as_ref().and_then(|plan| plan(operation));
             let (store, calm, _) = behind(plan).await;
-            assert_eq!(store.subscribe_all(&[], now()).await.expect("nothing"), 0);
-            let first = store.subscribe_all(&all[..40], now()).await;
+            assert_eq!(
+                store
+                    .subscribers
+                    .subscribe_all(&[], now())
+                    .await
+                    .expect("nothing"),
+                0
+            );
+            let first = store.subscribers.subscribe_all(&all[..40], now()).await;
             assert_eq!(first.expect("it stores"), 40);
             assert_count(&calm, 40).await;
             // The same ones, and others, by two at once.
             let (one, other) = tokio::join!(
-                store.subscribe_all(&all[20..80], now()),
-                store.subscribe_all(&all[60..], now()),
+                store.subscribers.subscribe_all(&all[20..80], now()),
+                store.subscribers.subscribe_all(&all[60..], now()),
             );
             let new = one.expect("it stores") + other.expect("it stores");
             assert_eq!(new, MAX_AT_ONCE - 40);

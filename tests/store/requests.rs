@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use pushcast::registration::{MadeWith, Registration};
-use pushcast::store::embedded;
-use pushcast::webpush::KeyId;
-use pushcast::wire::Change;
+use pushcast::dynamo::embedded;
+use pushcast::json::Change;
+use pushcast::subscribers::registration::{MadeWith, Registration};
 use serde_json::Value;
+use webpush::KeyId;
 
 use super::{behind, browser, endpoint, now, registration, row};
 use crate::support::faults::impatient;
@@ -120,29 +120,56 @@ async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
         ..registration(&keys, &endpoint(n))
     };
     for registration in [full(1), bare(1), full(1), full(3)] {
-        let done = store.subscribe(&registration, now()).await;
+        let done = store.subscribers.subscribe(&registration, now()).await;
         done.expect("it is stored");
     }
-    let moved = store.replace(&endpoint(1), &bare(2), now()).await;
+    let moved = store
+        .subscribers
+        .replace(&endpoint(1), &bare(2), now())
+        .await;
     moved.expect("it is moved");
-    let merged = store.replace(&endpoint(2), &full(3), now()).await;
+    let merged = store
+        .subscribers
+        .replace(&endpoint(2), &full(3), now())
+        .await;
     merged.expect("it is merged");
     let read = row(&store, &endpoint(3)).await;
     let key = KeyId::from("other".to_owned());
-    store.remember_key(&read, &key).await.expect("done");
-    store.prune(&read, now()).await.expect("it is pruned");
     store
+        .subscribers
+        .remember_key(&read, &key)
+        .await
+        .expect("done");
+    store
+        .subscribers
+        .prune(&read, now())
+        .await
+        .expect("it is pruned");
+    store
+        .subscribers
         .unsubscribe(&endpoint(3), now())
         .await
         .expect("idempotent");
-    store.of_user("ada", None, 5).await.expect("it reads");
-    store.all(None, 5).await.expect("it reads");
-    let totals = store.totals().await.expect("it counts");
+    store
+        .subscribers
+        .of_user("ada", None, 5)
+        .await
+        .expect("it reads");
+    store.subscribers.all(None, 5).await.expect("it reads");
+    let totals = store.subscribers.totals().await.expect("it counts");
     assert_eq!(totals.count, 0);
-    store.days(&totals, now()).await.expect("it reads");
-    store.tags(totals.count, now()).await.expect("it reads");
+    store
+        .subscribers
+        .days(&totals, now())
+        .await
+        .expect("it reads");
+    store
+        .subscribers
+        .tags(totals.count, now())
+        .await
+        .expect("it reads");
     let some = "news && !beta".parse().expect("an audience");
-    store.estimate(&some).await.expect("it reads");
+    store.subscribers.estimate(&some).await.expect("it reads");
 
     let (mut names, mut operations) = (BTreeSet::new(), BTreeSet::new());
     for (operation, body) in seen.requests() {
@@ -186,7 +213,7 @@ async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
 async fn the_embedded_database_refuses_reserved_words_too() {
     let client = embedded::client(None).expect("it opens");
     let tables = embedded::tables();
-    let created = pushcast::store::schema::create_missing(&client, &tables).await;
+    let created = pushcast::dynamo::schema::create_missing(&client, &tables).await;
     created.expect("tables");
     for name in ["auth", "user", "timezone"] {
         let update = client
@@ -210,7 +237,7 @@ async fn a_segment_of_a_file_is_read_through_an_index() {
     let file = folder.path().join("pushcast.db");
     // Twice: the index is there already.
     for _ in 0..2 {
-        let store = embedded::open(Some(&file), impatient()).await;
+        let store = Store::open(Some(&file), impatient()).await;
         store.expect("it opens");
     }
     let database = rusqlite::Connection::open(&file).expect("it is SQLite");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ece::legacy::AesGcmEncryptedBlock;
-use pushcast::webpush::Receiver;
 use serde_json::{Value, json};
+use webpush::Receiver;
 
 /// One subscription and its private key. Clones are the same subscriber.
 #[derive(Clone)]

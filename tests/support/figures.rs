@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use pushcast::webpush::Outcome;
 use serde_json::Value;
+use webpush::Outcome;
 
 /// A log that the test reads.
 #[derive(Clone, Default)]

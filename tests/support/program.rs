@@ -186,7 +186,7 @@ impl Server {
     pub(crate) async fn public_key(&self) -> Vec<u8> {
         let answer = self.get("/push/key").await;
         let key = answer.json["publicKey"].as_str().expect("a key");
-        pushcast::webpush::base64url::decode(key).expect("base64url")
+        webpush::base64url::decode(key).expect("base64url")
     }
 
     /// Everything that it has printed and logged since it was ready, once it has ended.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pushcast::store::{Store, Tables};
-use pushcast::webpush::{AllowList, Origin, VapidKey};
+use pushcast::dynamo::Tables;
+use pushcast::store::Store;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use webpush::{AllowList, Origin, VapidKey};
 
 use super::browser::Browser;
 use super::cloud::Cloud;
@@ -128,7 +129,7 @@ impl Stack {
         let mut subscribe = start("subscribe", env!("CARGO_BIN_EXE_subscribe")).await;
         let key = subscribe.invoke(request("subscribe", "GET", "/push/key"));
         let key = body(&key.await.unwrap())["publicKey"].clone();
-        let key = pushcast::webpush::base64url::decode(key.as_str().unwrap()).unwrap();
+        let key = webpush::base64url::decode(key.as_str().unwrap()).unwrap();
         Self {
             subscribe,
             send: start("send", env!("CARGO_BIN_EXE_send")).await,

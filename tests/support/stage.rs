@@ -25,17 +25,17 @@ use pushcast::broadcast::Broadcast;
 use pushcast::campaign::{Campaign, CampaignId, Job};
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Slow, Stop};
-use pushcast::push::{Client as PushClient, Limits, Pusher};
+use pushcast::json::Change;
+use pushcast::ledger::Worker;
 use pushcast::queue::{Queue, QueueError};
-use pushcast::registration::{MadeWith, Registration};
-use pushcast::store::parts::Worker;
-use pushcast::store::subscriptions::MAX_AT_ONCE;
 use pushcast::store::{Store, embedded, schema};
-use pushcast::webpush::{AllowList, Keyring, Origin, Subscription, VapidKey};
-use pushcast::wire::Change;
+use pushcast::subscribers::MAX_AT_ONCE;
+use pushcast::subscribers::registration::{MadeWith, Registration};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::sync::Notify;
+use webpush::{AllowList, Keyring, Origin, Subscription, VapidKey};
+use webpush::{Client as PushClient, Limits, Pusher};
 
 use super::browser::Browser;
 use super::faults::{Fault, Seen, impatient, with_faults};
@@ -306,7 +306,11 @@ impl Stage {
         };
         let registrations: Vec<_> = browsers.iter().map(registration).collect();
         for some in registrations.chunks(MAX_AT_ONCE) {
-            let stored = self.store.subscribe_all(some, self.time.now()).await;
+            let stored = self
+                .store
+                .subscribers
+                .subscribe_all(some, self.time.now())
+                .await;
             assert_eq!(stored.expect("it stores"), some.len());
         }
         browsers
@@ -471,7 +475,7 @@ impl Stage {
     /// The campaign with this id, and how the API shows it.
     pub(crate) async fn campaign(&self, id: &str) -> (Campaign, Value) {
         let id: CampaignId = id.parse().expect("an id");
-        let campaign = self.store.campaign(&id).await.expect("it reads");
+        let campaign = self.store.ledger.campaign(&id).await.expect("it reads");
         let campaign = campaign.expect("it is there");
         let shown = self.worker("onlooker", 1).broadcast.view(&campaign).await;
         (campaign, shown.expect("it reads"))
@@ -484,10 +488,15 @@ impl Stage {
 
     /// How many are subscribed: the count, which is the number of rows.
     pub(crate) async fn subscribed(&self) -> u64 {
-        let count = self.store.count().await.expect("it counts");
+        let count = self.store.subscribers.count().await.expect("it counts");
         let (mut rows, mut from) = (0, None);
         loop {
-            let page = self.store.all(from, 500).await.expect("it reads");
+            let page = self
+                .store
+                .subscribers
+                .all(from, 500)
+                .await
+                .expect("it reads");
             rows += page.rows.len() as u64;
             from = page.next;
             if from.is_none() {

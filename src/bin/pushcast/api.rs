@@ -10,11 +10,11 @@ use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
 use pushcast::config;
-use pushcast::push::client::{ExchangeError, RawAnswer};
-use pushcast::push::{Client, Limits};
-use pushcast::webpush::Origin;
 use serde_json::Value;
 use url::{Host, Url};
+use webpush::Origin;
+use webpush::{Client, Limits};
+use webpush::{ExchangeError, RawAnswer};
 
 use crate::data_folder::{self, DataFolder};
 

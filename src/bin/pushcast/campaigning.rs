@@ -8,13 +8,13 @@ use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Slow, Stop, Stopper};
-use pushcast::push::{Limits, Pusher};
+use pushcast::ledger::Worker;
 use pushcast::queue::LocalQueue;
 use pushcast::store::Store;
-use pushcast::store::parts::Worker;
 use pushcast::telemetry::metrics::Metrics;
-use pushcast::webpush::AllowList;
 use tokio::task::JoinHandle;
+use webpush::AllowList;
+use webpush::{Limits, Pusher};
 
 /// Jobs at a time: one reads and writes while the other encrypts.
 const WORKERS: usize = 2;

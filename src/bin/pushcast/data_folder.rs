@@ -9,7 +9,7 @@ use pushcast::aws::Aws;
 use pushcast::clock::Chance;
 use pushcast::config::Config;
 use pushcast::store::{Store, embedded};
-use pushcast::webpush::{VapidKey, base64url};
+use webpush::{VapidKey, base64url};
 
 use crate::output::private;
 
@@ -79,7 +79,7 @@ impl DataFolder {
         private(OpenOptions::new().write(true).create(true).truncate(false))
             .open(&path)
             .with_context(|| format!("the database {} cannot be made", path.display()))?;
-        Ok(embedded::open(Some(&path), Chance::system()).await?)
+        Ok(Store::open(Some(&path), Chance::system()).await?)
     }
 
     fn database(&self) -> PathBuf {

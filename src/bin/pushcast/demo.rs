@@ -13,11 +13,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 use pushcast::auth::{ApiToken, UserSecret};
 use pushcast::config;
-use pushcast::edge::Body;
-use pushcast::problem::Problem;
-use pushcast::registration::endpoint_text;
+use pushcast::http::middleware::Body;
+use pushcast::http::problem::Problem;
+use pushcast::json::Members;
 use pushcast::store::Store;
-use pushcast::wire::Members;
+use pushcast::subscribers::registration::endpoint_text;
 use serde_json::json;
 use tower_service::Service as _;
 
@@ -60,7 +60,7 @@ async fn send(State(demo): State<Arc<Demo>>, Body(body): Body) -> Result<Respons
     let members = Members::of(&body)?;
     let endpoint = endpoint_text(members, "endpoint")?;
     let endpoint = endpoint.ok_or_else(|| members.invalid("endpoint", "is required"))?;
-    let row = demo.store.get(endpoint).await?;
+    let row = demo.store.subscribers.get(endpoint).await?;
     // Another user's is as good as none: nobody learns which endpoints are subscribed.
     row.filter(|row| row.user.as_deref() == Some(USER))
         .ok_or_else(Problem::no_such_subscription)?;

@@ -14,10 +14,10 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use pushcast::aws::Aws;
 use pushcast::clock::Clock;
 use pushcast::config::{self, Config, ConfiguredKey};
-use pushcast::push::{Client, Limits};
 use pushcast::store::Store;
-use pushcast::webpush::{AllowList, Origin};
 use serde::Serialize;
+use webpush::{AllowList, Origin};
+use webpush::{Client, Limits};
 
 use crate::data_folder::{self, DataFolder, open_store};
 use crate::output::say;
@@ -234,8 +234,8 @@ fn allow_list(config: &Config) -> Finding {
 async fn tables(store: &Store, allowed: &AllowList) -> Vec<Finding> {
     let checked = async {
         let wrong = store.check_tables().await?;
-        let count = store.count().await?;
-        let page = store.all(None, SAMPLE).await?;
+        let count = store.subscribers.count().await?;
+        let page = store.subscribers.all(None, SAMPLE).await?;
         Ok::<_, pushcast::store::StoreError>((wrong, count, page.rows))
     };
     let (wrong, count, rows) = match checked.await {

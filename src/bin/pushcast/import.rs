@@ -9,13 +9,14 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use pushcast::clock::Clock;
-use pushcast::registration::Registration;
-use pushcast::store::subscriptions::MAX_AT_ONCE;
-use pushcast::store::{Store, StoreError};
-use pushcast::webpush::AllowList;
-use pushcast::wire::Members;
+use pushcast::dynamo::StoreError;
+use pushcast::json::Members;
+use pushcast::store::Store;
+use pushcast::subscribers::MAX_AT_ONCE;
+use pushcast::subscribers::registration::Registration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use webpush::AllowList;
 
 use crate::output::complain;
 
@@ -64,7 +65,10 @@ impl Import {
         let mut lines = Lines::read_aside(input, self.bar.clone());
         let clock = Clock::system();
         let write = |batch: Batch| async {
-            let stored = store.subscribe_all(&batch.registrations, clock.now()).await;
+            let stored = store
+                .subscribers
+                .subscribe_all(&batch.registrations, clock.now())
+                .await;
             (batch, stored)
         };
         let mut writing = FuturesUnordered::new();

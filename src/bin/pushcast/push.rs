@@ -13,8 +13,8 @@ use clap::{Args, ValueEnum};
 use http::header::AUTHORIZATION;
 use pushcast::clock::Clock;
 use pushcast::config::{self, Config, ConfiguredKey, read_key};
-use pushcast::push::{Client, Limits};
-use pushcast::webpush::{
+use webpush::{Client, Limits};
+use webpush::{
     ContentEncoding, Message, Outcome, SenderClaims, Subject, Subscription, Topic, Urgency, Vapid,
     build_request, build_unsigned,
 };

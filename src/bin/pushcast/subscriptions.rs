@@ -12,9 +12,9 @@ use pushcast::aws::Aws;
 use pushcast::clock::Chance;
 use pushcast::config::Config;
 use pushcast::store::Store;
-use pushcast::store::row::Row;
-use pushcast::webpush::base64url;
+use pushcast::subscribers::Row;
 use serde_json::{Value, json};
+use webpush::base64url;
 
 use crate::data_folder::{self, DataFolder, open_store};
 use crate::import::Import;
@@ -118,7 +118,7 @@ async fn export(store: &Store, out: impl io::Write) -> Result<u64> {
     let mut out = BufWriter::new(out);
     let (mut exported, mut from) = (0, None);
     loop {
-        let page = store.all(from, PAGE).await?;
+        let page = store.subscribers.all(from, PAGE).await?;
         for row in &page.rows {
             said(writeln!(out, "{}", to_json(row)))?;
             exported += 1;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use pushcast::config::read_key;
-use pushcast::webpush::VapidKey;
 use serde_json::json;
+use webpush::VapidKey;
 
 use crate::output::{complain, create_private, say};
 

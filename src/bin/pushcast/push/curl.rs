@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use http::Request;
-use pushcast::webpush::curl::{CurlOptions, curl_command};
 use serde_json::json;
+use webpush::{CurlOptions, curl_command};
 
 use super::Push;
 use crate::output::{complain, create_private, say};

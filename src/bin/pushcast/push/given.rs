@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use pushcast::config;
-use pushcast::webpush::Topic;
-use pushcast::webpush::endpoint::EndpointError;
-use pushcast::webpush::subscription::SubscriptionError;
 use serde_json::{Map, Value};
+use webpush::EndpointError;
+use webpush::SubscriptionError;
+use webpush::Topic;
 
 use super::Push;
 use super::shown::spelled;

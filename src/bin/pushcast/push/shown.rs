@@ -6,9 +6,9 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
-use pushcast::push::PushError;
-use pushcast::webpush::{Answer, Message, Outcome, Subscription, base64url};
 use serde_json::{Map, Value, json};
+use webpush::PushError;
+use webpush::{Answer, Message, Outcome, Subscription, base64url};
 
 use crate::output::{complain, say};
 

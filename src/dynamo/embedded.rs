@@ -1,0 +1,223 @@
+//! The embedded DynamoDB: `dynoxide`, on SQLite, in memory or in a file.
+//!
+//! The SDK's requests are answered inside the process: no port is opened, on which anyone on the machine, or a page
+//! in its browser, could read every subscriber's keys without a password.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{Credentials, Region, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::{Client, Config};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{StoreError, Tables, schema};
+use crate::aws::behavior_version;
+
+/// Another command may be writing.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite refused the file.
+    #[error("the database {path} cannot be opened")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: DynoxideError,
+    },
+    /// No thread for it.
+    #[error("the database's thread cannot be started")]
+    Thread(#[source] std::io::Error),
+    /// The tables cannot be made.
+    #[error("the tables cannot be made")]
+    Tables(#[source] StoreError),
+    /// The index cannot be made.
+    #[error("the index of subscriptions cannot be made")]
+    Index(#[source] rusqlite::Error),
+}
+
+/// The names of the embedded tables.
+pub fn tables() -> Tables {
+    Tables {
+        subscriptions: "Subscriptions".to_owned(),
+        ledger: "Ledger".to_owned(),
+    }
+}
+
+/// Opens the database in `file`, or a new one in memory, and makes the tables that are missing. It is closed when the
+/// last clone of the client is dropped.
+///
+/// # Errors
+/// [`OpenError`] says which step failed.
+pub async fn open(file: Option<&Path>) -> Result<Client, OpenError> {
+    let client = client(file)?;
+    schema::create_missing(&client, &tables())
+        .await
+        .map_err(OpenError::Tables)?;
+    if let Some(file) = file {
+        index(file).map_err(OpenError::Index)?;
+    }
+    Ok(client)
+}
+
+/// Segments are read in the order of a hash, so that the subscribers of all push services come mixed. dynoxide keeps the
+/// hash in a column and no index of it: for every page it would sort the whole table. SQLite uses this one, of which
+/// dynoxide knows nothing.
+fn index(file: &Path) -> Result<(), rusqlite::Error> {
+    let database = rusqlite::Connection::open(file)?;
+    database.busy_timeout(BUSY)?;
+    let Tables { subscriptions, .. } = tables();
+    database.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS \"{subscriptions} by hash\" ON \"{subscriptions}\" (hash_prefix)"
+    ))
+}
+
+/// A client of the database in `file`, or of a new one in memory.
+///
+/// # Errors
+/// As [`open`].
+pub fn client(file: Option<&Path>) -> Result<Client, OpenError> {
+    let path = file.map(|file| file.display().to_string());
+    let database = match &path {
+        Some(path) => Database::new(path),
+        None => Database::memory(),
+    }
+    .map_err(|source| OpenError::File {
+        path: path.unwrap_or_default(),
+        source,
+    })?;
+    let connector = SharedHttpConnector::new(Embedded::start(database).map_err(OpenError::Thread)?);
+    let config = Config::builder()
+        .behavior_version(behavior_version())
+        .region(Region::from_static("local"))
+        // The SDK signs whatever it sends; nobody checks it here.
+        .credentials_provider(Credentials::new(
+            "embedded", "embedded", None, None, "embedded",
+        ))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        // Nothing is lost on the way to a database in the same process; what collides, the store tries again.
+        .retry_config(RetryConfig::disabled())
+        // Nothing streams here: a database that is slow for five seconds would be taken for a connection that is dead,
+        // and a write that is done for one that failed.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    Ok(Client::from_conf(config))
+}
+
+struct Call {
+    operation: String,
+    body: Vec<u8>,
+    answer: oneshot::Sender<Result<String, DynoxideError>>,
+}
+
+/// The way to the thread that holds the database: every operation blocks it, under one lock, so one thread is enough.
+struct Embedded {
+    calls: mpsc::UnboundedSender<Call>,
+}
+
+impl Embedded {
+    fn start(database: Database) -> std::io::Result<Self> {
+        let (calls, mut incoming) = mpsc::unbounded_channel::<Call>();
+        thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(move || {
+                while let Some(call) = incoming.blocking_recv() {
+                    // A bug in one operation costs that operation, not every one after it.
+                    let work = AssertUnwindSafe(|| answer(&database, &call.operation, &call.body));
+                    let result = catch_unwind(work).unwrap_or_else(|_| {
+                        let why = "the database panicked".to_owned();
+                        Err(DynoxideError::InternalServerError(why))
+                    });
+                    // Whoever asked may have given up; the write stands all the same.
+                    drop(call.answer.send(result));
+                }
+            })?;
+        Ok(Self { calls })
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Embedded")
+    }
+}
+
+impl HttpConnector for Embedded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let (answer, answered) = oneshot::channel();
+        let sent = self.calls.send(Call {
+            operation,
+            body,
+            answer,
+        });
+        HttpConnectorFuture::new(async move {
+            let closed = |error| ConnectorError::io(std::io::Error::other(error).into());
+            sent.map_err(|_| closed("the database is closed"))?;
+            let result = answered.await.map_err(|_| closed("the database stopped"))?;
+            let (status, body) = match result.map_err(full_is_not_busy) {
+                Ok(body) => (200, body),
+                Err(error) => (error.status_code(), error.to_json()),
+            };
+            let status = StatusCode::try_from(status)
+                .map_err(|error| ConnectorError::other(error.into(), None))?;
+            Ok(HttpResponse::new(status, SdkBody::from(body)))
+        })
+    }
+}
+
+/// A full disk is an internal error to dynoxide, which would be tried again and again: it will not pass by itself.
+fn full_is_not_busy(error: DynoxideError) -> DynoxideError {
+    let said = error.to_string();
+    if said.contains("disk is full") {
+        return DynoxideError::LimitExceededException(said);
+    }
+    error
+}
+
+/// The operations that the store calls.
+fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    match operation {
+        "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
+        "CreateTable" => run(body, |request| database.create_table(request)),
+        "DeleteItem" => run(body, |request| database.delete_item(request)),
+        "DescribeTable" => run(body, |request| database.describe_table(request)),
+        "GetItem" => run(body, |request| database.get_item(request)),
+        "PutItem" => run(body, |request| database.put_item(request)),
+        "Query" => run(body, |request| database.query(request)),
+        "Scan" => run(body, |request| database.scan(request)),
+        "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
+        "UpdateItem" => run(body, |request| database.update_item(request)),
+        other => Err(DynoxideError::ValidationException(format!(
+            "{other} is not embedded"
+        ))),
+    }
+}
+
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> dynoxide::Result<A>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_slice(body)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    serde_json::to_string(&operation(request)?)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}

@@ -1,0 +1,111 @@
+//! DynamoDB, as both tables use it. In AWS it is the service; on one machine it is the same code against an embedded
+//! one, so that conditions, transactions and indexes are real everywhere.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the client, the tables' names, errors |
+//! | `item` | attribute values |
+//! | `transaction` | writing several items as one, again when it conflicts |
+//! | [`schema`] | the tables' shape: made locally, checked by the doctor |
+//! | [`embedded`] | the embedded database of `pushcast serve` |
+
+#[cfg(feature = "local")]
+pub mod embedded;
+pub(crate) mod item;
+pub mod schema;
+pub(crate) mod transaction;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::clock::Chance;
+
+/// Names of the two tables.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    /// `Subscriptions`.
+    pub subscriptions: String,
+    /// `Ledger`.
+    pub ledger: String,
+}
+
+/// A client, and the tables that it works on. A clone shares the client.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub(crate) client: Client,
+    pub(crate) tables: Tables,
+    pub(crate) chance: Chance,
+}
+
+impl Database {
+    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and tables that exist.
+    pub fn new(client: Client, tables: Tables, chance: Chance) -> Self {
+        Self {
+            client,
+            tables,
+            chance,
+        }
+    }
+}
+
+/// Why the store did not do it. The subscription and its count are as they were, or both changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB refused, or could not be reached.
+    #[error("DynamoDB {operation} failed")]
+    Sdk {
+        /// What was asked.
+        operation: &'static str,
+        /// Whether it may go well in a moment: throttled, timed out, unreachable.
+        transient: bool,
+        /// The SDK's error.
+        source: BoxError,
+    },
+    /// Others kept writing the same items.
+    #[error("{operation} met the same items being written {attempts} times")]
+    Contended {
+        /// What was asked.
+        operation: &'static str,
+        /// How often it was tried.
+        attempts: u32,
+    },
+}
+
+impl StoreError {
+    /// Whether trying again in a moment may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Sdk { transient, .. } => *transient,
+            Self::Contended { .. } => true,
+        }
+    }
+
+    pub(crate) fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let transient = match &error {
+            SdkError::TimeoutError(_)
+            | SdkError::DispatchFailure(_)
+            | SdkError::ResponseError(_) => true,
+            // Whatever code a 5xx carries, and if it is a proxy's page without any.
+            SdkError::ServiceError(service) => {
+                service.raw().status().is_server_error()
+                    || service.err().code().is_some_and(transaction::is_busy)
+            }
+            // The request could not be built. The SDK may add other kinds.
+            SdkError::ConstructionFailure(_) | _ => false,
+        };
+        let source = match error.code() {
+            // Its words may quote what was sent, and causes are logged.
+            Some(code @ "ValidationException") => code.into(),
+            _ => error.into(),
+        };
+        Self::Sdk {
+            operation,
+            transient,
+            source,
+        }
+    }
+}

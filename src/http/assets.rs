@@ -1,0 +1,127 @@
+//! What runs in a browser, served: the demo page, and the operator's console. The files are those of `client/`.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use webpush::base64url;
+
+const HTML: &str = "text/html; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+const MANIFEST: &str = "application/manifest+json";
+
+/// Everything comes from the server itself, and nothing stands in the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+macro_rules! file {
+    ($path:literal, $kind:expr, $file:literal) => {
+        File {
+            path: $path,
+            kind: $kind,
+            content: include_bytes!(concat!("../../client/", $file)),
+        }
+    };
+}
+
+const DEMO: &[File] = &[
+    file!("/", HTML, "index.html"),
+    file!("/demo.js", JAVASCRIPT, "demo.js"),
+    file!("/style.css", CSS, "style.css"),
+    file!("/pushcast.js", JAVASCRIPT, "pushcast.js"),
+    file!("/service-worker.js", JAVASCRIPT, "service-worker.js"),
+    file!("/icon.svg", SVG, "icon.svg"),
+    file!("/icon.png", PNG, "icon.png"),
+    file!("/manifest.webmanifest", MANIFEST, "manifest.webmanifest"),
+];
+
+/// All but the page itself are under one path: one more route is enough in front of a function.
+const CONSOLE: &[File] = &[
+    file!("/console", HTML, "console.html"),
+    file!("/console/style.css", CSS, "style.css"),
+    file!("/console/console.css", CSS, "console/console.css"),
+    file!("/console/icon.svg", SVG, "icon.svg"),
+    file!("/console/main.js", JAVASCRIPT, "console/main.js"),
+    file!("/console/api.js", JAVASCRIPT, "console/api.js"),
+    file!("/console/dom.js", JAVASCRIPT, "console/dom.js"),
+    file!("/console/charts.js", JAVASCRIPT, "console/charts.js"),
+    file!(
+        "/console/subscribers.js",
+        JAVASCRIPT,
+        "console/subscribers.js"
+    ),
+    file!("/console/compose.js", JAVASCRIPT, "console/compose.js"),
+    file!("/console/message.js", JAVASCRIPT, "console/message.js"),
+    file!("/console/campaigns.js", JAVASCRIPT, "console/campaigns.js"),
+    file!("/console/schedules.js", JAVASCRIPT, "console/schedules.js"),
+];
+
+/// The demo: `/`, and what it loads.
+pub fn demo() -> Router {
+    router(DEMO)
+}
+
+/// The console: `/console`, and what it loads.
+pub fn console() -> Router {
+    router(CONSOLE)
+}
+
+fn router(files: &'static [File]) -> Router {
+    let add = |router: Router, file: &'static File| {
+        let etag = file.etag();
+        let serve = async move |headers: HeaderMap| file.serve(&etag, &headers);
+        router.route(file.path, get(serve))
+    };
+    files.iter().fold(Router::new(), add)
+}
+
+struct File {
+    path: &'static str,
+    kind: &'static str,
+    content: &'static [u8],
+}
+
+impl File {
+    fn etag(&self) -> HeaderValue {
+        let hash = digest(&SHA256, self.content);
+        let etag = format!("\"{}\"", base64url::encode(&hash.as_ref()[..12]));
+        HeaderValue::try_from(etag).expect("base64url is ASCII")
+    }
+
+    /// The browser keeps it, and asks each time whether it changed: a worker must not be stale.
+    fn serve(&self, etag: &HeaderValue, asked: &HeaderMap) -> Response {
+        let known = asked.get(IF_NONE_MATCH) == Some(etag);
+        let mut response = if known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            self.content.into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(ETAG, etag.clone());
+        let mut set = |name: HeaderName, value| {
+            headers.insert(name, HeaderValue::from_static(value));
+        };
+        set(CONTENT_TYPE, self.kind);
+        set(CACHE_CONTROL, "no-cache");
+        set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+        if self.kind == HTML {
+            set(CONTENT_SECURITY_POLICY, POLICY);
+            set(REFERRER_POLICY, "no-referrer");
+            set(
+                HeaderName::from_static("cross-origin-opener-policy"),
+                "same-origin",
+            );
+        }
+        response
+    }
+}

@@ -1,0 +1,77 @@
+//! `/push/schedules`: listed, created, replaced, deleted; with the API token.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::auth::ApiToken;
+use crate::clock::Clock;
+use crate::http::middleware::{Body, require_token};
+use crate::http::problem::Problem;
+use crate::json::Members;
+use crate::schedule::{Listed, Schedule, Schedules, Stored, is_name};
+
+struct Room<S> {
+    schedules: S,
+    clock: Clock,
+}
+
+/// `GET` and `POST /push/schedules`, `DELETE /push/schedules/{name}`.
+pub fn router<S: Schedules>(schedules: S, clock: Clock, token: &ApiToken) -> Router {
+    let router = Router::new()
+        .route("/push/schedules", get(list::<S>).post(create::<S>))
+        .route("/push/schedules/{name}", delete(remove::<S>))
+        .with_state(Arc::new(Room { schedules, clock }));
+    require_token(router, token)
+}
+
+#[derive(Serialize)]
+struct List {
+    schedules: Vec<Listed>,
+}
+
+async fn list<S: Schedules>(State(room): State<Arc<Room<S>>>) -> Result<Json<List>, Problem> {
+    let schedules = room.schedules.list(room.clock.now()).await?;
+    Ok(Json(List { schedules }))
+}
+
+async fn create<S: Schedules>(
+    State(room): State<Arc<Room<S>>>,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<Listed>), Problem> {
+    let members = Members::of(&body)?;
+    let schedule = Schedule::read(members)?;
+    let now = room.clock.now();
+    let Some(next) = schedule.next_after(now, now) else {
+        let zone = schedule.zone_name();
+        let reason = format!("names no time to come on the clocks of {zone}");
+        return Err(members.invalid("expression", reason).into());
+    };
+    let status = match room.schedules.create(&schedule, now).await? {
+        Stored::New => StatusCode::CREATED,
+        Stored::Replaced => StatusCode::OK,
+    };
+    let listed = Listed {
+        timezone: schedule.zone_name().to_owned(),
+        name: schedule.name,
+        expression: schedule.expression.to_string(),
+        message: schedule.message,
+        next: Some(next),
+    };
+    Ok((status, Json(listed)))
+}
+
+async fn remove<S: Schedules>(
+    State(room): State<Arc<Room<S>>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    // What cannot be a name is not asked for: AWS would call it invalid.
+    if is_name(&name) && room.schedules.delete(&name).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Problem::no_such_schedule())
+}

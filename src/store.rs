@@ -1,0 +1,51 @@
+//! Both tables together.
+
+#[cfg(feature = "local")]
+use std::path::Path;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::aws::Aws;
+use crate::clock::Chance;
+#[cfg(feature = "local")]
+use crate::dynamo::embedded::{self, OpenError};
+use crate::dynamo::{Database, Tables};
+use crate::ledger::Ledger;
+use crate::subscribers::Subscribers;
+
+/// Subscribers and ledger, over one database. A clone shares its client.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The table `Subscriptions`, and how many there are.
+    pub subscribers: Subscribers,
+    /// The table `Ledger`: campaigns, their parts, and schedules.
+    pub ledger: Ledger,
+}
+
+impl Store {
+    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and tables that exist.
+    pub fn new(client: Client, tables: Tables, chance: Chance) -> Self {
+        let db = Database::new(client, tables, chance);
+        let subscribers = Subscribers::new(db.clone());
+        Self {
+            ledger: Ledger::new(db, subscribers.clone()),
+            subscribers,
+        }
+    }
+
+    /// Over DynamoDB in the region and with the credentials of the environment.
+    pub async fn connect(aws: &Aws, tables: Tables, chance: Chance) -> Self {
+        Self::new(Client::new(aws.config().await), tables, chance)
+    }
+
+    /// Over the embedded database in `file`, or a new one in memory. Makes the tables that are missing. The database is
+    /// closed when the last clone of the store is dropped.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which step failed.
+    #[cfg(feature = "local")]
+    pub async fn open(file: Option<&Path>, chance: Chance) -> Result<Self, OpenError> {
+        let client = embedded::open(file).await?;
+        Ok(Self::new(client, embedded::tables(), chance))
+    }
+}

@@ -1,0 +1,121 @@
+//! What is not counted is estimated from a sample: how many an audience has, and which tags there are.
+//!
+//! A sample is a random stretch of the table, of a bounded length. The table is in the order of a hash of its keys, so
+//! rows that stand together have nothing else in common, and a stretch is as good as rows drawn one by one. A share
+//! found in 4 000 rows is within 1.6 percentage points of the truth 95 times in 100 (1.96 √(¼ ÷ 4 000)); a table of
+//! fewer rows is read to its end, and the answer exact. It costs under 200 read units with rows of 350 bytes.
+
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
+use aws_sdk_dynamodb::types::Select;
+
+use super::Subscribers;
+use crate::audience::Audience;
+use crate::dynamo::StoreError;
+
+/// Rows of a sample, at most.
+pub const MOST_ROWS: u64 = 4_000;
+/// Requests of a sample, at most. One reads up to 1 MB.
+const MOST_PAGES: usize = 16;
+/// Stretches that the table is cut into, at most.
+const MOST_STRETCHES: u64 = 1_000;
+
+/// How many an audience has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// That many.
+    pub subscribers: u64,
+    /// Whether they were all counted.
+    pub exact: bool,
+}
+
+/// How much was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// Rows that were looked at.
+    pub(crate) rows: u64,
+    /// Whether those are all there are.
+    pub(crate) whole: bool,
+}
+
+impl Sample {
+    /// How many of `count` subscriptions there are of a kind of which `found` are in the sample.
+    pub(crate) fn share(&self, found: u64, count: u64) -> u64 {
+        if self.whole || self.rows == 0 {
+            return found;
+        }
+        (found * count + self.rows / 2) / self.rows
+    }
+}
+
+impl Subscribers {
+    /// How many subscriptions an audience has: exactly where it is everyone or where there are few, else from a sample.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn estimate(&self, audience: &Audience) -> Result<Estimate, StoreError> {
+        let count = self.count().await?;
+        let Some(filter) = audience.filter() else {
+            return Ok(Estimate {
+                subscribers: count,
+                exact: true,
+            });
+        };
+        let ask = |scan: ScanFluentBuilder| {
+            scan.select(Select::Count)
+                .filter_expression(&filter.expression)
+                .set_expression_attribute_names(Some(filter.names.clone()))
+                .set_expression_attribute_values(Some(filter.values.clone()))
+        };
+        let mut found = 0;
+        let read = |page: &ScanOutput| found += u64::try_from(page.count()).unwrap_or_default();
+        let sample = self.sample(count, ask, read).await?;
+        Ok(Estimate {
+            subscribers: sample.share(found, count),
+            exact: sample.whole,
+        })
+    }
+
+    /// Reads a sample of `count` subscriptions, which `ask` is free to filter and to project.
+    pub(crate) async fn sample(
+        &self,
+        count: u64,
+        ask: impl Fn(ScanFluentBuilder) -> ScanFluentBuilder,
+        mut read: impl FnMut(&ScanOutput),
+    ) -> Result<Sample, StoreError> {
+        let small = |n: u64| i32::try_from(n).expect("a few thousand at most");
+        let stretches = count.div_ceil(MOST_ROWS).clamp(1, MOST_STRETCHES);
+        let first = self.db.chance.up_to(stretches - 1);
+        let (mut rows, mut pages) = (0, 0);
+        // One is enough, or falls a little short: the one after it makes up for that.
+        for stretch in (first..stretches).chain(0..first) {
+            let mut from = None;
+            loop {
+                if rows >= MOST_ROWS || pages == MOST_PAGES {
+                    return Ok(Sample { rows, whole: false });
+                }
+                let request = self
+                    .db
+                    .client
+                    .scan()
+                    .table_name(&self.db.tables.subscriptions)
+                    .segment(small(stretch))
+                    .total_segments(small(stretches))
+                    .set_exclusive_start_key(from)
+                    .limit(small(MOST_ROWS - rows));
+                let page = ask(request)
+                    .send()
+                    .await
+                    .map_err(|error| StoreError::sdk("Scan", error))?;
+                rows += u64::try_from(page.scanned_count()).unwrap_or_default();
+                pages += 1;
+                read(&page);
+                from = page.last_evaluated_key;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(Sample { rows, whole: true })
+    }
+}

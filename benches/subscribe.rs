@@ -16,9 +16,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use pushcast::auth::UserSecret;
 use pushcast::clock::{Chance, Clock};
-use pushcast::dynamo::embedded;
 use pushcast::http::middleware::{self, CorsOrigins};
 use pushcast::http::subscribe::{Subscribe, router};
+use pushcast::store::Store;
 use serde_json::json;
 use tokio::net::TcpListener;
 use webpush::{AllowList, Keyring, Receiver, VapidKey, base64url};
@@ -39,7 +39,7 @@ async fn serve(database: &std::path::Path) -> SocketAddr {
         user_secret: UserSecret::new("a secret of the benchmark"),
         clock: Clock::system(),
     };
-    let app = edge::finish(router(state), &CorsOrigins::default());
+    let app = middleware::finish(router(state), &CorsOrigins::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, app).await });

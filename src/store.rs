@@ -20,6 +20,7 @@ pub struct Store {
     pub subscribers: Subscribers,
     /// The table `Ledger`: campaigns, their parts, and schedules.
     pub ledger: Ledger,
+    db: Database,
 }
 
 impl Store {
@@ -28,9 +29,15 @@ impl Store {
         let db = Database::new(client, tables, chance);
         let subscribers = Subscribers::new(db.clone());
         Self {
-            ledger: Ledger::new(db, subscribers.clone()),
+            ledger: Ledger::new(db.clone(), subscribers.clone()),
             subscribers,
+            db,
         }
+    }
+
+    /// The database that holds both tables.
+    pub fn database(&self) -> &Database {
+        &self.db
     }
 
     /// Over DynamoDB in the region and with the credentials of the environment.

@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use pushcast::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use webpush::Place;
+use webpush::Permit;
 use webpush::{
     AllowList, Answer, Keyring, Message, Origin, Outcome, PushService as Whose, Subscription,
     VapidKey,
 };
-use webpush::{Client, Congestion, Dispatched, Limits, Places, Pusher, Report, Verdict};
+use webpush::{Client, Congestion, Dispatched, Limiter, Limits, Pusher, Report, Signal};
 
 use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
@@ -41,7 +41,7 @@ impl Sender {
         let client = Client::new(limits, Some(service.ca_file())).expect("a client");
         let keyring = Keyring::new(VapidKey::generate().expect("randomness"), vec![], None);
         Self {
-            pusher: Pusher::new(client.clone(), keyring.into(), Clock::system()),
+            pusher: Pusher::new(client.clone(), keyring, Clock::system()),
             client,
         }
     }
@@ -101,7 +101,7 @@ impl Scene {
 
     async fn assert_served(&self, n: usize) {
         for report in self.burst(n).await {
-            assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+            assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
         }
     }
 
@@ -210,7 +210,7 @@ async fn a_service_that_does_not_answer_gets_half_as_much() {
     let scene = Scene::new(limits).await;
     scene.service.hang(Whom::Everyone);
     for report in scene.burst(START).await {
-        assert_eq!(report.outcome, Outcome::Unreachable, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
     }
     assert_eq!(scene.congestion().limit, START / 2);
 }
@@ -339,7 +339,7 @@ async fn a_push_given_up_while_it_waits_was_never_sent() {
     give_up(sent).await;
     let report = tokio::time::timeout(PATIENCE, last).await;
     let report = report.expect("it is its turn").expect("no panic");
-    assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+    assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
     assert!(last_begun.is_set());
     assert_eq!(scene.service.requests(), 2);
     let Congestion {
@@ -358,7 +358,7 @@ async fn a_push_that_is_tried_under_another_key_stays_begun() {
     let keys = [(); 2].map(|()| VapidKey::generate().expect("randomness"));
     let [current, older] = keys;
     let keyring = Keyring::new(current, vec![older], None);
-    scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring.into(), Clock::system());
+    scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring, Clock::system());
     let mismatch = Canned::autopush(403, 109, "VAPID public key mismatch");
     let (between, to) = scene.somebody();
     scene
@@ -419,7 +419,7 @@ async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
     scene.service.answer(Whom::Everyone, busy).times(1);
     scene.burst(1).await;
     let noted = scene.congestion().not_before;
-    assert_eq!(early.await.expect("no panic").outcome, Outcome::Accepted);
+    assert_eq!(*early.await.expect("no panic").outcome(), Outcome::Accepted);
     assert_eq!(scene.congestion().not_before, noted);
     assert!(noted.is_some());
 
@@ -442,70 +442,70 @@ fn each_service_complains_in_its_own_words() {
     };
     let verdict = |whose, status, pairs: &[(&'static str, &'static str)]| {
         let answer = Answer::read(whose, status, &headers(pairs), b"", now);
-        Verdict::of(&answer, now)
+        Signal::of(&answer, now)
     };
     for (whose, status, pairs, said) in [
-        (Whose::Mozilla, 201, &[][..], Verdict::Served),
-        (Whose::Mozilla, 410, &[], Verdict::Served),
-        (Whose::Fcm, 429, &[], Verdict::Busy(None)),
+        (Whose::Mozilla, 201, &[][..], Signal::Served),
+        (Whose::Mozilla, 410, &[], Signal::Served),
+        (Whose::Fcm, 429, &[], Signal::Busy(None)),
         (
             Whose::Fcm,
             429,
             &[("retry-after", "30")],
-            Verdict::Busy(until(30)),
+            Signal::Busy(until(30)),
         ),
         (
             Whose::Mozilla,
             503,
             &[("retry-after", "Sun, 01 Mar 2026 12:02:00 GMT")],
-            Verdict::Busy(until(120)),
+            Signal::Busy(until(120)),
         ),
         (
             Whose::Wns,
             406,
             &[("x-wns-continue-after", "7200")],
-            Verdict::Busy(until(7200)),
+            Signal::Busy(until(7200)),
         ),
-        (Whose::Mozilla, 406, &[], Verdict::Unclear),
+        (Whose::Mozilla, 406, &[], Signal::Unclear),
         // One subscriber's channel, not the service.
         (
             Whose::Wns,
             200,
             &[("x-wns-status", "channelthrottled")],
-            Verdict::Unclear,
+            Signal::Unclear,
         ),
         (
             Whose::Wns,
             200,
             &[("x-wns-status", "dropped")],
-            Verdict::Unclear,
+            Signal::Unclear,
         ),
         (
             Whose::Wns,
             200,
             &[("x-wns-status", "received")],
-            Verdict::Served,
+            Signal::Served,
         ),
-        (Whose::Apple, 500, &[], Verdict::Unclear),
-        (Whose::Apple, 403, &[], Verdict::Unclear),
+        (Whose::Apple, 500, &[], Signal::Unclear),
+        (Whose::Apple, 403, &[], Signal::Unclear),
     ] {
         assert_eq!(verdict(whose, status, pairs), said, "{whose:?} {status}");
     }
 }
 
-type Taking = Pin<Box<dyn Future<Output = Place>>>;
+type Taking = Pin<Box<dyn Future<Output = Permit>>>;
 
 /// Everyone who uses the places of one service, one step at a time.
 struct Crowd {
-    places: Arc<Places>,
+    places: Arc<Limiter>,
     waiting: Vec<Taking>,
-    holding: Vec<Place>,
+    holding: Vec<Permit>,
 }
 
 impl Crowd {
     fn new(most: usize) -> Self {
         Self {
-            places: Places::new(most),
+            places: Limiter::new(most),
             waiting: Vec::new(),
             holding: Vec::new(),
         }
@@ -514,7 +514,7 @@ impl Crowd {
     fn ask(&mut self) {
         let places = Arc::clone(&self.places);
         let queue = places.congestion().waiting;
-        let mut taking: Taking = Box::pin(async move { places.take().await });
+        let mut taking: Taking = Box::pin(async move { places.acquire().await });
         match poll(&mut taking) {
             Poll::Ready(place) => {
                 assert_eq!(queue, 0, "nobody goes before who waits");
@@ -541,9 +541,9 @@ impl Crowd {
 
     fn step(&mut self, random: &Random) {
         let verdict = || match random.below(8) {
-            0 => Verdict::Busy(None),
-            1 => Verdict::Unclear,
-            _ => Verdict::Served,
+            0 => Signal::Busy(None),
+            1 => Signal::Unclear,
+            _ => Signal::Served,
         };
         match random.below(6) {
             0..=1 => self.ask(),
@@ -556,14 +556,14 @@ impl Crowd {
             }
             _ if !self.holding.is_empty() => {
                 let place = self.holding.remove(random.below(self.holding.len()));
-                place.leave(verdict());
+                place.report(verdict());
             }
             _ => {}
         }
     }
 }
 
-fn poll(taking: &mut Taking) -> Poll<Place> {
+fn poll(taking: &mut Taking) -> Poll<Permit> {
     taking
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
@@ -601,17 +601,17 @@ fn no_place_is_lost_or_made_whatever_happens() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn places_survive_being_given_up_on_other_threads() {
-    let places = Places::new(3);
+    let places = Limiter::new(3);
     let takers: Vec<_> = (0..2000)
         .map(|n: usize| {
             let places = Arc::clone(&places);
             tokio::spawn(async move {
-                let place = places.take().await;
+                let place = places.acquire().await;
                 let congestion = places.congestion();
                 assert!(congestion.in_flight <= congestion.limit, "{congestion:?}");
                 tokio::task::yield_now().await;
                 if n.is_multiple_of(2) {
-                    place.leave(Verdict::Served);
+                    place.report(Signal::Served);
                 }
             })
         })

@@ -339,7 +339,7 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
         vec![],
         Some(&"mailto:tests@pushcast.dev".parse().expect("a contact")),
     );
-    let pusher = Pusher::new(client, keyring.into(), Clock::system());
+    let pusher = Pusher::new(client, keyring, Clock::system());
 
     let mut sent = 0;
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
@@ -354,7 +354,12 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
                 ..Message::text(text.clone())
             };
             let report = pusher.push(&subscription, &message).await;
-            assert_eq!(report.outcome, Outcome::Accepted, "{:?}", report.detail());
+            assert_eq!(
+                *report.outcome(),
+                Outcome::Accepted,
+                "{:?}",
+                report.detail()
+            );
             sent += 1;
             world.shown(sent).await;
             page.wait_for(&arrived(&text)).await;
@@ -366,7 +371,12 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
         ..Message::default()
     };
     let report = pusher.push(&subscription, &empty).await;
-    assert_eq!(report.outcome, Outcome::Accepted, "{:?}", report.detail());
+    assert_eq!(
+        *report.outcome(),
+        Outcome::Accepted,
+        "{:?}",
+        report.detail()
+    );
     world.shown(sent + 1).await;
     page.wait_for(&arrived("There is something new.")).await;
 }

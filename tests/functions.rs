@@ -12,9 +12,9 @@ use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Slow};
-use pushcast::dynamo::embedded;
 use pushcast::ledger::Worker;
 use pushcast::queue::{Queue, QueueError};
+use pushcast::store::Store;
 use pushcast::subscribers::registration::Registration;
 use pushcast::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
@@ -578,7 +578,7 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         broadcast: broadcast("two"),
         pusher: Pusher::new(
             Client::new(Limits::default(), Some(service.ca_file())).unwrap(),
-            Keyring::new(key, vec![], None).into(),
+            Keyring::new(key, vec![], None),
             Clock::system(),
         ),
         allowed: allowed(&service),

@@ -10,7 +10,7 @@ use webpush::{
     AllowList, ContentEncoding, Keyring, Message, Origin, Outcome, Padding, Subscription, Vapid,
     VapidKey, build_request, encrypt,
 };
-use webpush::{Client, Limits, PushError, Pusher, webpush};
+use webpush::{Client, Limits, PushError, Pusher, push};
 
 use crate::support::behaviour::Canned;
 use crate::support::browser::Browser;
@@ -39,7 +39,7 @@ async fn one_call_pushes_and_gives_the_answer() {
             encoding,
             ..Message::text("hello")
         };
-        let answer = webpush(&subscription, &message, Some(&vapid()), Limits::default())
+        let answer = push(&subscription, &message, Some(&vapid()), Limits::default())
             .await
             .unwrap();
         assert_eq!((answer.status, answer.outcome), (201, Outcome::Accepted));
@@ -54,7 +54,7 @@ async fn what_is_not_accepted_is_an_error_that_holds_the_answer() {
     let browser = service.subscribe(None);
     let subscription = subscription(&browser, &service);
     let push = async |message: &Message, vapid: Option<&Vapid>| {
-        let pushed = webpush(&subscription, message, vapid, Limits::default()).await;
+        let pushed = push(&subscription, message, vapid, Limits::default()).await;
         pushed.unwrap_err()
     };
     let unsigned = push(&Message::text("hello"), None).await;
@@ -90,7 +90,7 @@ async fn a_time_out_or_a_dropped_call_leaves_nothing_behind() {
         total: Duration::from_millis(200),
         ..Limits::default()
     };
-    let error = webpush(&subscription, &message, Some(&vapid), limits)
+    let error = push(&subscription, &message, Some(&vapid), limits)
         .await
         .unwrap_err();
     assert!(matches!(error, PushError::NoAnswer(_)), "{error}");
@@ -98,7 +98,7 @@ async fn a_time_out_or_a_dropped_call_leaves_nothing_behind() {
     service.wait_until_idle(PATIENCE).await;
 
     {
-        let call = webpush(&subscription, &message, Some(&vapid), Limits::default());
+        let call = push(&subscription, &message, Some(&vapid), Limits::default());
         tokio::select! {
             _ = call => panic!("nobody answers"),
             () = service.wait_for_requests(2, PATIENCE) => {}
@@ -120,7 +120,7 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
     let subject = "mailto:tests@pushcast.dev".parse().unwrap();
     let keyring = Keyring::new(VapidKey::generate().unwrap(), vec![], Some(&subject));
     let client = Client::new(Limits::default(), Some(service.ca_file())).unwrap();
-    let pusher = Pusher::new(client, keyring.into(), Clock::system());
+    let pusher = Pusher::new(client, keyring, Clock::system());
     // In a task of its own, as a server would.
     let pushed = tokio::spawn(async move {
         for text in ["one", "two", "three"] {
@@ -137,7 +137,7 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
                 } else {
                     Outcome::Accepted
                 };
-                assert_eq!(report.outcome, expected);
+                assert_eq!(*report.outcome(), expected);
             }
         }
     });

@@ -98,7 +98,7 @@ fn a_token_for_one_origin_is_never_made_for_another() {
         "https://fcm.googleapis.com",
     ] {
         let error = vapid.authorization(&origin(other), at(NOW)).unwrap_err();
-        let SignError::Claims(ClaimsError::OtherOrigin { .. }) = &error else {
+        let TokenError::Claims(ClaimsError::OtherOrigin { .. }) = &error else {
             panic!("{error}");
         };
         assert!(error.to_string().contains(other), "{error}");
@@ -117,7 +117,7 @@ fn an_expiry_is_kept_or_replaced_when_past_and_refused_beyond_a_day() {
     let signed = |exp: Value| {
         let vapid = vapid(&json!({"sub": "mailto:push@pushcast.dev", "exp": exp}));
         let token = vapid.authorization(&origin("https://fcm.googleapis.com"), at(NOW))?;
-        Ok::<_, SignError>(read(&token)["exp"].clone())
+        Ok::<_, TokenError>(read(&token)["exp"].clone())
     };
     for (given, expected) in [
         (json!(NOW + HOUR), NOW + HOUR),

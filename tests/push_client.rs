@@ -24,11 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn pusher(limits: Limits, service: Option<&PushService>) -> Pusher {
     let client = Client::new(limits, service.map(PushService::ca_file));
     let keyring = Keyring::new(VapidKey::generate().expect("randomness"), vec![], None);
-    Pusher::new(
-        client.expect("it can be made"),
-        keyring.into(),
-        Clock::system(),
-    )
+    Pusher::new(client.expect("it can be made"), keyring, Clock::system())
 }
 
 /// `browser`'s subscription, as if it were at `origin`.
@@ -73,7 +69,7 @@ impl Scene {
 
     async fn assert_accepted(&self, text: &str) {
         let report = self.push(text).await;
-        assert_eq!(report.outcome, Outcome::Accepted, "{text}: {report:?}");
+        assert_eq!(*report.outcome(), Outcome::Accepted, "{text}: {report:?}");
     }
 
     /// Each of `texts` was delivered once, and nothing else.
@@ -161,7 +157,7 @@ async fn every_way_of_http_is_spoken_and_a_connection_serves_again() {
 async fn a_burst_at_the_start_opens_one_connection() {
     let scene = Scene::new(PushService::builder(), Limits::default()).await;
     for report in scene.burst(numbered(100)).await {
-        assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
     }
     scene.assert_delivered(numbered(100));
     assert_eq!(scene.service.connections(), 1);
@@ -173,7 +169,7 @@ async fn a_thousand_pushes_use_a_few_connections_and_each_arrives_once() {
     let limits = Limits::default();
     let scene = Scene::new(builder, limits).await;
     for report in scene.burst(numbered(1000)).await {
-        assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
     }
     scene.assert_delivered(numbered(1000));
     assert!(scene.service.connections() <= limits.http2_connections);
@@ -194,7 +190,7 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
         let slowness = Duration::from_millis(300);
         scene.service.slow(Whom::Everyone, slowness);
         for report in scene.burst(numbered(140)).await {
-            assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+            assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
         }
         assert_eq!(scene.service.peak_in_flight(), peak, "{streams} streams");
         assert_eq!(scene.service.connections(), connections);
@@ -217,7 +213,7 @@ async fn http1_connections_serve_again_and_are_few() {
             .service
             .slow(Whom::Everyone, Duration::from_millis(20));
         for report in scene.burst(numbered(60)).await {
-            assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+            assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
         }
         scene.assert_delivered(numbered(60));
         assert_eq!(scene.service.peak_in_flight(), 5);
@@ -234,7 +230,7 @@ async fn one_http1_connection_serves_all_who_wait_for_it() {
     for _ in 0..20 {
         let scene = Scene::new(PushService::builder().plain(), limits).await;
         for report in scene.burst(numbered(10)).await {
-            assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+            assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
         }
         assert_eq!(scene.service.connections(), 1);
     }
@@ -255,7 +251,7 @@ async fn a_service_that_hangs_costs_the_limit_and_the_next_push_works() {
         scene.service.hang(Whom::Everyone).times(1);
         let started = Instant::now();
         let report = scene.push("hanging").await;
-        assert_eq!(report.outcome, Outcome::Unreachable, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
         assert!(started.elapsed() >= hasty().total);
         let why = report.detail().expect("it says why");
         assert!(why.contains("in time"), "{why}");
@@ -272,7 +268,7 @@ async fn told(origin: &str, limits: Limits, trusted: Option<&PushService>) -> St
     let message = Message::text("anyone?");
     let push = pusher.push(&subscription, &message);
     let report = tokio::time::timeout(PATIENCE, push).await.expect("it ends");
-    assert_eq!(report.outcome, Outcome::Unreachable, "{report:?}");
+    assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
     assert_eq!(report.status(), None);
     report.detail().expect("it says why")
 }
@@ -338,10 +334,10 @@ async fn a_reset_without_answer_is_not_sent_again() {
         let scene = Scene::new(builder, Limits::default()).await;
         scene.service.reset(Whom::Everyone).times(1);
         let report = scene.push("reset").await;
-        assert_eq!(report.outcome, Outcome::Unreachable, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
         scene.service.lose_answer(Whom::Everyone).times(1);
         let report = scene.push("delivered").await;
-        assert_eq!(report.outcome, Outcome::Unreachable, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
         scene.assert_accepted("next").await;
         scene.assert_delivered(["delivered", "next"].map(str::to_owned));
         assert_eq!(scene.service.requests(), 3);
@@ -390,7 +386,7 @@ async fn half_an_answer_is_none_unless_it_said_that_the_message_was_taken() {
         let pusher = pusher(Limits::default(), None);
         let message = Message::text("hello");
         let report = pusher.push(&at(&origin, &browser), &message).await;
-        assert_eq!(report.outcome, outcome, "{answer}: {report:?}");
+        assert_eq!(*report.outcome(), outcome, "{answer}: {report:?}");
         serving.abort();
     }
 }
@@ -408,7 +404,7 @@ async fn an_answer_that_drips_ends_in_time() {
             drip(status);
             let started = Instant::now();
             let report = scene.push("dripping").await;
-            assert_eq!(report.outcome, outcome, "{status}: {report:?}");
+            assert_eq!(*report.outcome(), outcome, "{status}: {report:?}");
             assert!(started.elapsed() >= hasty().total);
         }
         scene.assert_accepted("next").await;
@@ -423,7 +419,7 @@ async fn a_redirect_is_an_answer_and_not_a_way() {
     let location = format!("{}/wpush/v2/{}", target.origin(), scene.browser.id());
     scene.service.redirect(Whom::Everyone, &location);
     let report = scene.push("where to?").await;
-    assert_eq!(report.outcome, Outcome::Refused);
+    assert_eq!(*report.outcome(), Outcome::Refused);
     assert_eq!(report.status(), Some(307));
     assert_eq!((target.connections(), target.requests()), (0, 0));
     assert_eq!(scene.service.requests(), 1);
@@ -448,7 +444,7 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
                     .times(1);
                 scene.push(&format!("huge {round}")).await
             };
-            assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+            assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
             let words = report.detail().expect("the service's words");
             assert_eq!(words.len(), 200);
             scene.assert_accepted(&format!("next {round}")).await;
@@ -516,7 +512,7 @@ async fn a_burst_while_the_service_goes_away_is_delivered_once() {
     };
     let (reports, ()) = tokio::join!(pushing, going);
     for report in &reports {
-        assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+        assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
     }
     scene.assert_delivered(numbered(400));
     assert!(scene.service.connections() > 3);
@@ -553,7 +549,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
         scene.push("late").await
     });
     let () = closed;
-    assert_eq!(report.outcome, Outcome::Accepted, "{report:?}");
+    assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
 }
 
 #[tokio::test]
@@ -633,7 +629,7 @@ async fn a_connection_that_fails_fails_all_who_wait_and_the_next_is_tried_anew()
             let pushes = (0..60).map(|_| pusher.push(&subscription, &message));
             let reports = tokio::time::timeout(PATIENCE, join_all(pushes)).await;
             for report in reports.expect("all are told") {
-                assert_eq!(report.outcome, Outcome::Unreachable, "{report:?}");
+                assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
             }
         }
         assert!(started.elapsed() < Duration::from_secs(5));

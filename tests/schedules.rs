@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::Method;
 use jiff::Timestamp;
 use pushcast::clock::Clock;
-use pushcast::dynamo::embedded;
 use pushcast::json::Members;
 use pushcast::schedule::local::{Fired, Firing};
 use pushcast::schedule::{LocalSchedules, Schedule, Schedules as _, Stored};
+use pushcast::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

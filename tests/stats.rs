@@ -12,10 +12,11 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use pushcast::audience::Audience;
 use pushcast::campaign::{Campaign, Faults, Figures, PartKey, Status};
 use pushcast::clock::Chance;
+use pushcast::dynamo::{embedded, schema};
 use pushcast::json::Change;
 use pushcast::ledger::{Settled, Settlement, Step};
 use pushcast::ledger::{Taken, Worker};
-use pushcast::store::{Store, embedded, schema};
+use pushcast::store::Store;
 use pushcast::subscribers::MAX_AT_ONCE;
 use pushcast::subscribers::MOST_ROWS;
 use pushcast::subscribers::MOST_TAGS;
@@ -150,11 +151,17 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
         announced: false,
     };
     let id = &campaign.id;
-    calm.plan_segments(id, 1).await.expect("it is planned");
+    calm.ledger
+        .plan_segments(id, 1)
+        .await
+        .expect("it is planned");
     let worker = Worker::one_of_many(&Chance::system());
     let part = PartKey::Segment(0);
     let lease = Duration::from_secs(60);
-    let taken = calm.take_segment(id, &part, &worker, lease, now).await;
+    let taken = calm
+        .ledger
+        .take_segment(id, &part, &worker, lease, now)
+        .await;
     let Taken::Ours(lease, _) = taken.expect("it is there") else {
         panic!("nobody else works on it");
     };
@@ -397,6 +404,7 @@ async fn processes_that_meet_at_midnight_agree_on_the_opening() {
     let (client, registry) = (database().await, Registry::new());
     let first = registry.registration(100, &[]);
     let stored = process(&client)
+        .subscribers
         .subscribe(&first, at("2026-11-25T12:00:00Z"))
         .await;
     stored.expect("it is stored");
@@ -429,12 +437,12 @@ async fn a_process_whose_clock_is_behind_opens_its_day_late_and_nothing_is_count
         (4, "2026-11-27T00:00:02Z"),
     ] {
         let one = registry.registration(n, &[]);
-        let stored = ahead.subscribe(&one, at(now)).await;
+        let stored = ahead.subscribers.subscribe(&one, at(now)).await;
         stored.expect("it is stored");
     }
     for n in [1, 2] {
         let left = at("2026-11-26T23:59:59Z");
-        let left = behind.unsubscribe(&endpoint(n), left).await;
+        let left = behind.subscribers.unsubscribe(&endpoint(n), left).await;
         left.expect("it is removed");
     }
     let days = days(&behind, at("2026-11-27T00:01:00Z")).await;
@@ -451,7 +459,7 @@ async fn a_clock_that_was_wrong_once_spoils_no_other_day() {
         (3, "2026-11-26T12:00:00Z"),
     ] {
         let one = registry.registration(n, &[]);
-        let stored = process(&client).subscribe(&one, at(now)).await;
+        let stored = process(&client).subscribers.subscribe(&one, at(now)).await;
         stored.expect("it is stored");
     }
     let days = days(&process(&client), at("2026-11-26T13:00:00Z")).await;
@@ -576,7 +584,7 @@ async fn a_sample_of_tags_is_kept_for_a_minute_and_shared() {
     let now = at("2026-11-26T12:00:00Z");
     let subscribe = async |n: usize, tag: &str| {
         let registration = registry.registration(n, &[tag]);
-        let done = one.subscribe(&registration, now).await;
+        let done = one.subscribers.subscribe(&registration, now).await;
         done.expect("it is stored");
     };
     let news = async |store: &Store, seconds: i64| {
@@ -601,7 +609,7 @@ async fn a_sample_that_cannot_be_kept_is_shown_all_the_same() {
     let (client, registry) = (database().await, Registry::new());
     let now = at("2026-11-26T12:00:00Z");
     let one = registry.registration(1, &["news"]);
-    let stored = process(&client).subscribe(&one, now).await;
+    let stored = process(&client).subscribers.subscribe(&one, now).await;
     stored.expect("it is stored");
     let (store, _) = watched(&client, |operation| {
         (operation == "PutItem").then_some(Fault::Refused(400, "AccessDeniedException"))
@@ -650,7 +658,7 @@ async fn many_are_estimated_from_a_bounded_sample() {
             .iter()
             .map(|n| registry.registration(*n, tags(n)))
             .collect();
-        let stored = calm.subscribe_all(&some, now).await;
+        let stored = calm.subscribers.subscribe_all(&some, now).await;
         assert_eq!(stored.expect("it is stored"), some.len());
     }
     let most = i64::try_from(MOST_ROWS).unwrap();

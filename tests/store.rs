@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pushcast::clock::Chance;
+use pushcast::dynamo::embedded;
 use pushcast::json::Change;
-use pushcast::store::{Store, embedded};
+use pushcast::store::Store;
 use pushcast::subscribers::Row;
 use pushcast::subscribers::registration::{MadeWith, Registration};
 use pushcast::subscribers::{Pruned, Subscribed};
@@ -481,7 +482,7 @@ async fn a_file_keeps_everything_and_a_copy_of_the_store_keeps_it_open() {
     let again = open().await.expect("it opens again");
     assert_eq!(scan(&again).await, before);
     let back = registration(&keys, &endpoint(1));
-    let done = again.subscribe(&back, now()).await;
+    let done = again.subscribers.subscribe(&back, now()).await;
     assert_eq!(done.expect("it is stored"), Subscribed::Refreshed);
     assert_count(&again, 1).await;
 }

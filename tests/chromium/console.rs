@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use pushcast::clock::{Chance, Clock};
-use pushcast::dynamo::embedded;
+use pushcast::store::Store;
 use serde_json::{Value, json};
 
 use super::signed_in;
@@ -464,7 +464,11 @@ async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reach
             &["news"]
         };
         let one = registry.registration(n, tags);
-        database.subscribe(&one, before).await.expect("stored");
+        database
+            .subscribers
+            .subscribe(&one, before)
+            .await
+            .expect("stored");
     }
     // Today five come, and one of them goes.
     for n in 0..5 {

@@ -19,7 +19,10 @@ async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
     };
     let (store, real, _) = behind_sdk(3, first).await;
     let (id, part) = ("leased".parse().unwrap(), PartKey::Segment(0));
-    real.plan_segments(&id, 1).await.expect("it is written");
+    real.ledger
+        .plan_segments(&id, 1)
+        .await
+        .expect("it is written");
     let worker = Worker::one_of_many(&impatient());
     let minute = Duration::from_secs(60);
     let taken = store
@@ -28,7 +31,10 @@ async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
         .await;
     let taken = taken.expect("it is asked for again");
     assert!(matches!(taken, Taken::Ours(..)), "{taken:?}");
-    let other = real.take_segment(&id, &part, &worker, minute, now()).await;
+    let other = real
+        .ledger
+        .take_segment(&id, &part, &worker, minute, now())
+        .await;
     let other = other.expect("it reads");
     assert!(matches!(other, Taken::Held(_)), "{other:?}");
 }
@@ -47,7 +53,10 @@ async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halv
         let keys = browser();
         let (there, fresh) = (endpoint(1), endpoint(2));
         let kept = registration(&keys, &there);
-        calm.subscribe(&kept, now()).await.expect("it is stored");
+        calm.subscribers
+            .subscribe(&kept, now())
+            .await
+            .expect("it is stored");
         let before = row(&calm, &there).await;
         let mut errors = Vec::new();
         let new = registration(&keys, &fresh);

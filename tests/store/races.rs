@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pushcast::json::Change;
-use pushcast::store::{Store, embedded};
+use pushcast::store::Store;
 use pushcast::subscribers::Row;
 use pushcast::subscribers::registration::Registration;
 use pushcast::subscribers::{MAX_AT_ONCE, Pruned, Subscribed};

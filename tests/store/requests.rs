@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pushcast::dynamo::embedded;
 use pushcast::json::Change;
+use pushcast::store::Store;
 use pushcast::subscribers::registration::{MadeWith, Registration};
 use serde_json::Value;
 use webpush::KeyId;

@@ -25,10 +25,11 @@ use pushcast::broadcast::Broadcast;
 use pushcast::campaign::{Campaign, CampaignId, Job};
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Slow, Stop};
+use pushcast::dynamo::{embedded, schema};
 use pushcast::json::Change;
 use pushcast::ledger::Worker;
 use pushcast::queue::{Queue, QueueError};
-use pushcast::store::{Store, embedded, schema};
+use pushcast::store::Store;
 use pushcast::subscribers::MAX_AT_ONCE;
 use pushcast::subscribers::registration::{MadeWith, Registration};
 use serde_json::{Value, json};
@@ -388,7 +389,7 @@ impl Stage {
                 most_segments: 1_000,
             },
             // Tokens are held against the clock on the wall.
-            pusher: Pusher::new(push, Arc::clone(&self.keyring).into(), Clock::system()),
+            pusher: Pusher::new(push, Arc::clone(&self.keyring), Clock::system()),
             allowed: self.allowed(),
             worker: Worker {
                 name: name.to_owned(),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use pushcast::aws::Aws;
 use pushcast::clock::Chance;
 use pushcast::config::Config;
-use pushcast::store::{Store, embedded};
+use pushcast::store::Store;
 use webpush::{VapidKey, base64url};
 
 use crate::output::private;

@@ -233,10 +233,10 @@ fn allow_list(config: &Config) -> Finding {
 
 async fn tables(store: &Store, allowed: &AllowList) -> Vec<Finding> {
     let checked = async {
-        let wrong = store.check_tables().await?;
+        let wrong = store.database().check_tables().await?;
         let count = store.subscribers.count().await?;
         let page = store.subscribers.all(None, SAMPLE).await?;
-        Ok::<_, pushcast::store::StoreError>((wrong, count, page.rows))
+        Ok::<_, pushcast::dynamo::StoreError>((wrong, count, page.rows))
     };
     let (wrong, count, rows) = match checked.await {
         Ok(checked) => checked,

@@ -13,17 +13,15 @@ use pushcast::auth::{ApiToken, UserSecret};
 use pushcast::aws::Aws;
 use pushcast::clock::Clock;
 use pushcast::config::{self, Config, ConfiguredKey};
-use pushcast::http::assets;
-use pushcast::http::campaigns;
 use pushcast::http::middleware::{self, CorsOrigins};
 use pushcast::http::send::{self, Send};
-use pushcast::http::stats;
 use pushcast::http::subscribe::{self, Subscribe};
+use pushcast::http::{assets, campaigns, schedules, stats};
+use pushcast::schedule::LocalSchedules;
 use pushcast::schedule::local::Fired;
-use pushcast::schedule::{self, LocalSchedules};
 use serde_json::json;
 use tokio::net::TcpListener;
-use webpush::{Client, Limits, Pusher};
+use webpush::{Client, Limits};
 
 use crate::campaigning::{self, Workers};
 use crate::data_folder::{self, DataFolder};
@@ -82,7 +80,7 @@ impl Serve {
         let cors = std::mem::take(&mut config.cors).and(pages);
         let without_subject = config.vapid_subject.is_none();
         let (app, workers) = app(config, &folder).await?;
-        let app = edge::finish(app, &cors);
+        let app = middleware::finish(app, &cors);
 
         let token = if token_from_env {
             format!("${}", config::TOKEN)
@@ -109,7 +107,7 @@ impl Serve {
 async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers)> {
     let store = folder.store().await?;
     let has_subject = config.vapid_subject.is_some();
-    let signer = config.take_signer()?;
+    let keys = config.take_keys()?;
     let token = match config.token {
         Some(token) => token,
         None => ApiToken::new(folder.token()?),
@@ -122,21 +120,21 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
     let demo_of = user_secret.clone();
     let subscribe = Subscribe {
         store: store.clone(),
-        keyring: Arc::clone(signer.keyring()),
+        keyring: Arc::clone(&keys.keyring),
         allowed: config.allowed.clone(),
         user_secret,
         clock: Clock::system(),
     };
     let broadcast = campaigning::broadcast(store.clone());
-    let pusher = Pusher::new(client, signer, Clock::system());
+    let pusher = keys.pusher(client, Clock::system());
     let workers = Workers::start(broadcast.clone(), pusher.clone(), config.allowed.clone());
-    let schedules = LocalSchedules::new(store.clone());
+    let local_schedules = LocalSchedules::new(store.clone());
     let firing = broadcast.clone();
     let fire = move |fired: Fired| {
         let broadcast = firing.clone();
         async move { broadcast.handle(&fired.to_event(), "").await.map(drop) }
     };
-    tokio::spawn(schedules.firing().run(Clock::system(), fire));
+    tokio::spawn(local_schedules.firing().run(Clock::system(), fire));
     let send = Send {
         broadcast: broadcast.clone(),
         pusher,
@@ -149,10 +147,10 @@ async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers
         .merge(send)
         .merge(stats)
         .merge(campaigns::router(broadcast, &token))
-        .merge(schedule::http::router(schedules, Clock::system(), &token))
+        .merge(schedules::router(local_schedules, Clock::system(), &token))
         .merge(demo::router(demo, &demo_of, has_subject))
-        .merge(pages::demo())
-        .merge(pages::console());
+        .merge(assets::demo())
+        .merge(assets::console());
     Ok((app, workers))
 }
 

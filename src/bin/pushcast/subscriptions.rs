@@ -72,7 +72,11 @@ impl Subscriptions {
         let config = Config::from_env()?;
         match self.action {
             Action::Count { json } => {
-                let count = open_store(&config, &self.data).await?.count().await?;
+                let count = open_store(&config, &self.data)
+                    .await?
+                    .subscribers
+                    .count()
+                    .await?;
                 if json {
                     say(json!({"count": count}))?;
                 } else {

@@ -3,6 +3,8 @@
 //! Everything here can be done again: the same order, event or firing is the same campaign, and what a crash has left
 //! out is made up for.
 
+use crate::problem::Problem;
+use http::StatusCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -379,4 +381,33 @@ pub fn firing(schedule: &str, scheduled_time: &str) -> Result<CampaignId, String
     format!("{name}.{}.{hash}", time.strftime("%Y-%m-%dT%H:%M:%SZ"))
         .parse()
         .map_err(|_| wrong())
+}
+
+impl From<BroadcastError> for Problem {
+    fn from(error: BroadcastError) -> Self {
+        match error {
+            BroadcastError::Invalid(invalid) => invalid.into(),
+            BroadcastError::Store(error) => error.into(),
+            BroadcastError::Unknown => Problem::no_such_campaign(),
+            BroadcastError::TooLate { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "urn:pushcast:too-late",
+                "The campaign is over",
+                format!("{error}."),
+            ),
+            BroadcastError::Queue(_) | BroadcastError::Announce(_) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a campaign is held up"
+                );
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "urn:pushcast:queue-failed",
+                    "The queue or the event bus failed",
+                    "The campaign is written down. The same request again goes on with it."
+                        .to_owned(),
+                )
+            }
+        }
+    }
 }

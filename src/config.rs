@@ -14,8 +14,9 @@ use futures_util::future::{try_join, try_join_all};
 use crate::auth::{ApiToken, UserSecret};
 use crate::aws::kms::{KmsKey, KmsSigner};
 use crate::aws::{Aws, kept};
+use crate::cors::CorsOrigins;
 use crate::dynamo::Tables;
-use crate::http::middleware::CorsOrigins;
+use crate::schedule::SchedulerTarget;
 use webpush::vapid::VapidKeyError;
 use webpush::{
     AllowList, Client, Clock, Keyring, Origin, Pusher, Signer, Subject, Vapid, VapidKey, base64url,
@@ -91,19 +92,6 @@ impl ConfigError {
     fn missing(variable: &'static str) -> Self {
         Self::new(variable, "is required")
     }
-}
-
-/// Where schedules are kept in AWS, and what they call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchedulerTarget {
-    /// Name of the group.
-    pub group: String,
-    /// ARN of the role that may call `broadcast`.
-    pub role: String,
-    /// ARN of `broadcast`.
-    pub broadcast: String,
-    /// ARN of the queue that keeps what could not be delivered to it.
-    pub failed_events: String,
 }
 
 /// What the environment says, checked.

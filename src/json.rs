@@ -1,5 +1,8 @@
 //! JSON that others wrote, read member by member, so that an error names the member that is wrong.
 
+use http::StatusCode;
+
+use crate::problem::Problem;
 use serde_json::{Map, Value};
 
 /// Which member is wrong, and why: `keys.auth`, `must be 16 bytes`.
@@ -154,5 +157,18 @@ impl<'a> Members<'a> {
     /// An error that names a member of this object.
     pub fn invalid(&self, name: &str, reason: impl ToString) -> Invalid {
         Invalid::new(format!("{}{name}", self.path), reason)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        let detail = invalid.to_string();
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "urn:pushcast:invalid",
+            "A member of the request is wrong",
+            detail,
+        )
+        .with_field(invalid.field)
     }
 }

@@ -16,7 +16,7 @@ use pushcast::aws::behavior_version;
 use pushcast::broadcast::{Broadcast, BroadcastError};
 use pushcast::campaign::CampaignId;
 use pushcast::clock::{Chance, Clock};
-use pushcast::http::problem::Problem;
+use pushcast::problem::Problem;
 use pushcast::queue::LocalQueue;
 use pushcast::store::Store;
 use serde_json::{Value, json};

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use jiff::SignedDuration;
 use pushcast::campaign::Job;
-use pushcast::deliver::{Deliver, Stop};
+use pushcast::deliver::Deliver;
+use pushcast::queue::Stop;
 use serde_json::{Value, json};
 
 use crate::support::behaviour::{Behaviour, Canned};

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use pushcast::aws::behavior_version;
 use pushcast::campaign::{Job, PartKey};
-use pushcast::deliver::Stopper;
+use pushcast::queue::Stopper;
 use pushcast::queue::{LocalQueue, Queue, QueueError, SqsQueue};
 use rustack_sqs_core::config::SqsConfig;
 use rustack_sqs_core::handler::RustackSqsHandler;

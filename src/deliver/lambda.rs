@@ -6,9 +6,10 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{Deliver, Stop, until};
+use super::{Deliver, until};
 use crate::campaign::Job;
 use crate::queue::Queue;
+use crate::queue::Stop;
 use webpush::Limits;
 
 /// What a worker needs before its deadline to write down what it has done, and to hand over.

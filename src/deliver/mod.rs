@@ -9,7 +9,6 @@
 //! | `pace` | keeping to a rate |
 //! | `page` | pushing one page, and who may be left under way |
 //! | `slow` | services that get nothing for a while |
-//! | `stop` | when a worker must stop |
 //! | `tally` | what its answers add up to |
 //! | [`lambda`] | SQS's batches, record by record |
 //!
@@ -24,7 +23,6 @@ mod push_to_row;
 mod retry;
 mod segment;
 mod slow;
-mod stop;
 mod tally;
 
 use std::sync::Arc;
@@ -37,14 +35,13 @@ use tracing::Instrument as _;
 use self::page::Push;
 pub use self::push_to_row::push_to_row;
 pub use self::slow::Slow;
-pub use self::stop::{Stop, Stopper};
 use crate::broadcast::{Broadcast, BroadcastError, until};
 use crate::campaign::verdict::spread;
 use crate::campaign::{Campaign, CampaignId, Faults, Job, PAGE, PartKey};
 use crate::dynamo::StoreError;
 use crate::json::Invalid;
 use crate::ledger::{Lease, NewPart, Worker};
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Queue, QueueError, Stop};
 use webpush::Pusher;
 use webpush::{AllowList, Message};
 

@@ -10,9 +10,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until};
 
 use super::push_to_row::push_to_row;
-use super::stop::Stop;
 use crate::campaign::Faults;
 use crate::clock::Clock;
+use crate::queue::Stop;
 use crate::subscribers::Row;
 use webpush::{AllowList, Endpoint, Message};
 use webpush::{Dispatched, Pusher, Report};

@@ -11,12 +11,13 @@ use super::page::{Bounds, Flights, Push, Pushed};
 use super::pages::{Page, Pages};
 use super::slow::{answered, origins};
 use super::tally::{Before, Sum, parts};
-use super::{Deliver, DeliverError, LEASE, Stop, Work};
+use super::{Deliver, DeliverError, LEASE, Work};
 use crate::campaign::verdict::{Again, after};
 use crate::campaign::{Campaign, PartKey, Tally};
 use crate::ledger::{Lease, NewPart, Segment, Taken};
 use crate::ledger::{Settled, Settlement, Step};
 use crate::queue::Queue;
+use crate::queue::Stop;
 use crate::subscribers::Row;
 use webpush::Origin;
 

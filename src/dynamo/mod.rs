@@ -15,9 +15,11 @@ pub(crate) mod item;
 pub mod schema;
 pub(crate) mod transaction;
 
+use crate::problem::Problem;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use http::StatusCode;
 
 use crate::clock::Chance;
 
@@ -107,5 +109,26 @@ impl StoreError {
             transient,
             source,
         }
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// The cause goes to the log: it may name tables and roles.
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+        if error.is_transient() {
+            return Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "urn:pushcast:store-busy",
+                "The database is busy",
+                "Nothing was changed in part. Try again in a moment.".to_owned(),
+            );
+        }
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "urn:pushcast:store-failed",
+            "The database failed",
+            "The cause is in the server's log.".to_owned(),
+        )
     }
 }

@@ -14,9 +14,9 @@ use crate::auth::ApiToken;
 use crate::broadcast::Broadcast;
 use crate::campaign::{Campaign, CampaignId};
 use crate::http::middleware::require_token;
-use crate::http::problem::Problem;
 use crate::json::Invalid;
 use crate::ledger::is_listed;
+use crate::problem::Problem;
 use crate::queue::Queue;
 
 /// Campaigns on one page.

@@ -1,70 +1,22 @@
 //! The outermost layer of every HTTP router: body limit, CORS, problems instead of bare errors, one log line a request.
 
+use axum::extract::rejection::BytesRejection;
+use http::StatusCode;
 use std::time::Instant;
 
+use crate::cors::CorsOrigins;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method};
 use serde_json::Value;
-use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::ApiToken;
-use crate::http::problem::Problem;
+use crate::problem::Problem;
 
 /// Bytes of a request's body that are read. The largest message is below 4 kB.
 pub const MAX_BODY: usize = 16 * 1024;
-
-/// The pages that may call from a browser.
-#[derive(Debug, Clone, Default)]
-pub struct CorsOrigins(Vec<String>);
-
-impl CorsOrigins {
-    /// Origins such as `https://www.example.org`, or `*` for every page.
-    ///
-    /// # Errors
-    /// For anything else.
-    pub fn parse<'a>(
-        origins: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, webpush::NotAnOrigin> {
-        let origin = |text: &str| match text {
-            "*" => Ok("*".to_owned()),
-            text => webpush::Origin::parse(text).map(|origin| origin.as_str().to_owned()),
-        };
-        origins
-            .into_iter()
-            .map(origin)
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// These and those of `other`.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
-    }
-
-    fn layer(&self) -> CorsLayer {
-        let origins = if self.0.iter().any(|origin| origin == "*") {
-            AllowOrigin::any()
-        } else {
-            AllowOrigin::list(
-                self.0
-                    .iter()
-                    .filter_map(|origin| HeaderValue::from_str(origin).ok()),
-            )
-        };
-        CorsLayer::new()
-            .allow_origin(origins)
-            .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-            .max_age(std::time::Duration::from_secs(24 * 60 * 60))
-    }
-}
 
 /// Finishes a router. Merge first: fallbacks are its own.
 pub fn finish(router: Router, cors: &CorsOrigins) -> Router {
@@ -110,5 +62,19 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             serde_json::from_slice(&bytes).map_err(|error| Problem::not_json(&error))
         };
         read.await.map(Self).map_err(IntoResponse::into_response)
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(MAX_BODY),
+            status => Problem::new(
+                status,
+                "urn:pushcast:body-cut-off",
+                "The body could not be read",
+                rejection.body_text(),
+            ),
+        }
     }
 }

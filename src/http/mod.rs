@@ -9,12 +9,10 @@
 //! | [`stats`] | how many are subscribed, and how many an audience has |
 //! | [`assets`] | the demo page and the console, as files |
 //! | [`middleware`] | the outermost layer: body limit, CORS, token, log |
-//! | [`problem`] | errors as `application/problem+json` (RFC 9457) |
 
 pub mod assets;
 pub mod campaigns;
 pub mod middleware;
-pub mod problem;
 pub mod schedules;
 pub mod send;
 pub mod stats;

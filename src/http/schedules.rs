@@ -11,8 +11,8 @@ use serde::Serialize;
 use crate::auth::ApiToken;
 use crate::clock::Clock;
 use crate::http::middleware::{Body, require_token};
-use crate::http::problem::Problem;
 use crate::json::Members;
+use crate::problem::Problem;
 use crate::schedule::{Listed, Schedule, Schedules, Stored, is_name};
 
 struct Room<S> {

@@ -12,8 +12,8 @@ use crate::audience::Audience;
 use crate::auth::ApiToken;
 use crate::clock::Clock;
 use crate::http::middleware::{Body, require_token};
-use crate::http::problem::Problem;
 use crate::json::Members;
+use crate::problem::Problem;
 use crate::store::Store;
 use crate::subscribers::Day;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::Stop;
 use super::{MAX_DELAY, Queue, QueueError};
 use crate::campaign::{Job, PartKey};
-use crate::deliver::Stop;
 
 /// The first wait before a job that failed is delivered again; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

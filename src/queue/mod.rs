@@ -7,12 +7,14 @@
 #[cfg(feature = "local")]
 mod local;
 mod sqs;
+mod stop;
 
 use std::time::Duration;
 
 #[cfg(feature = "local")]
 pub use local::LocalQueue;
 pub use sqs::SqsQueue;
+pub use stop::{Stop, Stopper};
 
 use crate::campaign::Job;
 

@@ -19,7 +19,19 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Expression, Listed, Schedule, Schedules, SchedulesError, Stored, zone};
-use crate::config::SchedulerTarget;
+
+/// Where schedules are kept in AWS, and what they call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulerTarget {
+    /// Name of the group.
+    pub group: String,
+    /// ARN of the role that may call `broadcast`.
+    pub role: String,
+    /// ARN of `broadcast`.
+    pub broadcast: String,
+    /// ARN of the queue that keeps what could not be delivered to it.
+    pub failed_events: String,
+}
 
 /// Schedules that are read at once: the service's list names them and no more.
 const AT_ONCE: usize = 10;

@@ -14,12 +14,14 @@ pub mod event_bridge;
 pub mod expression;
 pub mod local;
 
+use crate::problem::Problem;
+use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use event_bridge::EventBridgeSchedules;
+pub use event_bridge::{EventBridgeSchedules, SchedulerTarget};
 pub use expression::{Expression, ExpressionError};
 pub use local::LocalSchedules;
 
@@ -177,4 +179,37 @@ pub(crate) fn is_name(name: &str) -> bool {
 /// A zone of the IANA's list.
 fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
+}
+
+impl From<SchedulesError> for Problem {
+    /// The cause goes to the log: it may name roles and functions.
+    fn from(error: SchedulesError) -> Self {
+        match error {
+            SchedulesError::Store(error) => error.into(),
+            SchedulesError::Refused(why) => {
+                let reason = format!("is not taken by EventBridge Scheduler: {why}");
+                Invalid::new("body", reason).into()
+            }
+            SchedulesError::Scheduler { transient, .. } => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "EventBridge Scheduler failed");
+                let (status, kind, title, detail) = if transient {
+                    (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "urn:pushcast:scheduler-busy",
+                        "The scheduler is busy",
+                        "Try again in a moment.",
+                    )
+                } else {
+                    (
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "urn:pushcast:scheduler-failed",
+                        "The scheduler failed",
+                        "The cause is in the server's log.",
+                    )
+                };
+                Problem::new(status, kind, title, detail.to_owned())
+            }
+        }
+    }
 }

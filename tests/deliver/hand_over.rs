@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pushcast::deliver::Stop;
+use pushcast::queue::Stop;
 
 use crate::support::behaviour::Behaviour;
 use crate::support::crowd::{counts, number};

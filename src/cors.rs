@@ -1,0 +1,53 @@
+//! Which pages may call the API from a browser (CORS).
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use webpush::{NotAnOrigin, Origin};
+
+/// The pages that may call from a browser.
+#[derive(Debug, Clone, Default)]
+pub struct CorsOrigins(Vec<String>);
+
+impl CorsOrigins {
+    /// Origins such as `https://www.example.org`, or `*` for every page.
+    ///
+    /// # Errors
+    /// For anything else.
+    pub fn parse<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, NotAnOrigin> {
+        let origin = |text: &str| match text {
+            "*" => Ok("*".to_owned()),
+            text => Origin::parse(text).map(|origin| origin.as_str().to_owned()),
+        };
+        origins
+            .into_iter()
+            .map(origin)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// These and those of `other`.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Answers preflights and marks answers for these pages.
+    pub(crate) fn layer(&self) -> CorsLayer {
+        let origins = if self.0.iter().any(|origin| origin == "*") {
+            AllowOrigin::any()
+        } else {
+            AllowOrigin::list(
+                self.0
+                    .iter()
+                    .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+            )
+        };
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+            .max_age(std::time::Duration::from_secs(24 * 60 * 60))
+    }
+}

@@ -190,7 +190,7 @@ impl<Q: Queue> Deliver<Q> {
 
     fn push(&self, message: Arc<Message>) -> Push {
         Push {
-            pusher: self.pusher.clone(),
+            pusher: self.pusher.without_past_failures(),
             allowed: self.allowed.clone(),
             clock: self.broadcast.clock.clone(),
             message,

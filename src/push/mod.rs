@@ -99,6 +99,14 @@ impl Pusher {
         }
     }
 
+    /// The same pusher, whose [signer](Signer::without_past_failures) asks KMS again for what it has failed with until now.
+    pub fn without_past_failures(&self) -> Self {
+        Self {
+            signer: self.signer.without_past_failures(),
+            ..self.clone()
+        }
+    }
+
     /// Whether every push is signed with the same key.
     pub fn has_one_key(&self) -> bool {
         self.signer.keyring().all().nth(1).is_none()

@@ -13,14 +13,18 @@ use crate::aws::kms::{KmsError, KmsKey};
 use crate::webpush::vapid;
 use crate::webpush::{KeyId, Keyring, Origin, Outcome, Vapid};
 
-/// After KMS has failed, it is not asked for the same token again for so long: a page of pushes waits for it.
+/// After KMS has failed, the same work does not ask it for the same token again for so long: a page of pushes waits for it.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Origins for which somebody waits, or KMS has failed, before those that are of no use are forgotten.
 const KEPT_TURNS: usize = 256;
 
-/// A keyring, and KMS for those of its keys that are there. A clone shares the tokens.
+/// A keyring, and KMS for those of its keys that are there. A clone shares the tokens, and what KMS has failed with.
 #[derive(Debug, Clone)]
-pub struct Signer(Arc<Inner>);
+pub struct Signer {
+    inner: Arc<Inner>,
+    /// What KMS failed with before this time is not remembered.
+    since: Instant,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -59,16 +63,28 @@ impl SignError {
 impl Signer {
     /// Signs with the keys of `keyring`; `elsewhere` are those whose private half is in KMS.
     pub fn new(keyring: Arc<Keyring>, elsewhere: HashMap<KeyId, KmsKey>) -> Self {
-        Self(Arc::new(Inner {
-            keyring,
-            elsewhere,
-            turns: Mutex::default(),
-        }))
+        Self {
+            inner: Arc::new(Inner {
+                keyring,
+                elsewhere,
+                turns: Mutex::default(),
+            }),
+            since: Instant::now(),
+        }
+    }
+
+    /// The same signer, which asks KMS again for what it has failed with until now. Each job of a campaign begins so: a
+    /// campaign that is resumed is not halted again by a refusal from before.
+    pub fn without_past_failures(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            since: Instant::now(),
+        }
     }
 
     /// The keys.
     pub fn keyring(&self) -> &Arc<Keyring> {
-        &self.0.keyring
+        &self.inner.keyring
     }
 
     /// The value of `Authorization` for messages to `origin`, signed with one of the keys.
@@ -81,7 +97,7 @@ impl Signer {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<HeaderValue, SignError> {
-        let Some(kms) = self.0.elsewhere.get(vapid.id()) else {
+        let Some(kms) = self.inner.elsewhere.get(vapid.id()) else {
             return Ok(vapid.authorization(origin, now)?);
         };
         if let Some(authorization) = vapid.signed_before(origin, now) {
@@ -93,6 +109,7 @@ impl Signer {
             return Ok(authorization);
         }
         if let Some((at, error)) = &*failed
+            && *at >= self.since
             && at.elapsed() < PAUSE
         {
             return Err(error.clone().into());
@@ -112,7 +129,11 @@ impl Signer {
     }
 
     fn turn(&self, key: &KeyId, origin: &Origin) -> Turn {
-        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self
+            .inner
+            .turns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if turns.len() >= KEPT_TURNS {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::ministack::Ministack;
+use crate::support::template::Template;
 
 const GROUP: &str = "pushcast";
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
@@ -184,6 +185,11 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     assert_eq!(body["Target"]["Arn"], BROADCAST);
     assert_eq!(body["Target"]["RoleArn"], ROLE);
     assert_eq!(body["Target"]["DeadLetterConfig"]["Arn"], FAILED_EVENTS);
+    let policy = json!({"MaximumRetryAttempts": 24, "MaximumEventAgeInSeconds": 3600});
+    assert_eq!(body["Target"]["RetryPolicy"], policy);
+    let template = Template::read(&[]);
+    let example = &template.properties("ExampleSchedule")["Target"]["RetryPolicy"];
+    assert_eq!(serde_json::to_value(example).unwrap(), policy, "one policy");
     // As it arrives at `broadcast`, once the scheduler has put in what stands between < and >.
     let input: Value = serde_json::from_str(body["Target"]["Input"].as_str().unwrap()).unwrap();
     assert_eq!(
@@ -203,6 +209,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     assert_eq!(room.create(&rate, now()).await.unwrap(), Stored::Replaced);
     assert_eq!(told("it")["StartDate"].as_f64(), Some(1_780_322_400.0));
     assert_eq!(told("it")["ActionAfterCompletion"], "NONE");
+    assert_eq!(told("it")["Target"]["RetryPolicy"], policy);
     let listed = room.list(now()).await.unwrap();
     let next: Vec<String> = listed
         .iter()

@@ -201,6 +201,8 @@ impl<Q: Queue> Deliver<Q> {
     }
 
     fn push(&self, message: Arc<Message>) -> Push {
+        // A campaign that is resumed is not halted again by a refusal from before.
+        self.pusher.forget_failures();
         Push {
             pusher: self.pusher.clone(),
             allowed: self.allowed.clone(),

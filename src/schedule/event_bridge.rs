@@ -11,7 +11,7 @@ use aws_sdk_scheduler::operation::get_schedule::{GetScheduleError, GetScheduleOu
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode,
-    ScheduleState, Target,
+    RetryPolicy, ScheduleState, Target,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -33,6 +33,10 @@ pub struct SchedulerTarget {
     pub failed_events: String,
 }
 
+/// How often Scheduler calls `broadcast` again when a call fails, before the dead-letter queue gets the firing; and for how
+/// many seconds. By default it would go on for a day, and the message would come a day late.
+const RETRIES: i32 = 24;
+const RETRY_SECONDS: i32 = 3600;
 /// Schedules that are read at once: the service's list names them and no more.
 const AT_ONCE: usize = 10;
 
@@ -62,6 +66,12 @@ impl EventBridgeSchedules {
             .dead_letter_config(
                 DeadLetterConfig::builder()
                     .arn(&self.target.failed_events)
+                    .build(),
+            )
+            .retry_policy(
+                RetryPolicy::builder()
+                    .maximum_retry_attempts(RETRIES)
+                    .maximum_event_age_in_seconds(RETRY_SECONDS)
                     .build(),
             )
             .input(input.to_string())

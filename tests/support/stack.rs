@@ -74,7 +74,7 @@ pub(crate) fn request(like: &str, method: &str, path: &str) -> Value {
     event
 }
 
-/// Where AWS and the push service are.
+/// Where AWS is, and what makes the push service's certificate trusted.
 pub(crate) fn surroundings(
     cloud: &Cloud,
     service: &PushService,
@@ -83,7 +83,6 @@ pub(crate) fn surroundings(
     let mut environment = cloud.environment(caller);
     let ca_file = service.ca_file().display().to_string();
     environment.push(("PUSHCAST_CA_FILE".to_owned(), ca_file));
-    environment.push(("PUSHCAST_PUSH_ORIGINS".to_owned(), service.origin()));
     environment
 }
 
@@ -102,9 +101,11 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn deploy() -> Self {
+        let service = PushService::start().await;
         let template = Template::read(&[
             ("Contact", "mailto:tests@pushcast.dev"),
             ("OlderVapidKey", "/push/old-key"),
+            ("PushOrigins", &service.origin()),
         ]);
         let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
         let older = VapidKey::generate().unwrap();
@@ -114,7 +115,6 @@ impl Stack {
         cloud.keep_secret("UserSecret", r#"{"value":"a-user-secret-for-tests"}"#);
         let made = cloud.sqs().create_queue().queue_name("Jobs").send().await;
         let queue = made.expect("a queue").queue_url.expect("a URL");
-        let service = PushService::start().await;
         let start = async |name: &str, binary: &str| {
             let mut environment = template.environment(name);
             for (variable, value) in &mut environment {

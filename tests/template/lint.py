@@ -27,6 +27,23 @@ FUNCTIONS = ["Subscribe", "Send", "Broadcast", "Deliver"]
 os.environ["AWS_DEFAULT_REGION"] = REGION
 logging.disable(logging.WARNING)  # samtranslator warns of its own metrics
 
+# The CORS configuration as it stands in the template, and in the form that reads best: SAM takes an intrinsic in AllowOrigins
+# for the whole configuration.
+CORS = """      CorsConfiguration: !If
+        - HasSiteOrigins
+        - AllowOrigins: !Split [',', !Ref SiteOrigins]
+          AllowMethods: [GET, POST, DELETE]
+          AllowHeaders: [authorization, content-type]
+          MaxAge: 86400
+        - !Ref AWS::NoValue
+"""
+CORS_LOST = """      CorsConfiguration:
+        AllowOrigins: !Split [',', !Ref SiteOrigins]
+        AllowMethods: [GET, POST, DELETE]
+        AllowHeaders: [authorization, content-type]
+        MaxAge: 86400
+"""
+
 # What is put in the place of what; each is found, or the linting is worth nothing.
 SEEDS = {
     "a misspelt FunctionResponseTypes": ("[ReportBatchItemFailures]", "[ReportBatchItemFailure]"),
@@ -54,6 +71,11 @@ SEEDS = {
     "a dashboard that is not JSON": ('{"widgets": [', '{"widgets": '),
     "an API of which `sam deploy --guided` asks whether it may be open": ("Auth: {EnableIamAuthorizer: false}", "Auth: {}"),
     "origins that are one text": ("AllowOrigins: !Split [',', !Ref SiteOrigins]", "AllowOrigins: !Ref SiteOrigins"),
+    "a CORS configuration of which SAM leaves only the origins": (CORS, CORS_LOST),
+    "a CORS configuration without headers": ("AllowHeaders: [authorization, content-type]", "AllowHeaders: []"),
+    "a CORS configuration whose condition never holds": ("HasSiteOrigins: !Not [", "HasSiteOrigins: !And [!Equals [a, b], "),
+    "a campaign that Lambda stops as a loop": ("RecursiveLoop: Allow", "RecursiveLoop: Terminate"),
+    "a function that nothing keeps from a loop": ("Timeout: 29", "Timeout: 29\n      RecursiveLoop: Allow"),
 }
 
 # There is no narrower resource for these rights.
@@ -120,22 +142,61 @@ def house_rules(template):
     if not {"schedule", "scheduled_time"} < set(message):
         yield "the schedule's input does not say which firing it is"
     json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
-    origins = resources["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"]
-    if "Fn::Split" not in origins:
-        yield "AllowOrigins must be a list"
     # The question's default is to give up.
     asked = [name for name, fine in auth_per_resource([Stack("", "", str(TEMPLATE), {}, deepcopy(template))]) if not fine]
     if asked:
         yield f"`sam deploy --guided` asks {len(asked)} times whether a function may go without authentication"
 
 
+def resolved(value, template, parameters):
+    """A value as CloudFormation resolves it, with the functions that the CORS configuration uses."""
+    again = lambda value: resolved(value, template, parameters)  # noqa: E731
+    match value:
+        case {"Ref": name}:
+            return parameters.get(name)
+        case {"Fn::Split": [separator, text]}:
+            return again(text).split(separator)
+        case {"Fn::If": [condition, then, otherwise]}:
+            return again(then if again(template["Conditions"][condition]) else otherwise)
+        case {"Fn::And": conditions}:
+            return all(again(conditions))
+        case {"Fn::Not": [condition]}:
+            return not again(condition)
+        case {"Fn::Equals": [left, right]}:
+            return again(left) == again(right)
+        case dict():
+            return {name: again(member) for name, member in value.items()}
+        case list():
+            return [again(member) for member in value]
+    return value
+
+
+def expanded_rules(template):
+    """What no linter knows of the template that SAM makes of ours."""
+    resources = template["Resources"]
+    parameters = {"SiteOrigins": "https://a.example,https://b.example:8443"}
+    cors = resolved(resources["Api"]["Properties"]["Body"].get("x-amazon-apigateway-cors"), template, parameters)
+    wanted = {
+        "allowOrigins": ["https://a.example", "https://b.example:8443"],
+        "allowMethods": ["GET", "POST", "DELETE"],
+        "allowHeaders": ["authorization", "content-type"],
+        "maxAge": 86400,
+    }
+    if cors != wanted:
+        yield f"API Gateway gets a CORS configuration of {json.dumps(cors)}"
+    # `deliver` queues its own next job. The others have no reason to call themselves.
+    loops = [name for name in FUNCTIONS if resources[name]["Properties"].get("RecursiveLoop") == "Allow"]
+    if loops != ["Deliver"]:
+        yield f"Lambda lets these functions call themselves over a queue: {loops}"
+
+
 def faults(text):
     """Everything that is wrong with a template, in words."""
     try:
         template = yaml_parse(text)
-        found = list(house_rules(template))
-        expanded = json.dumps(expand(template), indent=1)
-        matches = lint(expanded, regions=[REGION], config=ManualArgs(include_checks=["W", "E"]))
+        expanded = expand(template)
+        found = [*house_rules(template), *expanded_rules(expanded)]
+        matches = lint(json.dumps(expanded, indent=1), regions=[REGION], config=ManualArgs(include_checks=["W", "E"]))
         return found + [f"{m.rule.id} {'/'.join(map(str, m.path or []))}: {m.message}" for m in matches]
     except Exception as error:  # noqa: BLE001  (an error of any library means that the template is wrong)
         return [f"{type(error).__name__}: {error}"]

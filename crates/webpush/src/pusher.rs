@@ -113,6 +113,12 @@ impl Pusher {
         self
     }
 
+    /// Asks the signer again for tokens that it has refused until now, also within the second after the refusal. Call it
+    /// when new work begins, so that a refusal from before does not stop it.
+    pub fn forget_failures(&self) {
+        self.authorizer.forget_failures();
+    }
+
     /// Whether every push is signed with the same key.
     pub fn has_one_key(&self) -> bool {
         self.authorizer.keyring().all().nth(1).is_none()

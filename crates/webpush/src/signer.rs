@@ -130,6 +130,13 @@ impl Authorizer {
         }
     }
 
+    /// Asks the signer again for tokens that it has refused until now.
+    pub(crate) fn forget_failures(&self) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // An entry that somebody holds is being asked about at this moment.
+        pending.retain(|_, entry| Arc::strong_count(entry) > 1);
+    }
+
     fn pending(&self, key: &KeyId, origin: &Origin) -> Pending {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         if pending.len() >= MAX_PENDING {

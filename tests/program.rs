@@ -4,9 +4,9 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::support::behaviour::Canned;
 use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::Canned;
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -22,9 +22,9 @@ use pushcast::subscribers::MAX_AT_ONCE;
 use pushcast::subscribers::registration::Registration;
 use serde_json::json;
 
-use support::browser::Browser;
-use support::runtime::Function;
-use support::stack::{Stack, allowed, event};
+use support::aws::lambda_runtime::Function;
+use support::aws::lambda_stack::{LambdaStack, allowed, event};
+use support::subscribers::browser::Browser;
 
 /// Both are more than one page. The larger one is many segments as well.
 const MANY: [usize; 2] = [5_000, 50_000];
@@ -51,7 +51,7 @@ fn memory(function: &Function, name: &str) -> Option<u64> {
 }
 
 /// Stores `n` subscribers, each with keys of its own.
-async fn seed(stack: &Stack, n: usize) {
+async fn seed(stack: &LambdaStack, n: usize) {
     let (store, now) = (stack.store(), Clock::system().now());
     let allowed = allowed(&stack.service);
     let registration = |browser: &Browser| {
@@ -70,7 +70,7 @@ async fn seed(stack: &Stack, n: usize) {
 
 /// Works through one campaign to `n` subscribers: every job by the same process, as Lambda keeps one for many.
 async fn campaign(n: usize) -> Took {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     seed(&stack, n).await;
     let limit = stack.template.properties("Deliver")["Timeout"].as_i64();
     let limit = SignedDuration::from_secs(limit.expect("a time-out"));

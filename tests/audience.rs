@@ -15,7 +15,7 @@ use pushcast::subscribers::registration::{MadeWith, Registration};
 use tokio::runtime::Runtime;
 use webpush::{AllowList, Subscription};
 
-use crate::support::browser::Browser;
+use crate::support::subscribers::browser::Browser;
 
 /// Tags that begin alike, in every character that a tag may have.
 const TAGS: [&str; 5] = ["news", "news.eu", "News_2", "a:b-c", "alle"];

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::browser::Browser;
 use crate::support::program::{Answer, Server};
 use crate::support::push_service::PushService;
+use crate::support::subscribers::browser::Browser;
 
 const SUBSCRIBE: &str = "/push/subscribe";
 const UNSUBSCRIBE: &str = "/push/unsubscribe";

@@ -9,14 +9,14 @@ use pushcast::deliver::Deliver;
 use serde_json::{Value, json};
 
 use crate::deliver::{event, figures, once, reached};
-use crate::support::crowd::counts;
-use crate::support::stage::{Jobs, Stage};
+use crate::support::program::campaigns::counts;
+use crate::support::worker_harness::{Jobs, WorkerHarness};
 
 #[tokio::test]
 async fn an_event_that_is_delivered_three_times_is_one_campaign() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 10).await;
-    let workers = [0, 1, 2].map(|i| stage.worker(&format!("worker {i}"), 1));
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 10).await;
+    let workers = [0, 1, 2].map(|i| harness.worker(&format!("worker {i}"), 1));
     let event = event("one-event");
     let start = async |worker: &Deliver<Jobs>| {
         let campaign = worker.broadcast.handle(&event, "request").await;
@@ -24,31 +24,31 @@ async fn an_event_that_is_delivered_three_times_is_one_campaign() {
     };
     let [a, b, c] = &workers;
     let (a, b, c) = tokio::join!(start(a), start(b), start(c));
-    stage.to_the_end(&workers[0]).await;
+    harness.run_to_the_end(&workers[0]).await;
     let later = start(&workers[1]).await;
     assert!(
         [&a, &b, &c, &later]
             .iter()
             .all(|id| id.as_str() == "one-event")
     );
-    stage.to_the_end(&workers[2]).await;
-    let all = stage
+    harness.run_to_the_end(&workers[2]).await;
+    let all = harness
         .store
         .ledger
         .campaigns(None, 10)
         .await
         .expect("it reads");
     assert_eq!(all.campaigns.len(), 1);
-    assert_eq!(reached(&stage.services[0]), once(10));
-    let (_, campaign) = stage.campaign("one-event").await;
+    assert_eq!(reached(&harness.services[0]), once(10));
+    let (_, campaign) = harness.campaign("one-event").await;
     assert_eq!(counts(&campaign), figures([("accepted", 10)]));
 }
 
 #[tokio::test]
 async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 3).await;
-    let worker = stage.worker("worker", 1);
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 3).await;
+    let worker = harness.worker("worker", 1);
     let firing = |execution: &str, schedule: &str, time: &str| {
         json!({
             "schedule": format!("arn:aws:scheduler:eu-west-1:1:schedule/{schedule}"),
@@ -67,22 +67,22 @@ async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
     let namesake = start(firing("a", "sports/daily", "2027-01-15T08:00:00Z")).await;
     let all = HashSet::from([first, tomorrow, namesake]);
     assert_eq!(all.len(), 3, "{all:?}");
-    stage.to_the_end(&worker).await;
-    let campaigns = stage
+    harness.run_to_the_end(&worker).await;
+    let campaigns = harness
         .store
         .ledger
         .campaigns(None, 10)
         .await
         .expect("it reads");
     assert_eq!(campaigns.campaigns.len(), 3);
-    assert_eq!(stage.services[0].deliveries().len(), 9);
+    assert_eq!(harness.services[0].deliveries().len(), 9);
 }
 
 #[tokio::test]
 async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 3).await;
-    let worker = stage.worker("worker", 1);
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 3).await;
+    let worker = harness.worker("worker", 1);
     let start = async |message: Value, request: &str| {
         let campaign = worker.broadcast.handle(&message, request).await;
         campaign.expect("it starts").id.to_string()
@@ -94,28 +94,28 @@ async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
     assert_eq!(start(unnamed.clone(), "request-3").await, "request-3");
     assert_eq!(start(unnamed.clone(), "request-3").await, "request-3");
     assert_eq!(start(unnamed, "request-4").await, "request-4");
-    stage.to_the_end(&worker).await;
-    let campaigns = stage
+    harness.run_to_the_end(&worker).await;
+    let campaigns = harness
         .store
         .ledger
         .campaigns(None, 10)
         .await
         .expect("it reads");
     assert_eq!(campaigns.campaigns.len(), 3);
-    assert_eq!(stage.services[0].deliveries().len(), 9);
+    assert_eq!(harness.services[0].deliveries().len(), 9);
 }
 
 /// A campaign is cancelled while a restarted server goes on with it, at whichever request to the database.
 #[tokio::test]
 async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
     for at in 0.. {
-        let stage = Stage::new(1).await;
-        stage.crowd(0, 3).await;
-        let worker = stage.worker("worker", 1);
+        let harness = WorkerHarness::new(1).await;
+        harness.add_subscribers(0, 3).await;
+        let worker = harness.worker("worker", 1);
         let started = worker.broadcast.handle(&event("stopped"), "request").await;
         let id = started.expect("it starts").id;
-        stage.forget_jobs();
-        let (restarted, seen) = stage.late("restarted", at);
+        harness.forget_jobs();
+        let (restarted, seen) = harness.late("restarted", at);
         let is_over = Cell::new(false);
         let recover = async {
             let recovered = restarted.broadcast.recover().await;
@@ -138,13 +138,13 @@ async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
             return;
         };
         let cancelled = cancelled.expect("it cancels").status;
-        let (campaign, _) = stage.campaign("stopped").await;
+        let (campaign, _) = harness.campaign("stopped").await;
         assert_eq!(
             (cancelled, campaign.status),
             (Status::Cancelled, Status::Cancelled),
             "at request {at}"
         );
-        stage.to_the_end(&worker).await;
-        assert_eq!(stage.services[0].requests(), 0, "at request {at}");
+        harness.run_to_the_end(&worker).await;
+        assert_eq!(harness.services[0].requests(), 0, "at request {at}");
     }
 }

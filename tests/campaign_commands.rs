@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use webpush::Topic;
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::browser::Browser;
-use crate::support::crowd::Crowd;
 use crate::support::program::{Server, program};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::subscribers::Subscribers;
+use crate::support::subscribers::browser::Browser;
 
 /// Long enough for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,7 +158,7 @@ async fn a_payload_comes_from_a_file_or_the_standard_input_as_it_is() {
 async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
     let (service, server) = start().await;
     let tags = |i: usize| if i < 3 { vec!["news"] } else { vec![] };
-    Crowd::import(&server, &service, 5, tags).await;
+    Subscribers::import(&server, &service, 5, tags).await;
     let send = [
         "send",
         "--audience",
@@ -353,7 +353,7 @@ async fn who_watches_sees_a_campaign_cancelled_and_it_can_be_resumed() {
 #[tokio::test]
 async fn a_halted_campaign_is_shown_with_its_reason() {
     let (service, server) = start().await;
-    Crowd::import(&server, &service, 60, |_| vec![]).await;
+    Subscribers::import(&server, &service, 60, |_| vec![]).await;
     service.plan(|_, _| Some(Behaviour::Answer(Canned::status(403))));
     let send = [
         "send",

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::support::behaviour::{Behaviour, Canned, Whom};
-use crate::support::crowd::{Crowd, by_subscription, counts, number};
 use crate::support::program::Server;
+use crate::support::program::campaigns::counts;
+use crate::support::push_service::behaviour::{Behaviour, Canned, Whom};
 use crate::support::push_service::{Delivery, PushService};
+use crate::support::subscribers::{Subscribers, by_subscription, number};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The push service answers at once, and goes on with what it has read when a connection is reset: a second is enough
@@ -34,7 +35,7 @@ async fn an_audience_is_pushed_to_and_nobody_else() {
         2 => vec!["sports"],
         _ => vec![],
     };
-    let crowd = Crowd::import(&server, &service, 200, tags).await;
+    let crowd = Subscribers::import(&server, &service, 200, tags).await;
     let id = server
         .broadcast(&json!({
             "to": {"audience": "news && !(sports || beta)"},
@@ -86,7 +87,7 @@ async fn everyone_alive_is_reached_and_the_gone_are_pruned_whatever_the_service_
     const ALL: usize = 20_000;
     let service = PushService::builder().max_streams(STREAMS).start().await;
     let server = Server::start(&service).await;
-    Crowd::import(&server, &service, ALL, |_| vec![]).await;
+    Subscribers::import(&server, &service, ALL, |_| vec![]).await;
     service.plan(|id, visit| {
         let gone = number(id) % 100 < 3;
         (visit == 0 || gone).then(|| fate(number(id))).flatten()
@@ -196,7 +197,7 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
     const ALL: usize = 1_500;
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
-    Crowd::import(&server, &service, ALL, |_| vec![]).await;
+    Subscribers::import(&server, &service, ALL, |_| vec![]).await;
     service.plan(slowly);
     let id = server
         .broadcast(&json!({"to": {"audience": "all"}, "data": "x"}))
@@ -239,7 +240,7 @@ async fn to_cancel_and_resume_while_pushes_are_under_way_repeats_none() {
     const ALL: usize = 1_500;
     let service = PushService::start().await;
     let server = Server::start(&service).await;
-    Crowd::import(&server, &service, ALL, |_| vec![]).await;
+    Subscribers::import(&server, &service, ALL, |_| vec![]).await;
     service.slow(Whom::Everyone, Duration::from_millis(300));
     let id = server
         .broadcast(&json!({"to": {"audience": "all"}, "data": "x"}))
@@ -283,7 +284,7 @@ async fn beside_one_that(behaviour: Behaviour, others: usize) {
     let (quick, other, _roots, server) = beside_each_other().await;
     let each = [(&quick, ALL - others), (&other, others)];
     for (service, n) in each {
-        Crowd::import(&server, service, n, |_| vec![]).await;
+        Subscribers::import(&server, service, n, |_| vec![]).await;
     }
     other.behave(Whom::Everyone, behaviour);
     let id = server

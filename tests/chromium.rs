@@ -5,8 +5,8 @@ mod stage;
 use serde_json::{Value, json};
 
 use self::stage::{Stage, TOKEN};
-use crate::support::chromium::{Chromium, Target};
-use crate::support::page::{Looks as _, Page as _, forms, pictures, subscribing_as};
+use crate::support::browsers::chromium::{Chromium, Target};
+use crate::support::browsers::page::{Looks as _, Page as _, forms, pictures, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 

@@ -16,10 +16,10 @@ use webpush::{
 };
 use webpush::{Client, Congestion, Dispatched, Limiter, Limits, Pusher, Report, Signal};
 
-use crate::support::behaviour::{Canned, Whom};
-use crate::support::browser::Browser;
-use crate::support::faults::Random;
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::{Canned, Whom};
+use crate::support::random::Random;
+use crate::support::subscribers::browser::Browser;
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -496,13 +496,13 @@ fn each_service_complains_in_its_own_words() {
 type Taking = Pin<Box<dyn Future<Output = Permit>>>;
 
 /// Everyone who uses the places of one service, one step at a time.
-struct Crowd {
+struct Callers {
     places: Arc<Limiter>,
     waiting: Vec<Taking>,
     holding: Vec<Permit>,
 }
 
-impl Crowd {
+impl Callers {
     fn new(most: usize) -> Self {
         Self {
             places: Limiter::new(most),
@@ -574,27 +574,27 @@ fn no_place_is_lost_or_made_whatever_happens() {
     for seed in 0..200 {
         let random = Random::new(seed);
         let most = 1 + random.below(12);
-        let mut crowd = Crowd::new(most);
-        let mut before = crowd.places.congestion();
+        let mut callers = Callers::new(most);
+        let mut before = callers.places.congestion();
         assert_eq!(before.limit, most);
         for step in 0..600 {
-            crowd.step(&random);
-            let now = crowd.places.congestion();
+            callers.step(&random);
+            let now = callers.places.congestion();
             let at = format!("seed {seed}, step {step}: {before:?}, then {now:?}");
             assert!((1..=most).contains(&now.limit), "{at}");
             // Above the limit only after it was lowered, and then nobody is let in.
             assert!(now.in_flight <= now.limit.max(before.in_flight), "{at}");
             assert!(now.waiting == 0 || now.in_flight >= now.limit, "{at}");
-            let everyone = crowd.holding.len() + crowd.waiting.len();
+            let everyone = callers.holding.len() + callers.waiting.len();
             assert_eq!(now.in_flight + now.waiting, everyone, "{at}");
-            assert!(now.in_flight >= crowd.holding.len(), "{at}");
+            assert!(now.in_flight >= callers.holding.len(), "{at}");
             before = now;
         }
-        crowd.holding.clear();
-        crowd.look();
-        crowd.waiting.clear();
-        crowd.holding.clear();
-        let end = crowd.places.congestion();
+        callers.holding.clear();
+        callers.look();
+        callers.waiting.clear();
+        callers.holding.clear();
+        let end = callers.places.congestion();
         assert_eq!((end.in_flight, end.waiting), (0, 0), "seed {seed}");
     }
 }

@@ -14,9 +14,9 @@ use webpush::{
 };
 use webpush::{Client, Limits, PushError};
 
-use crate::support::behaviour::Canned;
-use crate::support::browser::Browser;
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::Canned;
+use crate::support::subscribers::browser::Browser;
 
 const SUBJECT: &str = "mailto:tests@pushcast.dev";
 

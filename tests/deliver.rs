@@ -18,10 +18,11 @@ use pushcast::deliver::Deliver;
 use pushcast::queue::Stop;
 use serde_json::{Value, json};
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::crowd::{by_subscription, counts, number};
+use crate::support::program::campaigns::counts;
 use crate::support::push_service::PushService;
-use crate::support::stage::{Jobs, Stage, Went, What};
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::subscribers::{by_subscription, number};
+use crate::support::worker_harness::{Attempt, Jobs, Payload, WorkerHarness};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,13 +54,13 @@ pub(crate) fn once(n: usize) -> BTreeMap<usize, usize> {
 }
 
 /// A campaign for everyone is begun; its one job.
-async fn begun(stage: &Stage, id: &str) -> Job {
-    stage.event(&event(id));
-    let starter = stage.worker("starter", 1);
-    let event = stage.due().expect("the event");
-    assert_eq!(stage.deliver(&starter, &event).await, Went::Well);
-    let job = stage.due().expect("a job");
-    let What::Job(job) = job.what else {
+async fn begun(harness: &WorkerHarness, id: &str) -> Job {
+    harness.event(&event(id));
+    let starter = harness.worker("starter", 1);
+    let event = harness.due().expect("the event");
+    assert_eq!(harness.deliver(&starter, &event).await, Attempt::Succeeded);
+    let job = harness.due().expect("a job");
+    let Payload::Job(job) = job.payload else {
         panic!("a job, not {job:?}");
     };
     job
@@ -75,10 +76,14 @@ fn record(id: &str, body: String) -> SqsMessage {
 }
 
 /// Hands records to a worker as Lambda would; those that are to come again.
-async fn batch(stage: &Stage, worker: &Deliver<Jobs>, records: Vec<SqsMessage>) -> Vec<String> {
+async fn batch(
+    harness: &WorkerHarness,
+    worker: &Deliver<Jobs>,
+    records: Vec<SqsMessage>,
+) -> Vec<String> {
     let mut event = SqsEvent::default();
     event.records = records;
-    let deadline = stage.time.now() + SignedDuration::from_mins(15);
+    let deadline = harness.time.now() + SignedDuration::from_mins(15);
     let answer = worker.batch(event, deadline).await;
     let failures = answer.batch_item_failures.into_iter();
     failures.map(|failure| failure.item_identifier).collect()
@@ -86,58 +91,58 @@ async fn batch(stage: &Stage, worker: &Deliver<Jobs>, records: Vec<SqsMessage>) 
 
 #[tokio::test]
 async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 100).await;
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 100).await;
     let busy = |id: &str, visit| {
         let again = visit == 0 && number(id).is_multiple_of(5);
         again.then(|| Behaviour::Answer(Canned::status(429)))
     };
-    stage.services[0].plan(busy);
-    stage.event(&event("twice"));
-    let (one, other) = (stage.worker("one", 20), stage.worker("other", 20));
+    harness.services[0].plan(busy);
+    harness.event(&event("twice"));
+    let (one, other) = (harness.worker("one", 20), harness.worker("other", 20));
     let mut twice_at_once = 0;
-    while let Some(waiting) = stage.next() {
-        let What::Job(job) = &waiting.what else {
-            assert_eq!(stage.deliver(&one, &waiting).await, Went::Well);
+    while let Some(waiting) = harness.next() {
+        let Payload::Job(job) = &waiting.payload else {
+            assert_eq!(harness.deliver(&one, &waiting).await, Attempt::Succeeded);
             continue;
         };
         let body = serde_json::to_string(job).unwrap();
         let records = || vec![record("1", body.clone())];
         let (failed, failed_too) = tokio::join!(
-            batch(&stage, &one, records()),
-            batch(&stage, &other, records())
+            batch(&harness, &one, records()),
+            batch(&harness, &other, records())
         );
         assert_eq!([failed, failed_too].concat(), [""; 0]);
         twice_at_once += 1;
     }
     assert!(twice_at_once > 1, "a segment, and those to be tried again");
-    let (_, campaign) = stage.campaign("twice").await;
+    let (_, campaign) = harness.campaign("twice").await;
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    assert_eq!(reached(&stage.services[0]), once(100));
+    assert_eq!(reached(&harness.services[0]), once(100));
 }
 
 #[tokio::test]
 async fn of_a_batch_only_what_is_no_job_comes_again() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 7).await;
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 7).await;
     let mut records = Vec::new();
     for i in 0..9 {
-        let job = begun(&stage, &format!("campaign-{i}")).await;
+        let job = begun(&harness, &format!("campaign-{i}")).await;
         records.push(record(
             &format!("good-{i}"),
             serde_json::to_string(&job).unwrap(),
         ));
     }
     records.insert(4, record("bad", "{\"campaign\": ".to_owned()));
-    let worker = stage.worker("worker", 1);
-    assert_eq!(batch(&stage, &worker, records).await, ["bad"]);
+    let worker = harness.worker("worker", 1);
+    assert_eq!(batch(&harness, &worker, records).await, ["bad"]);
     for i in 0..9 {
-        let (_, campaign) = stage.campaign(&format!("campaign-{i}")).await;
+        let (_, campaign) = harness.campaign(&format!("campaign-{i}")).await;
         assert_eq!(campaign["status"], "done", "{campaign}");
         assert_eq!(counts(&campaign), figures([("accepted", 7)]));
     }
-    assert_eq!(stage.services[0].deliveries().len(), 9 * 7);
+    assert_eq!(harness.services[0].deliveries().len(), 9 * 7);
     // A job of a campaign that is not there, or of a part: nothing to come again for.
     let unknown = [
         r#"{"campaign": "never", "part": "segment#00000"}"#,
@@ -145,44 +150,44 @@ async fn of_a_batch_only_what_is_no_job_comes_again() {
         r#"{"campaign": "campaign-1", "part": "retry#00000#0123456789abcdef"}"#,
     ];
     let unknown = unknown.map(|body| record(body, body.to_owned()));
-    assert_eq!(batch(&stage, &worker, unknown.into()).await, [""; 0]);
+    assert_eq!(batch(&harness, &worker, unknown.into()).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_worker_that_must_stop_at_once_pushes_nobody_and_loses_nobody() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 30).await;
-    let job = begun(&stage, "no-time").await;
-    let worker = stage.worker("one", 1);
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 30).await;
+    let job = begun(&harness, "no-time").await;
+    let worker = harness.worker("one", 1);
     let stopped = worker.handle(&job, false, Stop::after(Duration::ZERO, PATIENCE));
     stopped.await.expect("it hands over");
-    assert_eq!(stage.services[0].requests(), 0);
-    assert_eq!(stage.waiting().len(), 1);
-    stage.to_the_end(&stage.worker("other", 1)).await;
-    assert_eq!(reached(&stage.services[0]), once(30));
+    assert_eq!(harness.services[0].requests(), 0);
+    assert_eq!(harness.waiting().len(), 1);
+    harness.run_to_the_end(&harness.worker("other", 1)).await;
+    assert_eq!(reached(&harness.services[0]), once(30));
 }
 
 /// Nor much slower: whose turn has not come is not taken for somebody whose service is slow.
 #[tokio::test]
 async fn a_campaign_keeps_to_its_rate_at_every_service() {
     const RATE: u32 = 40;
-    let stage = Stage::new(2).await;
-    stage.crowd(0, 100).await;
-    stage.crowd(1, 20).await;
+    let harness = WorkerHarness::new(2).await;
+    harness.add_subscribers(0, 100).await;
+    harness.add_subscribers(1, 20).await;
     let mut event = event("slowly");
     event["detail"]["rate"] = RATE.into();
-    stage.event(&event);
+    harness.event(&event);
     let began = Instant::now();
-    let worker = stage.worker("worker", 1);
+    let worker = harness.worker("worker", 1);
     // The event, and the one segment: nobody is left for later.
     for _ in 0..2 {
-        let waiting = stage.due().expect("it is due");
-        assert_eq!(stage.deliver(&worker, &waiting).await, Went::Well);
+        let waiting = harness.due().expect("it is due");
+        assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
-    let (_, shown) = stage.campaign("slowly").await;
+    let (_, shown) = harness.campaign("slowly").await;
     assert_eq!(shown["status"], "done", "{shown}");
     assert_eq!(counts(&shown), figures([("accepted", 120)]));
-    let all = stage.services.iter().flat_map(PushService::deliveries);
+    let all = harness.services.iter().flat_map(PushService::deliveries);
     let mut times: Vec<_> = all.map(|delivery| delivery.at - began).collect();
     times.sort();
     for (n, at) in (0..).zip(times) {
@@ -194,16 +199,17 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
 /// A transaction of somebody else's is writing the item: DynamoDB refuses, and means later.
 #[tokio::test]
 async fn a_collision_is_no_failure() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 30).await;
-    stage.services[0].plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 30).await;
+    harness.services[0]
+        .plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
     let mut event = event("collisions");
     event["detail"]["rate"] = 1_000.into();
-    stage.event(&event);
-    let worker = stage.colliding("worker");
-    while let Some(waiting) = stage.next() {
-        assert_eq!(stage.deliver(&worker, &waiting).await, Went::Well);
+    harness.event(&event);
+    let worker = harness.colliding("worker");
+    while let Some(waiting) = harness.next() {
+        assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
-    let (_, shown) = stage.campaign("collisions").await;
+    let (_, shown) = harness.campaign("collisions").await;
     assert_eq!(counts(&shown), figures([("accepted", 30)]), "{shown}");
 }

@@ -12,8 +12,8 @@ use pushcast::telemetry::metrics::{Metrics, Pushes};
 use serde_json::Value;
 use webpush::PushService;
 
-use crate::support::figures::{Log, OUTCOMES};
-use crate::support::template::{FUNCTIONS, Template};
+use crate::support::aws::template::{FUNCTIONS, Template};
+use crate::support::metrics_log::{Log, OUTCOMES};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

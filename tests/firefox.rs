@@ -7,12 +7,12 @@ use webpush::{
 };
 use webpush::{Client, Limits, Pusher};
 
-use crate::support::autopush::Autopush;
-use crate::support::firefox::{Firefox, Tab};
-use crate::support::page::Page as _;
+use crate::support::browsers::firefox::{Firefox, Tab};
+use crate::support::browsers::page::Page as _;
 use crate::support::program::{Server, environment_of};
 use crate::support::push_service::PushService;
-use crate::support::remote::eventually;
+use crate::support::push_service::autopush::Autopush;
+use crate::support::waiting::eventually;
 
 /// Decrypted, shown, and the worker content.
 const DELIVERED: u64 = 100;

@@ -22,19 +22,21 @@ use tokio::process::Command;
 use webpush::{Client, Limits, Pusher};
 use webpush::{Keyring, VapidKey};
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::browser::Browser;
-use crate::support::cloud::Cloud;
+use crate::support::aws::cloud::Cloud;
+use crate::support::aws::lambda_runtime::{Function, REQUEST_ID};
+use crate::support::aws::lambda_stack::{
+    LambdaStack, allowed, body, event, event_with, request, tables,
+};
+use crate::support::aws::template::{FUNCTIONS, Right, logical};
 use crate::support::push_service::PushService;
-use crate::support::runtime::{Function, REQUEST_ID};
-use crate::support::stack::{Stack, allowed, body, event, event_with, request, tables};
-use crate::support::template::{FUNCTIONS, Right, logical};
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::subscribers::browser::Browser;
 
 /// Everything, from the first subscription to the end of a campaign; and what was called for it is what the roles grant,
 /// no more and no less.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_roles_grant() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let (current, older) = (stack.public.clone(), stack.older.public().to_vec());
 
     // Subscribed under the key in KMS, under the older one, and under the older one without saying so.
@@ -214,7 +216,7 @@ fn by_the_platform(function: &str) -> BTreeSet<Right> {
     rights.into_iter().map(owned).collect()
 }
 
-impl Stack {
+impl LambdaStack {
     fn logs_say_which_request_and_which_campaign(&self, campaign: &str) {
         for function in [&self.subscribe, &self.send, &self.broadcast, &self.deliver] {
             let log = function.log();
@@ -261,7 +263,7 @@ impl Stack {
 #[tokio::test(flavor = "multi_thread")]
 async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_others() {
     const ALL: usize = 600;
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let now = Clock::system().now();
     let browsers: Vec<_> = (0..ALL)
@@ -287,7 +289,7 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
     let id = event("broadcast")["id"].as_str().unwrap().to_owned();
     let (_, job) = stack.jobs().await.pop().expect("a job");
     stack.service.behave(
-        crate::support::behaviour::Whom::Everyone,
+        crate::support::push_service::behaviour::Whom::Everyone,
         Behaviour::Slow(Duration::from_secs(1)),
     );
     let deadline = Clock::system().now().as_millisecond() + 3_000;
@@ -312,7 +314,7 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let ada = stack.subscribed(&current, json!({})).await;
     stack.broadcast.invoke(event("broadcast")).await.unwrap();
@@ -339,7 +341,7 @@ async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
 /// What happens far below a job names it: here the signature, which KMS refuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     stack.subscribed(&current, json!({})).await;
     stack.broadcast.invoke(event("broadcast")).await.unwrap();
@@ -360,7 +362,7 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
 /// What AWS has answered is what an operator needs: it is the last cause of several.
 #[tokio::test]
 async fn a_line_about_a_failure_says_its_causes() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     stack.cloud.deny_dynamodb();
     let to_ada = event_with("send", &json!({"to": {"user": "ada"}}));
     assert_eq!(stack.routed(to_ada).await["statusCode"], 500);
@@ -401,7 +403,7 @@ fn a_release_unwinds() {
 
 #[tokio::test]
 async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let mut without = event("send");
     without["headers"]
         .as_object_mut()
@@ -602,7 +604,7 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
 /// The same in the function itself: the ledger holds what nobody has written, and a promise of ours is broken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let ada = stack.subscribed(&current, json!({})).await;
     let mut records = Vec::new();

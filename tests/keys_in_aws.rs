@@ -6,14 +6,16 @@ use pushcast::dynamo::schema;
 use serde_json::json;
 use webpush::{KeyId, VapidKey};
 
-use crate::support::ministack::Ministack;
+use crate::support::aws::lambda_runtime::Function;
+use crate::support::aws::lambda_stack::{
+    LambdaStack, body, event, event_with, request, surroundings, tables,
+};
+use crate::support::aws::ministack::Ministack;
 use crate::support::push_service::PushService;
-use crate::support::runtime::Function;
-use crate::support::stack::{Stack, body, event, event_with, request, surroundings, tables};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_loses_nobody() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let mut browsers = Vec::new();
     for _ in 0..30 {
@@ -47,7 +49,7 @@ fn tokens_asked_for(stack: &Stack) -> usize {
 /// No push service can say so: nothing reaches one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resuming_goes_on() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     for _ in 0..60 {
         stack.subscribed(&current, json!({})).await;
@@ -85,7 +87,7 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
     let shared = aws_config::SdkConfig::builder()
         .behavior_version(pushcast::aws::behavior_version())
         .region(aws_config::Region::new("eu-west-1"))
-        .credentials_provider(crate::support::cloud::credentials_provider())
+        .credentials_provider(crate::support::aws::cloud::credentials_provider())
         .endpoint_url(&aws.url)
         .build();
     let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
@@ -176,7 +178,7 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
 /// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
-    let mut stack = Stack::deploy().await;
+    let mut stack = LambdaStack::deploy().await;
     let (current, old) = (stack.public.clone(), stack.older.public().to_vec());
 
     // Before: the older key is the only one.

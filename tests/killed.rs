@@ -4,11 +4,12 @@ use std::time::Duration;
 use pushcast::campaign::PAGE;
 use serde_json::{Value, json};
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::crowd::{Crowd, by_subscription, counts, number};
-use crate::support::faults::Random;
 use crate::support::program::Server;
+use crate::support::program::campaigns::counts;
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::random::Random;
+use crate::support::subscribers::{Subscribers, by_subscription, number};
 
 const ALL: usize = 20_000;
 /// Kills while subscribers are read, while those are pushed to again who have to be, and when everyone has been reached:
@@ -42,7 +43,7 @@ fn answer(i: usize, visit: usize) -> Option<Behaviour> {
 async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
-    Crowd::import(&server, &service, ALL, |_| vec![]).await;
+    Subscribers::import(&server, &service, ALL, |_| vec![]).await;
     service.plan(|id, visit| answer(number(id), visit));
     let id = server
         .broadcast(&json!({"to": {"audience": "all"}, "data": "to all"}))

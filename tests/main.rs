@@ -113,6 +113,9 @@ mod functions;
 /// Functions, binaries, modules, payloads and the template say the same words.
 mod words;
 
+/// Arrows point down only, and no function does several jobs.
+mod house;
+
 /// The page on deploying says what the template and its tools say.
 mod deploying;
 

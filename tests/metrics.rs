@@ -8,7 +8,7 @@ use pushcast::telemetry::metrics::{Metrics, Pushes};
 use serde_json::{Value, json};
 use webpush::{Outcome, PushService};
 
-use crate::support::figures::Log;
+use crate::support::metrics_log::Log;
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()

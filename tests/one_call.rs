@@ -12,9 +12,9 @@ use webpush::{
 };
 use webpush::{Client, Limits, PushError, Pusher, push};
 
-use crate::support::behaviour::Canned;
-use crate::support::browser::Browser;
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::Canned;
+use crate::support::subscribers::browser::Browser;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

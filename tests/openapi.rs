@@ -19,11 +19,11 @@ use webpush::DEFAULT_TTL;
 use webpush::MAX_ENDPOINT_LEN;
 use webpush::{MAX_PLAINTEXT, PushService as Vendor};
 
-use crate::support::behaviour::Canned;
-use crate::support::browser::Browser;
-use crate::support::figures::OUTCOMES;
+use crate::support::metrics_log::OUTCOMES;
 use crate::support::program::{Answer, Server};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::Canned;
+use crate::support::subscribers::browser::Browser;
 
 /// Documented, and not brought about here: the database of a server that runs cannot be made to fail from outside.
 const EXCEPTED: [&str; 2] = ["500", "503"];

@@ -4,9 +4,9 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::support::behaviour::Canned;
 use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::Canned;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -108,7 +108,7 @@ async fn ctrl_c_lets_requests_finish_and_then_stops() {
     let message = json!({"to": {"endpoint": browser.endpoint()}, "data": "last words"});
     let (token, url) = (server.token(), server.url.clone());
     let sending = tokio::spawn(async move {
-        let sender = crate::support::program::Backend { url, token };
+        let sender = crate::support::program::api_client::Backend { url, token };
         sender.send(&message).await
     });
     service.wait_for_requests(1, SOON).await;

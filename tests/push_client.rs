@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 use webpush::{AllowList, Keyring, Message, Origin, Outcome, Subscription, VapidKey};
 use webpush::{Client, Limits, Pusher, Report};
 
-use crate::support::behaviour::{Canned, Whom};
-use crate::support::browser::Browser;
-use crate::support::door::Builder;
-use crate::support::faults::Random;
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::{Canned, Whom};
+use crate::support::push_service::listener::Builder;
+use crate::support::random::Random;
+use crate::support::subscribers::browser::Browser;
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);

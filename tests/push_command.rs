@@ -10,10 +10,10 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use webpush::{VapidKey, base64url};
 
-use crate::support::behaviour::Canned;
-use crate::support::browser::Browser;
 use crate::support::program::{environment_of, program};
+use crate::support::push_service::behaviour::Canned;
 use crate::support::push_service::{Delivery, PushService};
+use crate::support::subscribers::browser::Browser;
 
 const SUBJECT: &str = "mailto:tests@pushcast.dev";
 

@@ -19,11 +19,11 @@ use webpush::{
     VapidKey, build_request,
 };
 
-use crate::support::browser::Browser;
-use crate::support::checks::wall_clock;
-use crate::support::client::{Answer, BOTH, Client};
-use crate::support::door::Builder;
+use crate::support::push_service::checks::wall_clock;
+use crate::support::push_service::listener::Builder;
+use crate::support::push_service::raw_client::{Answer, BOTH, Client};
 use crate::support::push_service::{Delivery, PushService};
+use crate::support::subscribers::browser::Browser;
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;

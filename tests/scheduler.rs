@@ -1,16 +1,9 @@
-use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
 
 use aws_sdk_scheduler::config::retry::RetryConfig;
 use aws_sdk_scheduler::config::{Credentials, Region};
 use aws_sdk_scheduler::types::ActionAfterCompletion;
 use aws_sdk_scheduler::{Client, Config};
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use http::StatusCode;
 use jiff::Timestamp;
 use pushcast::aws::behavior_version;
 use pushcast::json::Members;
@@ -18,10 +11,10 @@ use pushcast::problem::Problem;
 use pushcast::schedule::SchedulerTarget;
 use pushcast::schedule::{EventBridgeSchedules, Schedule, Schedules as _, SchedulesError, Stored};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::support::ministack::Ministack;
-use crate::support::template::Template;
+use crate::support::aws::ministack::Ministack;
+use crate::support::aws::scheduler::Scheduler;
+use crate::support::aws::template::Template;
 
 const GROUP: &str = "pushcast";
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
@@ -61,119 +54,17 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
     Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
 }
 
-/// What EventBridge Scheduler says on the wire, with short pages and with faults in order.
-#[derive(Default)]
-struct Standin {
-    schedules: BTreeMap<String, Value>,
-    faults: VecDeque<(u16, &'static str, &'static str)>,
-    /// Deleted once it has been named.
-    vanishes: Option<String>,
-}
-
-type Shared = Arc<Mutex<Standin>>;
-type Asked = Query<BTreeMap<String, String>>;
-
-const PAGE: usize = 7;
-
-fn error(status: u16, code: &str, message: &str) -> Response {
-    let status = StatusCode::from_u16(status).expect("a status");
-    let body = Json(json!({"Message": message}));
-    (status, [("x-amzn-errortype", code.to_owned())], body).into_response()
-}
-
-fn unknown() -> Response {
-    error(404, "ResourceNotFoundException", "Schedule does not exist.")
-}
-
-impl Standin {
-    async fn start() -> (Shared, EventBridgeSchedules) {
-        let standin = Shared::default();
-        let fault = |State(standin): State<Shared>, request, next: axum::middleware::Next| async move {
-            let fault = standin.lock().unwrap().faults.pop_front();
-            match fault {
-                Some((status, code, message)) => error(status, code, message),
-                None => next.run(request).await,
-            }
-        };
-        let one = post(Self::create)
-            .put(Self::update)
-            .get(Self::get)
-            .delete(Self::delete);
-        let app = Router::new()
-            .route("/schedules", get(Self::list))
-            .route("/schedules/{name}", one)
-            .layer(axum::middleware::from_fn_with_state(
-                Arc::clone(&standin),
-                fault,
-            ))
-            .with_state(Arc::clone(&standin));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, app).into_future());
-        let room = EventBridgeSchedules::new(client(&url), target(GROUP));
-        (standin, room)
-    }
-
-    async fn create(standin: State<Shared>, name: Path<String>, body: Json<Value>) -> Response {
-        if standin.lock().unwrap().schedules.contains_key(&*name) {
-            return error(409, "ConflictException", "Schedule already exists.");
-        }
-        Self::put(&standin, &name, &body)
-    }
-
-    async fn update(standin: State<Shared>, name: Path<String>, body: Json<Value>) -> Response {
-        if !standin.lock().unwrap().schedules.contains_key(&*name) {
-            return unknown();
-        }
-        Self::put(&standin, &name, &body)
-    }
-
-    fn put(standin: &Shared, name: &str, body: &Value) -> Response {
-        assert_eq!(body["GroupName"], GROUP);
-        let mut schedules = standin.lock().unwrap();
-        schedules.schedules.insert(name.to_owned(), body.clone());
-        Json(json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:0:schedule/{GROUP}/{name}")}))
-            .into_response()
-    }
-
-    async fn get(standin: State<Shared>, name: Path<String>, asked: Asked) -> Response {
-        assert_eq!(asked["groupName"], GROUP);
-        let standin = standin.lock().unwrap();
-        standin
-            .schedules
-            .get(&*name)
-            .map_or_else(unknown, |it| Json(it.clone()).into_response())
-    }
-
-    async fn delete(standin: State<Shared>, name: Path<String>, asked: Asked) -> Response {
-        assert_eq!(asked["groupName"], GROUP);
-        let removed = standin.lock().unwrap().schedules.remove(&*name);
-        removed.map_or_else(unknown, |_| Json(json!({})).into_response())
-    }
-
-    async fn list(standin: State<Shared>, asked: Asked) -> Response {
-        assert_eq!(asked["ScheduleGroup"], GROUP);
-        let mut standin = standin.lock().unwrap();
-        let from = asked.get("NextToken").cloned().unwrap_or_default();
-        let names = standin.schedules.keys().filter(|name| **name > from);
-        let page: Vec<String> = names.take(PAGE).cloned().collect();
-        let named = page
-            .iter()
-            .map(|name| json!({"Name": name, "GroupName": GROUP}));
-        let mut answer = json!({"Schedules": named.collect::<Vec<_>>()});
-        if page.len() == PAGE {
-            answer["NextToken"] = json!(page.last());
-        } else if let Some(name) = standin.vanishes.take() {
-            standin.schedules.remove(&name);
-        }
-        Json(answer).into_response()
-    }
+/// EventBridge Scheduler and this program's way to it.
+async fn start() -> (Scheduler, EventBridgeSchedules) {
+    let scheduler = Scheduler::start(GROUP).await;
+    let schedules = EventBridgeSchedules::new(client(&scheduler.url), target(GROUP));
+    (scheduler, schedules)
 }
 
 #[tokio::test]
 async fn the_scheduler_is_told_what_to_call_and_when() {
-    let (standin, room) = Standin::start().await;
-    let told = |name: &str| standin.lock().unwrap().schedules[name].clone();
+    let (scheduler, room) = start().await;
+    let told = |name: &str| scheduler.state().schedules[name].clone();
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
     assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
     let body = told("weekdays");
@@ -225,7 +116,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
 
 #[tokio::test]
 async fn the_list_is_whole_over_pages_and_while_it_changes() {
-    let (standin, room) = Standin::start().await;
+    let (scheduler, room) = start().await;
     let name = |n: usize| format!("schedule-{n:02}");
     for n in 0..23 {
         room.create(&schedule(&name(n), "rate(1 day)", "UTC"), now())
@@ -237,11 +128,11 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
         listed.into_iter().map(|it| it.name).collect()
     };
     assert_eq!(names().await, (0..23).map(name).collect::<Vec<_>>());
-    standin.lock().unwrap().vanishes = Some(name(3));
+    scheduler.state().vanishes = Some(name(3));
     let left: Vec<String> = (0..23).filter(|n| *n != 3).map(name).collect();
     assert_eq!(names().await, left);
     // What others put into the group is shown as far as it can be.
-    standin.lock().unwrap().schedules = BTreeMap::from([(
+    scheduler.state().schedules = BTreeMap::from([(
         "by-hand".to_owned(),
         json!({"ScheduleExpression": "rate(5 lightyears)", "Target": {"Arn": "a", "RoleArn": "r", "Input": "{"}}),
     )]);
@@ -254,7 +145,7 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
     for (state, fires) in [("ENABLED", true), ("DISABLED", false)] {
         weekly["State"] = state.into();
         let only = BTreeMap::from([("weekly".to_owned(), weekly.clone())]);
-        standin.lock().unwrap().schedules = only;
+        scheduler.state().schedules = only;
         let listed = room.list(now()).await.unwrap();
         assert_eq!(listed[0].next.is_some(), fires, "{state}");
     }
@@ -262,10 +153,10 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
 
 #[tokio::test]
 async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fault() {
-    let (standin, room) = Standin::start().await;
+    let (scheduler, room) = start().await;
     let daily = schedule("daily", "cron(0 9 * * ? *)", "UTC");
     let fails = async |faults: &[(u16, &'static str, &'static str)]| {
-        standin.lock().unwrap().faults.extend(faults);
+        scheduler.state().faults.extend(faults);
         let failed = room.create(&daily, now()).await.expect_err("it is refused");
         let said = failed.to_string();
         let problem = Problem::from(failed);

@@ -12,9 +12,9 @@ use pushcast::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::faults::impatient;
 use crate::support::program::{Answer, Server, program};
 use crate::support::push_service::PushService;
+use crate::support::random::impatient;
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use webpush::{VapidKey, base64url};
 
-use crate::support::behaviour::Canned;
-use crate::support::browser::Browser;
-use crate::support::program::{Backend, Server, environment_of, program};
+use crate::support::program::api_client::Backend;
+use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::Canned;
+use crate::support::subscribers::browser::Browser;
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -12,9 +12,9 @@ use webpush::Padding;
 use webpush::{ContentEncoding, Receiver, VapidKey, base64url, encrypt};
 
 use crate::peers::{ask_node, ask_python};
-use crate::support::browser::Browser;
 use crate::support::program::program;
 use crate::support::push_service::{PushService, Received};
+use crate::support::subscribers::browser::Browser;
 
 const PAGE: &str = include_str!("../docs/from-pywebpush.md");
 const SUBJECT: &str = "mailto:tests@pushcast.dev";

@@ -26,10 +26,11 @@ use pushcast::subscribers::{Day, MOST_DAYS};
 use serde_json::{Value, json};
 use webpush::{AllowList, PushService as Vendor, Subscription};
 
-use crate::support::browser::Browser;
-use crate::support::faults::{Fault, Random, Seen, impatient, possible, with_faults};
+use crate::support::aws::faulty_dynamodb::{Fault, Seen, possible, with_faults};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
+use crate::support::random::{Random, impatient};
+use crate::support::subscribers::browser::Browser;
 
 const BASES: [&str; 4] = [
     "https://updates.push.services.mozilla.com/wpush/v2",

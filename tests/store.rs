@@ -17,8 +17,9 @@ use pushcast::subscribers::{Pruned, Subscribed};
 use serde_json::Value;
 use webpush::{AllowList, KeyId, Subscription};
 
-use crate::support::browser::Browser;
-use crate::support::faults::{Fault, Seen, impatient, with_faults};
+use crate::support::aws::faulty_dynamodb::{Fault, Seen, with_faults};
+use crate::support::random::impatient;
+use crate::support::subscribers::browser::Browser;
 
 /// One at each push service, in turn.
 const SERVICES: [(&str, &str); 4] = [

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::browser::Browser;
 use crate::support::program::{Answer, Server, environment_of};
 use crate::support::push_service::PushService;
+use crate::support::subscribers::browser::Browser;
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -8,10 +8,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::crowd::Crowd;
 use crate::support::program::{PROGRAM, Server};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::subscribers::Subscribers;
 
 /// Long enough for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -123,7 +123,7 @@ fn is_number(text: &str) -> bool {
 async fn slow_campaign(n: usize) -> (PushService, Server, String, Arc<AtomicBool>) {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
-    Crowd::import(&server, &service, n, |_| vec![]).await;
+    Subscribers::import(&server, &service, n, |_| vec![]).await;
     let quick = Arc::new(AtomicBool::new(false));
     let now_quick = Arc::clone(&quick);
     service.plan(move |_, _| {
@@ -189,7 +189,7 @@ async fn who_watches_on_a_terminal_sees_a_bar_with_counts_rate_and_time_left_unt
 async fn a_cancelled_campaign_leaves_no_bar_behind_and_says_how_to_go_on() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
-    Crowd::import(&server, &service, 1, |_| vec![]).await;
+    Subscribers::import(&server, &service, 1, |_| vec![]).await;
     let away = Canned::status(503).header("retry-after", "600");
     service.plan(move |_, _| Some(Behaviour::Answer(away.clone())));
     let id = server

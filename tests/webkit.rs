@@ -2,13 +2,13 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::support::behaviour::{Canned, Whom};
-use crate::support::browser::Browser;
-use crate::support::page::{Looks as _, Page as _, forms, listen, proxy, subscribing_as};
+use crate::support::browsers::page::{Looks as _, Page as _, forms, listen, proxy, subscribing_as};
+use crate::support::browsers::webkit::Webkit;
 use crate::support::program::{Server, environment_of};
 use crate::support::push_service::PushService;
-use crate::support::remote::eventually;
-use crate::support::webkit::Webkit;
+use crate::support::push_service::behaviour::{Canned, Whom};
+use crate::support::subscribers::browser::Browser;
+use crate::support::waiting::eventually;
 
 /// What comes after our worker's own lines: a page hands it a push, and asks what it opened. WebKitGTK has no way of its
 /// own for either. The notification, and what follows a click on it, are WebKit's.

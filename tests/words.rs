@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::stack::{event, text};
-use crate::support::template::{FUNCTIONS, Template, logical};
+use crate::support::aws::lambda_stack::{event, text};
+use crate::support::aws::template::{FUNCTIONS, Template, logical};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,7 +49,7 @@ fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
     }
 
     let read = |test: &str| std::fs::read_to_string(root().join(test)).expect("a test");
-    let mut tests = read("tests/functions.rs") + &read("tests/support/stack.rs");
+    let mut tests = read("tests/functions.rs") + &read("tests/support/aws/lambda_stack.rs");
     tests.retain(|c| !c.is_whitespace());
     for payload in &payloads {
         let fed = ["event", "event_with", "request"].map(|by| format!("{by}(\"{payload}\""));

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::signed_in;
 use super::stage::{Stage, TOKEN};
 use crate::stats::Registry;
-use crate::support::chromium::{Chromium, Target};
-use crate::support::page::{Looks as _, Page as _};
+use crate::support::browsers::chromium::{Chromium, Target};
+use crate::support::browsers::page::{Looks as _, Page as _};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
-use crate::support::remote::eventually;
+use crate::support::waiting::eventually;
 
 #[tokio::test]
 #[ignore = "needs chromium and axe-core: tests/run"]

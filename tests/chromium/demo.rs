@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use crate::support::chromium::Chromium;
-use crate::support::page::{Looks as _, Page as _, listen, proxy, subscribing_as};
+use crate::support::browsers::chromium::Chromium;
+use crate::support::browsers::page::{Looks as _, Page as _, listen, proxy, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 

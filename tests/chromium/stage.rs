@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use pushcast::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::support::page::listen;
+use crate::support::browsers::page::listen;
 
 /// The console with an API of canned figures, and what was asked of it.
 pub(crate) struct Stage {

@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::crowd::{by_subscription, counts, number};
-use crate::support::stage::{Fate, Stage, Trouble, Went, What};
+use crate::support::program::campaigns::counts;
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::subscribers::{by_subscription, number};
+use crate::support::worker_harness::{Attempt, FaultPlan, Payload, StepFault, WorkerHarness};
 
 use super::event;
 
@@ -58,55 +59,55 @@ enum Jobs {
 }
 
 /// One campaign, in which a worker is troubled at step `at`. False when it had no such step.
-async fn survives(play: &Play, jobs: Jobs, trouble: Trouble, at: usize) -> bool {
+async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool {
     let Play {
         subscribers,
         at_once,
         answer,
         is_gone,
     } = *play;
-    let stage = Stage::new(1).await;
-    stage.crowd(0, subscribers).await;
-    let service = &stage.services[0];
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, subscribers).await;
+    let service = &harness.services[0];
     service.plan(move |id, visit| {
         let status = answer(number(id), visit)?;
         Some(Behaviour::Answer(Canned::status(status)))
     });
-    stage.event(&event("deaths"));
-    let fate = Fate::new(Some((at, trouble)));
-    let mut worker = stage.fated("the first", at_once, &fate);
-    while let Some(waiting) = stage.next() {
-        match stage.deliver(&worker, &waiting).await {
-            Went::Well => {}
-            Went::Badly => stage.again(waiting),
-            Went::Died => {
-                worker = stage.worker("the second", at_once);
-                if jobs == Jobs::Return || matches!(waiting.what, What::Event(_)) {
-                    stage.again(waiting);
+    harness.event(&event("deaths"));
+    let faults = FaultPlan::new(Some((at, fault)));
+    let mut worker = harness.worker_with("the first", at_once, &faults);
+    while let Some(waiting) = harness.next() {
+        match harness.deliver(&worker, &waiting).await {
+            Attempt::Succeeded => {}
+            Attempt::Failed => harness.redeliver(waiting),
+            Attempt::Died => {
+                worker = harness.worker("the second", at_once);
+                if jobs == Jobs::Return || matches!(waiting.payload, Payload::Event(_)) {
+                    harness.redeliver(waiting);
                 }
                 if jobs == Jobs::AreLost {
-                    stage.forget_jobs();
+                    harness.forget_jobs();
                     worker.broadcast.recover().await.expect("it goes on");
                 }
             }
         }
-        let passed = stage.time.passed();
-        assert!(passed < PATIENCE * 1_000, "it does not end: {stage:?}");
+        let passed = harness.time.passed();
+        assert!(passed < PATIENCE * 1_000, "it does not end: {harness:?}");
     }
     service.wait_until_idle(PATIENCE).await;
 
-    let context = format!("{trouble:?} at step {at}, jobs {jobs:?}");
-    let (campaign, shown) = stage.campaign("deaths").await;
+    let context = format!("{fault:?} at step {at}, jobs {jobs:?}");
+    let (campaign, shown) = harness.campaign("deaths").await;
     assert_eq!(shown["status"], "done", "{context}: {shown}");
     assert_eq!(shown["scanned"], subscribers, "{context}: {shown}");
     let gone = (0..subscribers).filter(|i| is_gone(*i)).count() as u64;
     let alive = subscribers as u64 - gone;
     let expected = [("accepted".to_owned(), alive), ("gone".to_owned(), gone)];
     assert_eq!(counts(&shown), expected.into(), "{context}: {shown}");
-    assert_eq!(stage.subscribed().await, alive, "{context}");
-    let open = stage.store.ledger.open_parts(&campaign.id, None).await;
+    assert_eq!(harness.subscribed().await, alive, "{context}");
+    let open = harness.store.ledger.open_parts(&campaign.id, None).await;
     assert_eq!(open.expect("it reads"), [], "{context}");
-    let told = stage.told();
+    let told = harness.announced();
     assert!(!told.is_empty(), "{context}: nobody is told");
     assert!(told.iter().all(|it| *it == shown), "{context}: {told:?}");
 
@@ -118,15 +119,15 @@ async fn survives(play: &Play, jobs: Jobs, trouble: Trouble, at: usize) -> bool 
     let twice = deliveries.len() - all.len();
     let page = pushcast::campaign::PAGE / at_once;
     assert!(twice <= page, "{context}: {twice} were pushed to twice");
-    if !fate.came() {
-        assert_eq!(twice, 0, "without any trouble nobody is pushed to twice");
+    if !faults.came() {
+        assert_eq!(twice, 0, "without any fault nobody is pushed to twice");
     }
-    fate.came()
+    faults.came()
 }
 
-async fn survives_at_every_step(play: &Play, jobs: Jobs, trouble: Trouble, least: usize) {
+async fn survives_at_every_step(play: &Play, jobs: Jobs, fault: StepFault, least: usize) {
     let mut steps = 0;
-    while survives(play, jobs, trouble, steps).await {
+    while survives(play, jobs, fault, steps).await {
         steps += 1;
     }
     assert!(steps > least, "a campaign has more steps than {steps}");
@@ -134,33 +135,33 @@ async fn survives_at_every_step(play: &Play, jobs: Jobs, trouble: Trouble, least
 
 #[tokio::test]
 async fn a_worker_may_die_before_any_step() {
-    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::Dies, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::Dies, 40).await;
 }
 
 #[tokio::test]
 async fn a_worker_may_die_after_any_step() {
-    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::DiesAfter, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::DiesAfter, 40).await;
 }
 
 #[tokio::test]
 async fn a_server_may_die_before_or_after_any_step_and_its_queue_with_it() {
-    for trouble in [Trouble::Dies, Trouble::DiesAfter] {
-        survives_at_every_step(&SMALL_PAGES, Jobs::AreLost, trouble, 40).await;
+    for fault in [StepFault::Dies, StepFault::DiesAfter] {
+        survives_at_every_step(&SMALL_PAGES, Jobs::AreLost, fault, 40).await;
     }
 }
 
 #[tokio::test]
 async fn any_step_may_fail() {
-    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::Fails, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::Fails, 40).await;
 }
 
 #[tokio::test]
 async fn any_step_may_be_done_and_seem_to_fail() {
-    survives_at_every_step(&SMALL_PAGES, Jobs::Return, Trouble::FailsAfter, 40).await;
+    survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::FailsAfter, 40).await;
 }
 
 #[tokio::test]
 async fn a_worker_may_die_while_it_removes_more_than_fit_into_one_write() {
-    survives_at_every_step(&MANY_GONE, Jobs::Return, Trouble::Dies, 15).await;
-    survives_at_every_step(&MANY_GONE, Jobs::Return, Trouble::DiesAfter, 15).await;
+    survives_at_every_step(&MANY_GONE, Jobs::Return, StepFault::Dies, 15).await;
+    survives_at_every_step(&MANY_GONE, Jobs::Return, StepFault::DiesAfter, 15).await;
 }

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use pushcast::queue::Stop;
 
-use crate::support::behaviour::Behaviour;
-use crate::support::crowd::{counts, number};
-use crate::support::stage::{Stage, Waiting, What};
+use crate::support::program::campaigns::counts;
+use crate::support::push_service::behaviour::Behaviour;
+use crate::support::subscribers::number;
+use crate::support::worker_harness::{Payload, QueuedDelivery, WorkerHarness};
 
 use super::{PATIENCE, begun, event, figures, once, reached};
 
@@ -13,8 +14,8 @@ const fn ms(ms: u64) -> Duration {
 }
 
 /// Every tenth answer takes as long, at the first push.
-fn some_are_slow(stage: &Stage, slow: Duration) {
-    stage.services[0].plan(move |id, visit| {
+fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
+    harness.services[0].plan(move |id, visit| {
         let is_slow = visit == 0 && number(id).is_multiple_of(10);
         is_slow.then_some(Behaviour::Slow(slow))
     });
@@ -22,17 +23,17 @@ fn some_are_slow(stage: &Stage, slow: Duration) {
 
 #[tokio::test]
 async fn a_worker_waits_for_who_is_under_way_and_hands_over() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 100).await;
-    some_are_slow(&stage, ms(2_000));
-    let job = begun(&stage, "handed-over").await;
-    let one = stage.worker("one", 10);
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 100).await;
+    some_are_slow(&harness, ms(2_000));
+    let job = begun(&harness, "handed-over").await;
+    let one = harness.worker("one", 10);
     let stopped = one.handle(&job, false, Stop::after(ms(200), ms(10_000)));
     stopped.await.expect("it hands over");
-    let due: Vec<_> = std::iter::from_fn(|| stage.due()).collect();
+    let due: Vec<_> = std::iter::from_fn(|| harness.due()).collect();
     let [
-        Waiting {
-            what: What::Job(again),
+        QueuedDelivery {
+            payload: Payload::Job(again),
             ..
         },
     ] = &due[..]
@@ -40,47 +41,51 @@ async fn a_worker_waits_for_who_is_under_way_and_hands_over() {
         panic!("one job, for the segment: {due:?}");
     };
     assert_eq!(*again, job);
-    let (_, campaign) = stage.campaign("handed-over").await;
+    let (_, campaign) = harness.campaign("handed-over").await;
     assert_eq!(campaign["status"], "running");
     let accepted = counts(&campaign)["accepted"];
-    assert_eq!(stage.services[0].requests() as u64, accepted, "{campaign}");
+    assert_eq!(
+        harness.services[0].requests() as u64,
+        accepted,
+        "{campaign}"
+    );
     assert!(campaign["scanned"].as_u64() < Some(100), "{campaign}");
 
     // The lease is free: the clock stands still, and another one goes on.
-    let other = stage.worker("other", 10);
+    let other = harness.worker("other", 10);
     let next = other.handle(again, false, Stop::never()).await;
     next.expect("it goes on");
-    let (_, campaign) = stage.campaign("handed-over").await;
+    let (_, campaign) = harness.campaign("handed-over").await;
     assert_eq!(campaign["scanned"], 100, "{campaign}");
-    stage.to_the_end(&other).await;
-    let (_, campaign) = stage.campaign("handed-over").await;
+    harness.run_to_the_end(&other).await;
+    let (_, campaign) = harness.campaign("handed-over").await;
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    assert_eq!(reached(&stage.services[0]), once(100));
+    assert_eq!(reached(&harness.services[0]), once(100));
     // A push that is given up is asked for and not delivered.
-    assert_eq!(stage.services[0].requests(), 100, "nobody twice");
+    assert_eq!(harness.services[0].requests(), 100, "nobody twice");
 }
 
 #[tokio::test]
 async fn who_is_not_answered_before_the_deadline_is_pushed_to_again_and_nobody_else() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 100).await;
-    some_are_slow(&stage, ms(4_000));
-    let job = begun(&stage, "too-late").await;
-    let one = stage.worker("one", 10);
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 100).await;
+    some_are_slow(&harness, ms(4_000));
+    let job = begun(&harness, "too-late").await;
+    let one = harness.worker("one", 10);
     let stopped = one.handle(&job, false, Stop::after(ms(200), ms(500)));
     stopped.await.expect("it hands over");
-    let (_, campaign) = stage.campaign("too-late").await;
+    let (_, campaign) = harness.campaign("too-late").await;
     let retrying = counts(&campaign)["retrying"];
     assert!(retrying > 0, "those under way are to be pushed to again");
 
-    let other = stage.worker("other", 10);
-    stage.to_the_end(&other).await;
-    stage.services[0].wait_until_idle(PATIENCE).await;
-    let (_, campaign) = stage.campaign("too-late").await;
+    let other = harness.worker("other", 10);
+    harness.run_to_the_end(&other).await;
+    harness.services[0].wait_until_idle(PATIENCE).await;
+    let (_, campaign) = harness.campaign("too-late").await;
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    let reached = reached(&stage.services[0]);
+    let reached = reached(&harness.services[0]);
     let everyone: Vec<usize> = (0..100).collect();
     assert!(reached.keys().eq(&everyone), "{reached:?}");
     let twice: Vec<_> = reached.iter().filter(|(_, times)| **times > 1).collect();
@@ -91,82 +96,82 @@ async fn who_is_not_answered_before_the_deadline_is_pushed_to_again_and_nobody_e
 /// Pages have left some under way, in parts of their own: they are waited for as well, and their parts settled.
 #[tokio::test]
 async fn stragglers_of_earlier_pages_are_settled_before_a_worker_hands_over() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 400).await;
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 400).await;
     // The first page leaves a few under way, and the next ones take a while.
-    stage.services[0].plan(|id, visit| {
+    harness.services[0].plan(|id, visit| {
         let slow = visit == 0 && number(id).is_multiple_of(20);
         Some(Behaviour::Slow(if slow { ms(3_000) } else { ms(100) }))
     });
-    let job = begun(&stage, "stragglers").await;
-    let one = stage.worker("one", 10);
+    let job = begun(&harness, "stragglers").await;
+    let one = harness.worker("one", 10);
     let stopped = one.handle(&job, false, Stop::after(ms(1_000), ms(10_000)));
     stopped.await.expect("it hands over");
-    let (campaign, shown) = stage.campaign("stragglers").await;
+    let (campaign, shown) = harness.campaign("stragglers").await;
     assert_eq!(shown["status"], "running", "{shown}");
     let accepted = counts(&shown)["accepted"];
     assert!(accepted > 0, "{shown}");
     assert_eq!(
-        stage.services[0].requests() as u64,
+        harness.services[0].requests() as u64,
         accepted,
         "who was pushed to is counted: {shown}"
     );
-    let open = stage.store.ledger.open_parts(&campaign.id, None).await;
+    let open = harness.store.ledger.open_parts(&campaign.id, None).await;
     let retries = open.expect("it reads").len() - 1;
-    let jobs = stage.waiting().len() - 1;
+    let jobs = harness.waiting().len() - 1;
     assert!(retries <= jobs, "{retries} parts and {jobs} jobs");
 
-    stage.to_the_end(&stage.worker("other", 10)).await;
-    let (_, shown) = stage.campaign("stragglers").await;
+    harness.run_to_the_end(&harness.worker("other", 10)).await;
+    let (_, shown) = harness.campaign("stragglers").await;
     assert_eq!(shown["status"], "done", "{shown}");
     assert_eq!(counts(&shown), figures([("accepted", 400)]));
-    assert_eq!(reached(&stage.services[0]), once(400));
-    assert_eq!(stage.services[0].requests(), 400, "nobody twice");
+    assert_eq!(reached(&harness.services[0]), once(400));
+    assert_eq!(harness.services[0].requests(), 400, "nobody twice");
 }
 
 /// With no time to live, a message is of no use later: to who was pushed to. Who was not is still to be.
 #[tokio::test]
 async fn who_found_no_place_in_time_is_pushed_to_whatever_the_ttl() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 100).await;
-    some_are_slow(&stage, ms(500));
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 100).await;
+    some_are_slow(&harness, ms(500));
     let mut now_or_never = event("now-or-never");
     now_or_never["detail"]["ttl"] = 0.into();
-    stage.event(&now_or_never);
-    let one = stage.worker("one", 1);
-    let event = stage.due().expect("the event");
-    stage.deliver(&one, &event).await;
-    let Some(Waiting {
-        what: What::Job(job),
+    harness.event(&now_or_never);
+    let one = harness.worker("one", 1);
+    let event = harness.due().expect("the event");
+    harness.deliver(&one, &event).await;
+    let Some(QueuedDelivery {
+        payload: Payload::Job(job),
         ..
-    }) = stage.due()
+    }) = harness.due()
     else {
         panic!("a job");
     };
     let stopped = one.handle(&job, false, Stop::after(ms(1), ms(5_000)));
     stopped.await.expect("it hands over");
-    stage.to_the_end(&stage.worker("other", 1)).await;
-    let (_, shown) = stage.campaign("now-or-never").await;
+    harness.run_to_the_end(&harness.worker("other", 1)).await;
+    let (_, shown) = harness.campaign("now-or-never").await;
     assert_eq!(counts(&shown), figures([("accepted", 100)]), "{shown}");
-    assert_eq!(stage.services[0].requests(), 100);
+    assert_eq!(harness.services[0].requests(), 100);
 }
 
 /// A delivery that fails again and again, as all do while the ledger cannot be written, queues no more each time.
 #[tokio::test]
 async fn a_job_that_comes_again_queues_the_others_of_its_segment_once() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 60).await;
-    stage.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
-    let job = begun(&stage, "again").await;
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 60).await;
+    harness.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
+    let job = begun(&harness, "again").await;
     // Pages of three: as many parts, none of them due.
-    let worker = stage.worker("one", 100);
+    let worker = harness.worker("one", 100);
     let first = worker.handle(&job, false, Stop::never()).await;
     first.expect("it goes well");
-    let parts = stage.waiting();
+    let parts = harness.waiting();
     assert!(parts.len() >= 10, "{parts:?}");
     for waiting in &parts {
         for _ in 0..3 {
-            let What::Job(job) = &waiting.what else {
+            let Payload::Job(job) = &waiting.payload else {
                 continue;
             };
             let done = worker.handle(job, true, Stop::never()).await;
@@ -175,5 +180,9 @@ async fn a_job_that_comes_again_queues_the_others_of_its_segment_once() {
     }
     // Each of the three handed itself on; each part is handed on once more, and so is the segment.
     let most = parts.len() * (1 + 3 + 1) + 1;
-    assert!(stage.waiting().len() <= most, "{}", stage.waiting().len());
+    assert!(
+        harness.waiting().len() <= most,
+        "{}",
+        harness.waiting().len()
+    );
 }

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use pushcast::campaign::Campaign;
 
-use crate::support::behaviour::{Behaviour, Canned};
-use crate::support::crowd::counts;
-use crate::support::stage::{Stage, Went};
+use crate::support::program::campaigns::counts;
+use crate::support::push_service::behaviour::{Behaviour, Canned};
+use crate::support::worker_harness::{Attempt, WorkerHarness};
 
 use super::{PATIENCE, event, figures, once, reached};
 
@@ -12,51 +12,51 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// One of two services refuses us with `status`, until it is repaired.
 async fn our_fault(status: u16, words: &str) {
-    let stage = Stage::new(2).await;
-    stage.crowd(0, 60).await;
-    stage.crowd(1, 150).await;
+    let harness = WorkerHarness::new(2).await;
+    harness.add_subscribers(0, 60).await;
+    harness.add_subscribers(1, 150).await;
     let refused = Canned::autopush(status, 109, words);
-    stage.services[1].plan(move |_, _| Some(Behaviour::Answer(refused.clone())));
-    stage.event(&event("refused"));
-    let worker = stage.worker("worker", 20);
-    stage.to_the_end(&worker).await;
+    harness.services[1].plan(move |_, _| Some(Behaviour::Answer(refused.clone())));
+    harness.event(&event("refused"));
+    let worker = harness.worker("worker", 20);
+    harness.run_to_the_end(&worker).await;
 
-    let (campaign, shown) = stage.campaign("refused").await;
+    let (campaign, shown) = harness.campaign("refused").await;
     assert_eq!(shown["status"], "halted", "{shown}");
     let reason = shown["reason"].as_str().expect("a reason");
-    let origin = stage.services[1].origin();
+    let origin = harness.services[1].origin();
     for said in [&origin, &status.to_string(), words] {
         assert!(reason.contains(said), "{said} in: {reason}");
     }
-    assert!(!reason.contains(&stage.services[0].origin()), "{reason}");
-    assert_eq!(stage.told(), std::slice::from_ref(&shown));
-    assert_eq!(stage.subscribed().await, 210, "nobody is pruned");
+    assert!(!reason.contains(&harness.services[0].origin()), "{reason}");
+    assert_eq!(harness.announced(), std::slice::from_ref(&shown));
+    assert_eq!(harness.subscribed().await, 210, "nobody is pruned");
     let before = counts(&shown);
     let scanned = shown["scanned"].as_u64().expect("a number");
     assert_eq!(before.values().sum::<u64>(), scanned, "{shown}");
     assert!(scanned < 210, "it stops before the end");
     assert!(before.keys().all(|it| it == "accepted" || it == "retrying"));
     let accepted = before.get("accepted").copied().unwrap_or_default();
-    assert_eq!(stage.services[0].deliveries().len() as u64, accepted);
+    assert_eq!(harness.services[0].deliveries().len() as u64, accepted);
 
     // Until it is resumed, a job is no reason to go on.
-    let requests = stage.services[1].requests();
-    stage.to_the_end(&worker).await;
-    assert_eq!(stage.services[1].requests(), requests);
+    let requests = harness.services[1].requests();
+    harness.run_to_the_end(&worker).await;
+    assert_eq!(harness.services[1].requests(), requests);
 
-    stage.services[1].plan(|_, _| None);
+    harness.services[1].plan(|_, _| None);
     let resumed = worker.broadcast.resume(&campaign.id).await;
     assert_eq!(resumed.expect("it goes on").resumed, 1);
-    stage.to_the_end(&worker).await;
-    let (_, shown) = stage.campaign("refused").await;
+    harness.run_to_the_end(&worker).await;
+    let (_, shown) = harness.campaign("refused").await;
     assert_eq!(shown["status"], "done", "{shown}");
     assert_eq!(shown.get("reason"), None);
     assert_eq!(counts(&shown), figures([("accepted", 210)]));
     assert_eq!(shown["scanned"], 210, "from the checkpoint: {shown}");
-    assert_eq!(reached(&stage.services[0]), once(60));
-    assert_eq!(reached(&stage.services[1]), once(150));
-    assert_eq!(stage.told().last(), Some(&shown));
-    assert_eq!(stage.told().len(), 2);
+    assert_eq!(reached(&harness.services[0]), once(60));
+    assert_eq!(reached(&harness.services[1]), once(150));
+    assert_eq!(harness.announced().last(), Some(&shown));
+    assert_eq!(harness.announced().len(), 2);
 }
 
 #[tokio::test]
@@ -72,37 +72,37 @@ async fn a_service_that_forbids_halts_the_campaign_until_it_is_repaired() {
 /// Repairing takes longer than the message lives: that is no fault of the subscribers'.
 #[tokio::test]
 async fn who_was_refused_before_a_halt_is_pushed_to_after_it_whatever_the_ttl() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 120).await;
-    stage.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 120).await;
+    harness.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
     let mut short_lived = event("short-lived");
     short_lived["detail"]["ttl"] = 600.into();
-    stage.event(&short_lived);
-    let worker = stage.worker("worker", 20);
-    stage.to_the_end(&worker).await;
-    let (campaign, shown) = stage.campaign("short-lived").await;
+    harness.event(&short_lived);
+    let worker = harness.worker("worker", 20);
+    harness.run_to_the_end(&worker).await;
+    let (campaign, shown) = harness.campaign("short-lived").await;
     assert_eq!(shown["status"], "halted", "{shown}");
 
-    stage.time.pass(HOUR);
-    stage.services[0].plan(|_, _| None);
+    harness.time.pass(HOUR);
+    harness.services[0].plan(|_, _| None);
     let resumed = worker.broadcast.resume(&campaign.id).await;
     resumed.expect("it goes on");
-    stage.to_the_end(&worker).await;
-    let (_, shown) = stage.campaign("short-lived").await;
+    harness.run_to_the_end(&worker).await;
+    let (_, shown) = harness.campaign("short-lived").await;
     assert_eq!(counts(&shown), figures([("accepted", 120)]), "{shown}");
-    assert_eq!(reached(&stage.services[0]), once(120));
+    assert_eq!(reached(&harness.services[0]), once(120));
 }
 
 /// A worker that met the fault before it was repaired is slow to say so.
 #[tokio::test]
 async fn a_campaign_that_was_resumed_is_not_halted_for_what_was_before() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 120).await;
-    stage.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
-    stage.event(&event("late"));
-    let worker = stage.worker("worker", 20);
-    stage.to_the_end(&worker).await;
-    let (before, shown) = stage.campaign("late").await;
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 120).await;
+    harness.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
+    harness.event(&event("late"));
+    let worker = harness.worker("worker", 20);
+    harness.run_to_the_end(&worker).await;
+    let (before, shown) = harness.campaign("late").await;
     assert_eq!(shown["status"], "halted", "{shown}");
     let resumed = worker.broadcast.resume(&before.id).await;
     resumed.expect("it goes on");
@@ -112,7 +112,7 @@ async fn a_campaign_that_was_resumed_is_not_halted_for_what_was_before() {
     };
     let halted = worker.broadcast.halt(&late, "an old fault").await;
     halted.expect("it is none");
-    let (_, shown) = stage.campaign("late").await;
+    let (_, shown) = harness.campaign("late").await;
     assert_eq!(shown["status"], "running", "{shown}");
     assert_eq!(shown.get("reason"), None);
 }
@@ -120,54 +120,54 @@ async fn a_campaign_that_was_resumed_is_not_halted_for_what_was_before() {
 /// A few in each part, as when a key is spoilt after everyone was read: it is the sum that counts.
 #[tokio::test]
 async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
-    let stage = Stage::new(1).await;
-    stage.crowd(0, 120).await;
-    stage.services[0].plan(|_, visit| {
+    let harness = WorkerHarness::new(1).await;
+    harness.add_subscribers(0, 120).await;
+    harness.services[0].plan(|_, visit| {
         let status = if visit == 0 { 503 } else { 401 };
         Some(Behaviour::Answer(Canned::status(status)))
     });
-    stage.event(&event("spread"));
+    harness.event(&event("spread"));
     // Pages of three, and so their retries.
-    let worker = stage.worker("worker", 100);
-    stage.to_the_end(&worker).await;
-    let (_, shown) = stage.campaign("spread").await;
+    let worker = harness.worker("worker", 100);
+    harness.run_to_the_end(&worker).await;
+    let (_, shown) = harness.campaign("spread").await;
     assert_eq!(shown["status"], "halted", "{shown}");
-    let refused = stage.services[0].requests() - 120;
+    let refused = harness.services[0].requests() - 120;
     assert!((51..=60).contains(&refused), "{refused}: {shown}");
-    assert_eq!(stage.subscribed().await, 120, "nobody is pruned");
+    assert_eq!(harness.subscribed().await, 120, "nobody is pruned");
     assert_eq!(counts(&shown), figures([("retrying", 120)]));
 }
 
 #[tokio::test]
 async fn a_service_that_is_away_for_an_hour_loses_nobody_and_holds_nobody_up() {
-    let stage = Stage::new(2).await;
-    stage.crowd(0, 80).await;
-    stage.crowd(1, 80).await;
-    let time = stage.time.clone();
-    stage.services[1].plan(move |_, _| {
+    let harness = WorkerHarness::new(2).await;
+    harness.add_subscribers(0, 80).await;
+    harness.add_subscribers(1, 80).await;
+    let time = harness.time.clone();
+    harness.services[1].plan(move |_, _| {
         let away = time.passed() < HOUR;
         away.then(|| Behaviour::Answer(Canned::status(503)))
     });
-    stage.event(&event("outage"));
-    let worker = stage.worker("worker", 20);
+    harness.event(&event("outage"));
+    let worker = harness.worker("worker", 20);
     // What can be done without waiting.
-    while let Some(waiting) = stage.due() {
-        assert_eq!(stage.deliver(&worker, &waiting).await, Went::Well);
+    while let Some(waiting) = harness.due() {
+        assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
-    assert_eq!(stage.time.passed(), Duration::ZERO);
-    assert_eq!(reached(&stage.services[0]), once(80));
-    let (_, shown) = stage.campaign("outage").await;
+    assert_eq!(harness.time.passed(), Duration::ZERO);
+    assert_eq!(reached(&harness.services[0]), once(80));
+    let (_, shown) = harness.campaign("outage").await;
     assert_eq!(shown["status"], "running");
     let expected = [("accepted", 80), ("retrying", 80)];
     assert_eq!(counts(&shown), figures(expected));
 
-    stage.to_the_end(&worker).await;
-    stage.services[1].wait_until_idle(PATIENCE).await;
-    assert!(stage.time.passed() >= HOUR);
-    let (_, shown) = stage.campaign("outage").await;
+    harness.run_to_the_end(&worker).await;
+    harness.services[1].wait_until_idle(PATIENCE).await;
+    assert!(harness.time.passed() >= HOUR);
+    let (_, shown) = harness.campaign("outage").await;
     assert_eq!(shown["status"], "done");
     assert_eq!(counts(&shown), figures([("accepted", 160)]));
-    assert_eq!(reached(&stage.services[1]), once(80));
-    assert_eq!(reached(&stage.services[0]), once(80));
-    assert_eq!(stage.subscribed().await, 160, "nobody is pruned");
+    assert_eq!(reached(&harness.services[1]), once(80));
+    assert_eq!(reached(&harness.services[0]), once(80));
+    assert_eq!(harness.subscribed().await, 160, "nobody is pruned");
 }

@@ -12,8 +12,8 @@ use http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 
 use super::{NOTIFICATIONS, World};
-use crate::support::page::{Page as _, listen, proxy};
-use crate::support::remote::eventually;
+use crate::support::browsers::page::{Page as _, listen, proxy};
+use crate::support::waiting::eventually;
 
 const WORKER: &str = include_str!("../../client/service-worker.js");
 const CLIENT: &str = include_str!("../../client/pushcast.js");

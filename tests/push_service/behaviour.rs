@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use webpush::Message;
 
 use super::{PATIENCE, Scene};
-use crate::support::behaviour::{Canned, Whom};
-use crate::support::client::{Answer, BOTH, Client};
 use crate::support::push_service::PushService;
+use crate::support::push_service::behaviour::{Canned, Whom};
+use crate::support::push_service::raw_client::{Answer, BOTH, Client};
 
 #[tokio::test]
 async fn canned_answers_come_in_order_and_then_service_returns() {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use webpush::Message;
 
 use super::{DAY, NOW, Scene, set};
-use crate::support::client::{BOTH, Client};
 use crate::support::push_service::PushService;
+use crate::support::push_service::raw_client::{BOTH, Client};
 
 /// Signs claims that pushcast would not.
 fn token(key: &SigningKey, header: &Value, claims: &Value) -> String {

@@ -7,7 +7,8 @@ use pushcast::campaign::PartKey;
 use pushcast::ledger::{Taken, Worker};
 
 use super::{behind, behind_sdk, browser, count, endpoint, now, registration, row, scan};
-use crate::support::faults::{Fault, impatient, possible};
+use crate::support::aws::faulty_dynamodb::{Fault, possible};
+use crate::support::random::impatient;
 
 /// The SDK asks again, and finds a lease that is its own.
 #[tokio::test]

@@ -14,8 +14,9 @@ use super::{
     assert_count, assert_totals, behind, browser, count, endpoint, in_memory, now, registration,
     scan,
 };
-use crate::support::browser::Browser;
-use crate::support::faults::{Fault, Random, impatient, possible};
+use crate::support::aws::faulty_dynamodb::{Fault, possible};
+use crate::support::random::{Random, impatient};
+use crate::support::subscribers::browser::Browser;
 
 fn timezone(operation: u64) -> String {
     format!("operation {operation}")

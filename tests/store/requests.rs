@@ -10,7 +10,7 @@ use serde_json::Value;
 use webpush::KeyId;
 
 use super::{behind, browser, endpoint, now, registration, row};
-use crate::support::faults::impatient;
+use crate::support::random::impatient;
 
 /// Of the names of our attributes and their like, those that DynamoDB reserves (Developer Guide, "Reserved words").
 const RESERVED: &[&str] = &[

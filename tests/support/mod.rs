@@ -1,26 +1,23 @@
-//! The two parties that pushcast stands between: a push service that really checks, and a browser that
-//! really decrypts. Neither uses a line of pushcast's own code for it.
+//! What stands in for the world around pushcast. None of it uses pushcast's own code for what it checks.
+//!
+//! | a test needs | it takes |
+//! |---|---|
+//! | a push service that checks every request as real ones do, and misbehaves on request | [`push_service`] |
+//! | subscribers: one with keys that really decrypt, or many at once | [`subscribers`] |
+//! | Firefox, Chromium or WebKit themselves | [`browsers`] |
+//! | AWS on this machine: DynamoDB, SQS, KMS and the others, the Lambda runtime, the deployed stack | [`aws`] |
+//! | the built program, its server and its API | [`program`] |
+//! | `deliver` and `broadcast` in this process, with time, queue and faults in the test's hand | [`worker_harness`] |
+//! | chance that is the same at every run | [`random`] |
+//! | to wait for something | [`waiting`] |
+//! | figures as they are logged | [`metrics_log`] |
 
-pub(crate) mod autopush;
-pub(crate) mod behaviour;
-pub(crate) mod browser;
-pub(crate) mod checks;
-pub(crate) mod chromium;
-pub(crate) mod client;
-pub(crate) mod cloud;
-pub(crate) mod connection;
-pub(crate) mod crowd;
-pub(crate) mod door;
-pub(crate) mod faults;
-pub(crate) mod figures;
-pub(crate) mod firefox;
-pub(crate) mod ministack;
-pub(crate) mod page;
+pub(crate) mod aws;
+pub(crate) mod browsers;
+pub(crate) mod metrics_log;
 pub(crate) mod program;
 pub(crate) mod push_service;
-pub(crate) mod remote;
-pub(crate) mod runtime;
-pub(crate) mod stack;
-pub(crate) mod stage;
-pub(crate) mod template;
-pub(crate) mod webkit;
+pub(crate) mod random;
+pub(crate) mod subscribers;
+pub(crate) mod waiting;
+pub(crate) mod worker_harness;

@@ -13,35 +13,25 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::request::Parts;
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioExecutor;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::EncodePublicKey as _;
 use pushcast::clock::Chance;
 use pushcast::dynamo::{Tables, schema};
 use pushcast::store::Store;
-use rustack_sqs_core::config::SqsConfig;
-use rustack_sqs_core::handler::RustackSqsHandler;
-use rustack_sqs_core::provider::RustackSqs;
-use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::rights::{Call, rights, scheduler_operation, signer};
+use super::scheduler::Scheduler;
 use super::template::Right;
-
-/// One call, as the caller's policy must allow it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Call {
-    /// The access key that signed it: a test gives every function one of its own.
-    pub(crate) by: String,
-    /// `dynamodb:UpdateItem` on `Subscriptions`.
-    pub(crate) right: Right,
-}
+use super::{dynamodb, sqs};
 
 /// Running until the test ends.
 #[derive(Clone)]
@@ -53,6 +43,7 @@ pub(crate) struct Cloud {
 struct Inner {
     dynamodb: String,
     sqs: String,
+    scheduler: Scheduler,
     http: HttpClient<HttpConnector, Full<Bytes>>,
     keys: BTreeMap<String, SigningKey>,
     state: Mutex<Seen>,
@@ -64,8 +55,6 @@ struct Seen {
     events: Vec<Value>,
     secrets: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
-    /// By name.
-    schedules: BTreeMap<String, Value>,
     /// Answers of KMS that are errors, before it signs again.
     kms_failures: usize,
     /// Nobody may do anything in DynamoDB.
@@ -79,8 +68,9 @@ impl Cloud {
     pub(crate) async fn start(tables: &Tables, kms_keys: &[&str]) -> Self {
         let key = |id: &&str| ((*id).to_owned(), SigningKey::random(&mut rand_core()));
         let inner = Arc::new(Inner {
-            dynamodb: start_dynamodb().await,
-            sqs: start_sqs().await,
+            dynamodb: dynamodb::start().await,
+            sqs: sqs::start().await,
+            scheduler: Scheduler::start("Schedules").await,
             http: HttpClient::builder(TokioExecutor::new()).build_http(),
             keys: kms_keys.iter().map(key).collect(),
             state: Mutex::default(),
@@ -202,40 +192,6 @@ fn rand_core() -> p256::elliptic_curve::rand_core::OsRng {
     p256::elliptic_curve::rand_core::OsRng
 }
 
-async fn start_dynamodb() -> String {
-    let database = dynoxide::Database::memory().expect("memory");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(dynoxide::server::serve_on(listener, database));
-    url
-}
-
-async fn start_sqs() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let provider = Arc::new(RustackSqs::new(SqsConfig {
-        default_region: "eu-west-1".to_owned(),
-        host: "127.0.0.1".to_owned(),
-        port: address.port(),
-        ..SqsConfig::default()
-    }));
-    let handler = Arc::new(RustackSqsHandler::new(provider));
-    let service = SqsHttpService::new(handler, SqsHttpConfig::default());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone();
-            tokio::spawn(async move {
-                let http = auto::Builder::new(TokioExecutor::new());
-                // A client that goes away is no failure of the queue's.
-                http.serve_connection(TokioIo::new(stream), service)
-                    .await
-                    .ok();
-            });
-        }
-    });
-    format!("http://{address}")
-}
-
 /// Notes the call, and has it answered.
 async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     // Whoever only opens a connection is told, as by DynamoDB, that all is well.
@@ -279,100 +235,20 @@ async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Respo
             let why = format!("not authorized to perform: dynamodb:{operation}");
             refused("AccessDeniedException", &why)
         }
-        "dynamodb" => inner.forward(&inner.dynamodb, head.headers, body).await,
-        "sqs" => inner.forward(&inner.sqs, head.headers, body).await,
-        "scheduler" => inner.schedule(operation, head.uri.path(), json),
+        "dynamodb" => inner.forward(&inner.dynamodb, head, body).await,
+        "sqs" => inner.forward(&inner.sqs, head, body).await,
+        "scheduler" => inner.forward(&inner.scheduler.url, head, body).await,
         _ => inner.answer(operation, &json),
     }
 }
 
-fn scheduler_operation(method: &Method, path: &str) -> &'static str {
-    match (method.as_str(), path) {
-        ("GET", "/schedules") => "ListSchedules",
-        ("GET", _) => "GetSchedule",
-        ("POST", _) => "CreateSchedule",
-        ("PUT", _) => "UpdateSchedule",
-        ("DELETE", _) => "DeleteSchedule",
-        (other, _) => panic!("{other} {path} is called"),
-    }
-}
-
-/// Whose key signed the request, and for which service (Signature Version 4).
-fn signer(headers: &HeaderMap) -> (String, String) {
-    let authorization = headers.get("authorization").expect("it is signed");
-    let authorization = authorization.to_str().expect("text");
-    let scope = authorization.split("Credential=").nth(1).expect("a scope");
-    let parts: Vec<&str> = scope
-        .split(',')
-        .next()
-        .unwrap_or_default()
-        .split('/')
-        .collect();
-    (parts[0].to_owned(), parts[3].to_owned())
-}
-
-/// What a policy must allow for a call.
-fn rights(service: &str, operation: &str, body: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let last = |value: &Value| {
-        text(value)
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let one = |resource: String| vec![(operation.to_owned(), resource)];
-    match (service, operation) {
-        // A transaction is allowed by the rights to its parts.
-        ("dynamodb", "TransactWriteItems") => {
-            let items = body["TransactItems"].as_array().expect("items").iter();
-            let parts = items.flat_map(|item| item.as_object().expect("an item"));
-            let action = |name: &str| match name {
-                "ConditionCheck" => "ConditionCheckItem".to_owned(),
-                name => format!("{name}Item"),
-            };
-            parts
-                .map(|(name, item)| (action(name), text(&item["TableName"])))
-                .collect()
-        }
-        ("dynamodb", "BatchGetItem") => {
-            let tables = body["RequestItems"].as_object().expect("tables").keys();
-            tables
-                .map(|table| (operation.to_owned(), table.clone()))
-                .collect()
-        }
-        ("dynamodb", _) => match body["IndexName"].as_str() {
-            Some(index) => one(format!("{}/index/{index}", text(&body["TableName"]))),
-            None => one(text(&body["TableName"])),
-        },
-        ("sqs", "SendMessageBatch") => vec![("SendMessage".to_owned(), last(&body["QueueUrl"]))],
-        ("sqs", _) => one(last(&body["QueueUrl"])),
-        ("kms", _) => one(text(&body["KeyId"])),
-        ("secretsmanager", _) => one(text(&body["SecretId"])),
-        ("ssm", _) => one(text(&body["Name"])),
-        // Whoever makes a schedule lends it a role.
-        ("scheduler", "ListSchedules") => one("*".to_owned()),
-        ("scheduler", _) => one("Schedules/*".to_owned()),
-        ("events", _) => {
-            let entries = body["Entries"].as_array().expect("entries").iter();
-            let bus = |entry: &Value| {
-                entry["EventBusName"]
-                    .as_str()
-                    .unwrap_or("default")
-                    .to_owned()
-            };
-            entries
-                .map(|entry| (operation.to_owned(), bus(entry)))
-                .collect()
-        }
-        (other, _) => panic!("{other} is called"),
-    }
-}
-
 impl Inner {
-    async fn forward(&self, to: &str, headers: HeaderMap, body: Bytes) -> Response {
-        let mut request = http::Request::post(format!("{to}/"));
-        for (name, value) in &headers {
+    async fn forward(&self, to: &str, head: Parts, body: Bytes) -> Response {
+        let path = head.uri.path_and_query().expect("a path");
+        let mut request = http::Request::builder()
+            .method(head.method)
+            .uri(format!("{to}{path}"));
+        for (name, value) in &head.headers {
             if name != "host" {
                 request = request.header(name, value);
             }
@@ -382,49 +258,6 @@ impl Inner {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.expect("a whole answer").to_bytes();
         Response::from_parts(head, Body::from(body))
-    }
-
-    /// EventBridge Scheduler: one group, whose schedules never fire.
-    fn schedule(&self, operation: &str, path: &str, body: Value) -> Response {
-        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let mut state = self.state.lock().unwrap();
-        let schedules = &mut state.schedules;
-        let made =
-            json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:1:schedule/g/{name}")});
-        let (code, answer) = match (operation, schedules.contains_key(&name)) {
-            ("CreateSchedule", true) => ("ConflictException", None),
-            ("CreateSchedule", false) | ("UpdateSchedule", true) => {
-                assert_eq!(body["GroupName"], "Schedules");
-                assert_eq!(body["Target"]["Arn"], "Broadcast");
-                schedules.insert(name, body);
-                ("", Some(made))
-            }
-            ("GetSchedule", true) => ("", schedules.get(&name).cloned()),
-            ("DeleteSchedule", true) => {
-                schedules.remove(&name);
-                ("", Some(json!({})))
-            }
-            ("ListSchedules", _) => {
-                let names: Vec<_> = schedules.keys().map(|name| json!({"Name": name})).collect();
-                ("", Some(json!({"Schedules": names})))
-            }
-            _ => ("ResourceNotFoundException", None),
-        };
-        match answer {
-            Some(json) => axum::Json(json).into_response(),
-            None => {
-                let mut refused = refused(code, "as it is");
-                refused
-                    .headers_mut()
-                    .insert("x-amzn-errortype", code.parse().expect("a name"));
-                *refused.status_mut() = if code == "ConflictException" {
-                    StatusCode::CONFLICT
-                } else {
-                    StatusCode::NOT_FOUND
-                };
-                refused
-            }
-        }
     }
 
     /// KMS, Secrets Manager, SSM and EventBridge, as far as functions call them.

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -16,20 +15,19 @@ use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Long enough for a browser on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::waiting::PATIENCE;
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, Value>>>>>;
 
 /// A connection to a browser.
-pub(crate) struct Remote {
+pub(crate) struct RemoteControl {
     outgoing: mpsc::UnboundedSender<Message>,
     waiting: Waiting,
     events: Arc<Mutex<Vec<Value>>>,
     next: AtomicU64,
 }
 
-impl Remote {
+impl RemoteControl {
     pub(crate) async fn connect(url: &str) -> Self {
         let connected = timeout(PATIENCE, connect_async(url)).await;
         let (socket, _) = connected.expect("in time").expect("the browser listens");
@@ -140,21 +138,4 @@ pub(crate) async fn launch(mut command: Command, announcement: &str) -> (Child, 
     // It complains for as long as it lives: the pipe must not fill.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, address)
-}
-
-/// Waits until `look` finds something.
-///
-/// # Panics
-/// When it does not in [`PATIENCE`].
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let found = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    };
-    let found = timeout(PATIENCE, found).await;
-    found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for: {what}"))
 }

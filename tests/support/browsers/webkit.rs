@@ -7,17 +7,21 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::page::{Looks, Page, middle_of};
-use super::remote::{Remote, eventually, launch};
+use crate::support::browsers::page::{Looks, Page, middle_of};
+use crate::support::browsers::remote_control::{RemoteControl, launch};
+use crate::support::waiting::eventually;
 
 /// Debian's own, which has the bindings to WebKit.
 const PYTHON: &str = "/usr/bin/python3";
 
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/webkit.py");
+const PROGRAM: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/support/browsers/webkit.py"
+);
 
 /// One window with one page. Running until dropped.
 pub(crate) struct Webkit {
-    remote: Remote,
+    remote: RemoteControl,
     _child: Child,
     _profile: TempDir,
 }
@@ -56,7 +60,7 @@ impl Webkit {
             .env("LANG", "C.UTF-8");
         let (child, address) = launch(command, "WebKit listens on ").await;
         Self {
-            remote: Remote::connect(&address).await,
+            remote: RemoteControl::connect(&address).await,
             _child: child,
             _profile: profile,
         }

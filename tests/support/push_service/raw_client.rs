@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
-use super::push_service::PushService;
+use super::PushService;
 
 /// The protocols of a client that has no preference but the usual one.
 pub(crate) const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];

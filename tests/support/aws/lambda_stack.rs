@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use webpush::{AllowList, Origin, VapidKey};
 
-use super::browser::Browser;
-use super::cloud::Cloud;
-use super::push_service::PushService;
-use super::runtime::Function;
-use super::template::{FUNCTIONS, Template};
+use crate::support::aws::cloud::Cloud;
+use crate::support::aws::lambda_runtime::Function;
+use crate::support::aws::template::{FUNCTIONS, Template};
+use crate::support::push_service::PushService;
+use crate::support::subscribers::browser::Browser;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -87,7 +87,7 @@ pub(crate) fn surroundings(
 }
 
 /// The stack, deployed to this machine.
-pub(crate) struct Stack {
+pub(crate) struct LambdaStack {
     pub(crate) cloud: Cloud,
     pub(crate) template: Template,
     pub(crate) service: PushService,
@@ -99,7 +99,7 @@ pub(crate) struct Stack {
     pub(crate) deliver: Function,
 }
 
-impl Stack {
+impl LambdaStack {
     pub(crate) async fn deploy() -> Self {
         let service = PushService::start().await;
         let template = Template::read(&[

@@ -18,8 +18,8 @@ use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
-use super::push_service::{PushService, Registry};
-use super::remote::eventually;
+use super::{PushService, Registry};
+use crate::support::waiting::eventually;
 
 /// What the browser says of a message: 100, it was decrypted and handed to the service worker, which was content; 101, it
 /// cannot be decrypted; 102, it was not delivered; 301 and 302, the worker threw, or what it promised failed.

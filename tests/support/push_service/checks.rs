@@ -13,8 +13,8 @@ use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::Value;
 
-use super::autopush::Relay;
-use super::browser::Browser;
+use crate::support::push_service::autopush::Relay;
+use crate::support::subscribers::browser::Browser;
 
 /// The most octets of body that a push service must take (RFC 8030, section 7.2).
 pub(crate) const MAX_BODY: usize = 4096;

@@ -1,5 +1,17 @@
 //! A push service of our own, over real TLS and real HTTP, on a port of this machine. It checks what real ones
-//! check ([`checks`](super::checks)), reads every message as the browser would, and misbehaves on request.
+//! check ([`checks`]), reads every message as the browser would, and misbehaves on request.
+
+/// The WebSocket on which Firefox subscribes and is told its messages.
+pub(crate) mod autopush;
+/// What a push service does to a good request instead of serving it.
+pub(crate) mod behaviour;
+/// What a push service asks of a request.
+pub(crate) mod checks;
+mod connection;
+/// Port, certificate and protocols.
+pub(crate) mod listener;
+/// A client that sends what it is given, wrong or not.
+pub(crate) mod raw_client;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,12 +29,12 @@ use tempfile::NamedTempFile;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::autopush::Relay;
-use super::behaviour::{self, Behaviour, Body, Canned, Whom};
-use super::browser::Browser;
-use super::checks::{Accepted, Judge, MAX_BODY, Reader, Refusal, Registered};
-use super::connection::{self, Line};
-use super::door::{Builder, Door};
+use self::autopush::Relay;
+use self::behaviour::{Behaviour, Body, Canned, Whom};
+use self::checks::{Accepted, Judge, MAX_BODY, Reader, Refusal, Registered};
+use self::connection::Line;
+use self::listener::{Builder, Listener};
+use super::subscribers::browser::Browser;
 
 const PATH: &str = "/wpush/v2/";
 
@@ -116,10 +128,10 @@ struct Standing {
 }
 
 /// Connections end with the task that runs this.
-async fn accept(inner: Arc<Inner>, door: Door) {
+async fn accept(inner: Arc<Inner>, listener: Listener) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = door.listener.accept().await else {
+        let Ok((stream, _)) = listener.socket.accept().await else {
             continue;
         };
         // A failure costs speed alone.
@@ -130,7 +142,11 @@ async fn accept(inner: Arc<Inner>, door: Door) {
             state.lines.insert(line.number, Arc::clone(&line));
             line
         });
-        let (inner, tls, http) = (Arc::clone(&inner), door.tls.clone(), door.http.clone());
+        let (inner, tls, http) = (
+            Arc::clone(&inner),
+            listener.tls.clone(),
+            listener.http.clone(),
+        );
         connections.spawn(async move {
             let answer = |request| dated(Arc::clone(&inner), Arc::clone(&line), request);
             connection::serve(stream, Arc::clone(&line), tls, http, answer).await;
@@ -378,14 +394,14 @@ impl PushService {
         Builder::default()
     }
 
-    /// Opens `door`.
-    pub(super) fn open(judge: Judge, door: Door, ca_file: NamedTempFile) -> Self {
+    /// Takes what comes in at `listener`.
+    pub(super) fn open(judge: Judge, listener: Listener, ca_file: NamedTempFile) -> Self {
         let inner = Arc::new(Inner {
             judge,
             state: Mutex::default(),
             changed: Notify::new(),
         });
-        let accepting = tokio::spawn(accept(Arc::clone(&inner), door));
+        let accepting = tokio::spawn(accept(Arc::clone(&inner), listener));
         Self {
             inner,
             ca_file,

@@ -4,16 +4,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::autopush::Autopush;
-use super::page::Page;
-use super::remote::{Remote, eventually, launch};
+use crate::support::browsers::page::Page;
+use crate::support::browsers::remote_control::{RemoteControl, launch};
+use crate::support::push_service::autopush::Autopush;
+use crate::support::waiting::eventually;
 
 /// What the notification's window is.
 const ALERT: &str = "chrome://global/content/alerts/alert.xhtml";
 
 /// Running until dropped.
 pub(crate) struct Firefox {
-    remote: Remote,
+    remote: RemoteControl,
     _profile: TempDir,
     _child: Child,
 }
@@ -29,13 +30,13 @@ fn preferences(autopush: &Autopush) -> String {
     let preferences = json!({
         "dom.push.serverURL": autopush.url(),
         "dom.push.testing.allowInsecureServerURL": true,
-        // Remote control switches it off.
+        // RemoteControl control switches it off.
         "dom.push.connection.enabled": true,
         "dom.push.retryBaseInterval": 200,
         "dom.push.maxQuotaPerSubscription": 1000,
         // Without a desktop, Firefox shows notifications by itself.
         "alerts.useSystemBackend": false,
-        // Remote control switches it on, and then no tab comes to the front by itself.
+        // RemoteControl control switches it on, and then no tab comes to the front by itself.
         "focusmanager.testmode": false,
         "permissions.default.desktop-notification": 1,
         "app.update.enabled": false,
@@ -61,7 +62,7 @@ impl Firefox {
             .arg(profile.path())
             .env("HOME", profile.path());
         let (child, address) = launch(command, "WebDriver BiDi listening on ").await;
-        let remote = Remote::connect(&format!("{address}/session")).await;
+        let remote = RemoteControl::connect(&format!("{address}/session")).await;
         let wanted = json!({"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": {"default": "ignore"}}}});
         remote.command(None, "session.new", wanted).await;
         Self {

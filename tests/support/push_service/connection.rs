@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
-use super::behaviour::Body;
+use crate::support::push_service::behaviour::Body;
 
 /// The handle by which the service ends a connection.
 #[derive(Default)]

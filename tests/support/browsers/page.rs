@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::remote::eventually;
+use crate::support::waiting::eventually;
 
 /// Both widths and both colours in which everything is looked at.
 const LOOKS: [(u32, bool); 4] = [(1440, false), (1440, true), (390, false), (390, true)];

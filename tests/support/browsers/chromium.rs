@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::page::{Looks, Page};
-use super::remote::{Remote, eventually, launch};
+use crate::support::browsers::page::{Looks, Page};
+use crate::support::browsers::remote_control::{RemoteControl, launch};
+use crate::support::waiting::eventually;
 
 /// Running until dropped.
 pub(crate) struct Chromium {
-    remote: Remote,
+    remote: RemoteControl,
     _child: Child,
     _profile: TempDir,
 }
@@ -60,7 +61,7 @@ impl Chromium {
             .env("TZ", "UTC");
         let (child, address) = launch(command, "DevTools listening on ").await;
         Self {
-            remote: Remote::connect(&address).await,
+            remote: RemoteControl::connect(&address).await,
             _child: child,
             _profile: profile,
         }

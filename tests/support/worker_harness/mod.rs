@@ -1,249 +1,66 @@
 //! Everything that a campaign needs, in this process and in the test's hand: table and ledger in memory, a queue whose
 //! jobs come when the test's clock says so, an event bus, and workers that die or fail at any step of theirs.
 
+mod event_bus;
+mod fault_plan;
+mod queue;
+mod time;
+
 use std::fmt;
-use std::future::pending;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_eventbridge::config::retry::RetryConfig;
 use aws_sdk_eventbridge::config::{Credentials, Region};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::http::StatusCode;
-use aws_smithy_types::body::SdkBody;
-use jiff::{SignedDuration, Timestamp};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use pushcast::announce::Announcer;
 use pushcast::aws::behavior_version;
 use pushcast::broadcast::Broadcast;
-use pushcast::campaign::{Campaign, CampaignId, Job};
+use pushcast::campaign::{Campaign, CampaignId};
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{Deliver, Slow};
 use pushcast::dynamo::{embedded, schema};
 use pushcast::json::Change;
 use pushcast::ledger::Worker;
 use pushcast::queue::Stop;
-use pushcast::queue::{Queue, QueueError};
 use pushcast::store::Store;
 use pushcast::subscribers::MAX_AT_ONCE;
 use pushcast::subscribers::registration::{MadeWith, Registration};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::NamedTempFile;
-use tokio::sync::Notify;
 use webpush::{AllowList, Keyring, Origin, Subscription, VapidKey};
 use webpush::{Client as PushClient, Limits, Pusher};
 
-use super::browser::Browser;
-use super::faults::{Fault, Seen, impatient, with_faults};
+use self::event_bus::Bus;
+pub(crate) use self::fault_plan::{FaultPlan, StepFault};
+pub(crate) use self::queue::{Jobs, Payload, QueuedDelivery};
+use self::time::Time;
+use super::aws::faulty_dynamodb::{Fault, Seen, with_faults};
 use super::push_service::PushService;
+use super::random::impatient;
+use super::subscribers::browser::Browser;
 
-/// 2027-01-15T08:00:00Z.
-const BEGIN: i64 = 1_800_000_000_000;
-/// After this long, what failed is delivered again: less than a lease, so that one of the dead is met.
-const AGAIN: Duration = Duration::from_secs(60);
+/// What failed is delivered again after this long: less than a lease, so that the dead worker's lease is met.
+const REDELIVERED_AFTER: Duration = Duration::from_secs(60);
 /// More deliveries than any campaign here takes.
 const ENDLESS: usize = 5_000;
 /// Time enough for somebody else to come first.
 const LATE: Duration = Duration::from_millis(200);
 
-/// The time, which passes when the test says so.
-#[derive(Debug, Clone)]
-pub(crate) struct Time(Arc<AtomicI64>);
-
-impl Time {
-    pub(crate) fn now(&self) -> Timestamp {
-        let millis = self.0.load(Ordering::Relaxed);
-        Timestamp::from_millisecond(millis).expect("a time")
-    }
-
-    /// How much has passed since the beginning.
-    pub(crate) fn passed(&self) -> Duration {
-        let millis = self.0.load(Ordering::Relaxed) - BEGIN;
-        Duration::from_millis(millis.try_into().expect("it passes"))
-    }
-
-    fn later(&self, by: Duration) -> Timestamp {
-        let by = SignedDuration::try_from(by).expect("hours at most");
-        self.now().checked_add(by).expect("hours at most")
-    }
-
-    /// Some time passes.
-    pub(crate) fn pass(&self, by: Duration) {
-        self.until(self.later(by));
-    }
-
-    /// Waits without waiting.
-    fn until(&self, at: Timestamp) {
-        self.0.fetch_max(at.as_millisecond(), Ordering::Relaxed);
-    }
-}
-
-/// What becomes of a worker at one of its steps: requests to the database, the queue or the event bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// It is killed before the step.
-    Dies,
-    /// It is killed when the step is done, and knows nothing of it.
-    DiesAfter,
-    /// The step fails.
-    Fails,
-    /// The step is done, and seems to fail.
-    FailsAfter,
-}
-
-/// Counts a worker's steps, and troubles it at one of them.
-#[derive(Debug)]
-pub(crate) struct Fate {
-    steps: AtomicUsize,
-    trouble: Option<(usize, Trouble)>,
-    dead: AtomicBool,
-    died: Notify,
-}
-
-impl Fate {
-    /// In trouble at step `at`, counted from 0.
-    pub(crate) fn new(trouble: Option<(usize, Trouble)>) -> Arc<Self> {
-        Arc::new(Self {
-            steps: AtomicUsize::new(0),
-            trouble,
-            dead: AtomicBool::new(false),
-            died: Notify::new(),
-        })
-    }
-
-    /// Whether the step of its trouble has come.
-    pub(crate) fn came(&self) -> bool {
-        let steps = self.steps.load(Ordering::Relaxed);
-        self.trouble.is_some_and(|(at, _)| steps > at)
-    }
-
-    fn step(&self) -> Option<Trouble> {
-        if self.dead.load(Ordering::Relaxed) {
-            return Some(Trouble::Dies);
-        }
-        let step = self.steps.fetch_add(1, Ordering::Relaxed);
-        let (_, trouble) = self.trouble.filter(|(at, _)| *at == step)?;
-        match trouble {
-            Trouble::Dies | Trouble::DiesAfter => {
-                self.dead.store(true, Ordering::Relaxed);
-                self.died.notify_one();
-            }
-            Trouble::Fails | Trouble::FailsAfter => {}
-        }
-        Some(trouble)
-    }
-}
-
-/// What is delivered to a worker.
-#[derive(Debug, Clone)]
-pub(crate) enum What {
-    Event(Value),
-    Job(Job),
-}
-
-/// A delivery that is to be made.
-#[derive(Debug, Clone)]
-pub(crate) struct Waiting {
-    pub(crate) due: Timestamp,
-    pub(crate) what: What,
-    pub(crate) again: bool,
-}
-
-/// One worker's way to the queue.
-#[derive(Debug, Clone)]
-pub(crate) struct Jobs {
-    waiting: Arc<Mutex<Vec<Waiting>>>,
-    time: Time,
-    fate: Arc<Fate>,
-}
-
-impl Queue for Jobs {
-    async fn send(&self, jobs: &[(Job, Duration)]) -> Result<(), QueueError> {
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        let put = || {
-            let waiting = jobs.iter().map(|(job, delay)| Waiting {
-                due: self.time.later(*delay.min(&pushcast::queue::MAX_DELAY)),
-                what: What::Job(job.clone()),
-                again: false,
-            });
-            self.waiting.lock().unwrap().extend(waiting);
-        };
-        let failed = || Err(QueueError::Send("the queue is away".into()));
-        match self.fate.step() {
-            None => put(),
-            Some(Trouble::Dies) => pending::<()>().await,
-            Some(Trouble::DiesAfter) => {
-                put();
-                pending::<()>().await;
-            }
-            Some(Trouble::Fails) => return failed(),
-            Some(Trouble::FailsAfter) => {
-                put();
-                return failed();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// EventBridge: keeps what it is told.
-#[derive(Debug, Clone)]
-struct Bus {
-    told: Arc<Mutex<Vec<Value>>>,
-    fate: Arc<Fate>,
-}
-
-impl HttpConnector for Bus {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default())
-            .expect("the SDK sends JSON");
-        let entry = &body["Entries"][0];
-        assert_eq!(entry["DetailType"], "pushcast.campaign", "{body}");
-        let detail = serde_json::from_str(entry["Detail"].as_str().expect("a detail"));
-        let put = || self.told.lock().unwrap().push(detail.expect("JSON"));
-        let failed = || {
-            let error = std::io::Error::other("the bus is away");
-            HttpConnectorFuture::ready(Err(ConnectorError::io(error.into())))
-        };
-        match self.fate.step() {
-            None => put(),
-            Some(Trouble::Dies) => return HttpConnectorFuture::new(pending()),
-            Some(Trouble::DiesAfter) => {
-                put();
-                return HttpConnectorFuture::new(pending());
-            }
-            Some(Trouble::Fails) => return failed(),
-            Some(Trouble::FailsAfter) => {
-                put();
-                return failed();
-            }
-        }
-        let answer = json!({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]});
-        let status = StatusCode::try_from(200).expect("a status of HTTP");
-        let answer = HttpResponse::new(status, SdkBody::from(answer.to_string()));
-        HttpConnectorFuture::ready(Ok(answer))
-    }
-}
-
 /// How a delivery went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Went {
-    Well,
-    Badly,
+pub(crate) enum Attempt {
+    Succeeded,
+    Failed,
     /// The worker is dead.
     Died,
 }
 
 /// The machinery, without workers.
-pub(crate) struct Stage {
+pub(crate) struct WorkerHarness {
     pub(crate) services: Vec<PushService>,
     pub(crate) store: Store,
     pub(crate) time: Time,
@@ -251,11 +68,11 @@ pub(crate) struct Stage {
     chance: Chance,
     keyring: Arc<Keyring>,
     roots: NamedTempFile,
-    waiting: Arc<Mutex<Vec<Waiting>>>,
-    told: Arc<Mutex<Vec<Value>>>,
+    waiting: Arc<Mutex<Vec<QueuedDelivery>>>,
+    announced: Arc<Mutex<Vec<Value>>>,
 }
 
-impl Stage {
+impl WorkerHarness {
     /// With so many push services.
     pub(crate) async fn new(services: usize) -> Self {
         let mut roots = NamedTempFile::new().expect("a file");
@@ -275,13 +92,13 @@ impl Stage {
         Self {
             services: started,
             store: Store::new(client.clone(), tables, chance.clone()),
-            time: Time(Arc::new(AtomicI64::new(BEGIN))),
+            time: Time::new(),
             client,
             chance,
             keyring: Keyring::new(VapidKey::generate().expect("a key"), vec![], None).into(),
             roots,
             waiting: Arc::default(),
-            told: Arc::default(),
+            announced: Arc::default(),
         }
     }
 
@@ -291,7 +108,7 @@ impl Stage {
     }
 
     /// `n` more subscribers of one of the services.
-    pub(crate) async fn crowd(&self, service: usize, n: usize) -> Vec<Browser> {
+    pub(crate) async fn add_subscribers(&self, service: usize, n: usize) -> Vec<Browser> {
         let allowed = self.allowed();
         let browsers: Vec<_> = (0..n)
             .map(|_| self.services[service].subscribe(None))
@@ -321,7 +138,7 @@ impl Stage {
     /// A worker that nothing happens to. Its page is a hundredth of [`PAGE`](pushcast::campaign::PAGE) when it does a
     /// hundred jobs at once.
     pub(crate) fn worker(&self, name: &str, at_once: usize) -> Deliver<Jobs> {
-        self.fated(name, at_once, &Fate::new(None))
+        self.worker_with(name, at_once, &FaultPlan::new(None))
     }
 
     /// A worker of whose updates every other one meets a transaction of somebody else's.
@@ -332,7 +149,7 @@ impl Stage {
                 && updates.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
             collides.then_some(Fault::Refused(400, "TransactionConflictException"))
         });
-        self.over(client, name, 1, &Fate::new(None))
+        self.over(client, name, 1, &FaultPlan::new(None))
     }
 
     /// A worker whose request `at` to the database, counted from 0, is answered late; and its requests.
@@ -342,27 +159,38 @@ impl Stage {
             let is_late = requests.fetch_add(1, Ordering::Relaxed) == at;
             is_late.then_some(Fault::Late(LATE))
         });
-        (self.over(client, name, 1, &Fate::new(None)), seen)
+        (self.over(client, name, 1, &FaultPlan::new(None)), seen)
     }
 
-    /// A worker with a fate.
-    pub(crate) fn fated(&self, name: &str, at_once: usize, fate: &Arc<Fate>) -> Deliver<Jobs> {
-        let watched = Arc::clone(fate);
+    /// A worker with a faults.
+    pub(crate) fn worker_with(
+        &self,
+        name: &str,
+        at_once: usize,
+        faults: &Arc<FaultPlan>,
+    ) -> Deliver<Jobs> {
+        let watched = Arc::clone(faults);
         let (client, _) = with_faults(&self.client, 1, move |_| {
-            watched.step().map(|trouble| match trouble {
-                Trouble::Dies => Fault::Dies,
-                Trouble::DiesAfter => Fault::DiesAfter,
-                Trouble::Fails => Fault::Refused(400, "AccessDeniedException"),
-                Trouble::FailsAfter => Fault::LostAnswer,
+            watched.step().map(|fault| match fault {
+                StepFault::Dies => Fault::Dies,
+                StepFault::DiesAfter => Fault::DiesAfter,
+                StepFault::Fails => Fault::Refused(400, "AccessDeniedException"),
+                StepFault::FailsAfter => Fault::LostAnswer,
             })
         });
-        self.over(client, name, at_once, fate)
+        self.over(client, name, at_once, faults)
     }
 
-    fn over(&self, client: Client, name: &str, at_once: usize, fate: &Arc<Fate>) -> Deliver<Jobs> {
+    fn over(
+        &self,
+        client: Client,
+        name: &str,
+        at_once: usize,
+        faults: &Arc<FaultPlan>,
+    ) -> Deliver<Jobs> {
         let bus = SharedHttpConnector::new(Bus {
-            told: Arc::clone(&self.told),
-            fate: Arc::clone(fate),
+            announced: Arc::clone(&self.announced),
+            faults: Arc::clone(faults),
         });
         let bus = aws_sdk_eventbridge::Config::builder()
             .behavior_version(behavior_version())
@@ -378,7 +206,7 @@ impl Stage {
                 queue: Jobs {
                     waiting: Arc::clone(&self.waiting),
                     time: self.time.clone(),
-                    fate: Arc::clone(fate),
+                    faults: Arc::clone(faults),
                 },
                 announcer: Arc::new(Announcer::EventBridge {
                     client: aws_sdk_eventbridge::Client::from_conf(bus.build()),
@@ -403,22 +231,22 @@ impl Stage {
 
     /// Something happens for which there is to be a campaign.
     pub(crate) fn event(&self, event: &Value) {
-        self.waiting.lock().unwrap().push(Waiting {
+        self.waiting.lock().unwrap().push(QueuedDelivery {
             due: self.time.now(),
-            what: What::Event(event.clone()),
-            again: false,
+            payload: Payload::Event(event.clone()),
+            redelivered: false,
         });
     }
 
     /// It is delivered again, some time later.
-    pub(crate) fn again(&self, mut waiting: Waiting) {
-        waiting.due = self.time.later(AGAIN);
-        waiting.again = true;
+    pub(crate) fn redeliver(&self, mut waiting: QueuedDelivery) {
+        waiting.due = self.time.later(REDELIVERED_AFTER);
+        waiting.redelivered = true;
         self.waiting.lock().unwrap().push(waiting);
     }
 
     /// The next delivery that is due; without one, nothing.
-    pub(crate) fn due(&self) -> Option<Waiting> {
+    pub(crate) fn due(&self) -> Option<QueuedDelivery> {
         let mut waiting = self.waiting.lock().unwrap();
         let now = self.time.now();
         let at = waiting.iter().position(|it| it.due <= now)?;
@@ -426,7 +254,7 @@ impl Stage {
     }
 
     /// The next delivery, when its time has come.
-    pub(crate) fn next(&self) -> Option<Waiting> {
+    pub(crate) fn next(&self) -> Option<QueuedDelivery> {
         let first = self.waiting.lock().unwrap().iter().map(|it| it.due).min()?;
         self.time.until(first);
         self.due()
@@ -435,42 +263,46 @@ impl Stage {
     /// The queue was in the process, and is gone with it.
     pub(crate) fn forget_jobs(&self) {
         let mut waiting = self.waiting.lock().unwrap();
-        waiting.retain(|it| matches!(it.what, What::Event(_)));
+        waiting.retain(|it| matches!(it.payload, Payload::Event(_)));
     }
 
     /// What waits to be delivered.
-    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+    pub(crate) fn waiting(&self) -> Vec<QueuedDelivery> {
         self.waiting.lock().unwrap().clone()
     }
 
     /// Everything that is delivered, until nothing is left to be.
-    pub(crate) async fn to_the_end(&self, worker: &Deliver<Jobs>) {
+    pub(crate) async fn run_to_the_end(&self, worker: &Deliver<Jobs>) {
         for _ in 0..ENDLESS {
             let Some(waiting) = self.next() else {
                 return;
             };
-            if self.deliver(worker, &waiting).await != Went::Well {
-                self.again(waiting);
+            if self.deliver(worker, &waiting).await != Attempt::Succeeded {
+                self.redeliver(waiting);
             }
         }
         panic!("it does not end: {:?}", self.waiting());
     }
 
     /// One delivery.
-    pub(crate) async fn deliver(&self, worker: &Deliver<Jobs>, waiting: &Waiting) -> Went {
+    pub(crate) async fn deliver(
+        &self,
+        worker: &Deliver<Jobs>,
+        waiting: &QueuedDelivery,
+    ) -> Attempt {
         let work = async {
-            match &waiting.what {
-                What::Event(event) => worker.broadcast.handle(event, "request-1").await.is_ok(),
-                What::Job(job) => {
-                    let handled = worker.handle(job, waiting.again, Stop::never());
+            match &waiting.payload {
+                Payload::Event(event) => worker.broadcast.handle(event, "request-1").await.is_ok(),
+                Payload::Job(job) => {
+                    let handled = worker.handle(job, waiting.redelivered, Stop::never());
                     handled.await.is_ok()
                 }
             }
         };
         tokio::select! {
             biased;
-            () = worker.broadcast.queue.fate.died.notified() => Went::Died,
-            well = work => if well { Went::Well } else { Went::Badly },
+            () = worker.broadcast.queue.faults.died.notified() => Attempt::Died,
+            well = work => if well { Attempt::Succeeded } else { Attempt::Failed },
         }
     }
 
@@ -483,9 +315,9 @@ impl Stage {
         (campaign, shown.expect("it reads"))
     }
 
-    /// The ends that were told.
-    pub(crate) fn told(&self) -> Vec<Value> {
-        self.told.lock().unwrap().clone()
+    /// The ends that were announced.
+    pub(crate) fn announced(&self) -> Vec<Value> {
+        self.announced.lock().unwrap().clone()
     }
 
     /// How many are subscribed: the count, which is the number of rows.
@@ -509,9 +341,9 @@ impl Stage {
     }
 }
 
-impl fmt::Debug for Stage {
+impl fmt::Debug for WorkerHarness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stage")
+        f.debug_struct("WorkerHarness")
             .field("services", &self.services)
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()

@@ -2,7 +2,7 @@
 //! some of them what the network and the real service do.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use pushcast::clock::Chance;
 use serde_json::{Value, json};
 
 /// What becomes of one request.
@@ -65,40 +64,6 @@ pub(crate) fn possible(operation: &str) -> Vec<Fault> {
         _ => {}
     }
     faults
-}
-
-/// Numbers that look random and are the same at every run (splitmix64).
-#[derive(Clone)]
-pub(crate) struct Random(Arc<AtomicU64>);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(seed)))
-    }
-
-    fn next(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to `n`, without it.
-    pub(crate) fn below(&self, n: usize) -> usize {
-        let n = u64::try_from(n).expect("a usize has 64 bits at most");
-        usize::try_from(self.next() % n).expect("below a usize")
-    }
-
-    pub(crate) fn pick<T: Copy>(&self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-}
-
-/// Chance that never repeats, so that tokens differ, and stays small, so that nobody waits long.
-pub(crate) fn impatient() -> Chance {
-    let drawn = AtomicU64::new(0);
-    Chance::from_fn(move || drawn.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The requests that went by.

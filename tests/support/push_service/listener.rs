@@ -16,12 +16,12 @@ use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::checks::{Clock, Judge, wall_clock};
-use super::push_service::PushService;
+use super::PushService;
+use crate::support::push_service::checks::{Clock, Judge, wall_clock};
 
 /// Where connections come in.
-pub(crate) struct Door {
-    pub(crate) listener: TcpListener,
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
     /// `None` for plain HTTP.
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) http: auto::Builder<TokioExecutor>,
@@ -90,19 +90,19 @@ impl Builder {
 
     /// Listens on a free port, on the caller's runtime.
     pub(crate) async fn start(self) -> PushService {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let port = socket.local_addr().expect("it is bound").port();
         let scheme = if self.tls { "https" } else { "http" };
         let origin = format!("{scheme}://localhost:{port}");
         let (tls, ca_file) = self.certify();
-        let door = Door {
-            listener,
+        let listener = Listener {
+            socket,
             tls: self.tls.then(|| TlsAcceptor::from(Arc::new(tls))),
             http: self.http(),
         };
-        PushService::open(Judge::new(origin, self.wns, self.clock), door, ca_file)
+        PushService::open(Judge::new(origin, self.wns, self.clock), listener, ca_file)
     }
 
     fn http(&self) -> auto::Builder<TokioExecutor> {

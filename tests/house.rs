@@ -1,0 +1,187 @@
+//! How the house is built: arrows between modules and between files point down only, and no function does several jobs.
+
+use std::path::Path;
+
+use self::imports::{Arrows, Imports, circles};
+use self::source::{files, functions};
+
+mod imports;
+mod source;
+
+/// A crate's folder, and a folder inside it that holds other crates.
+const CRATES: [(&str, &str); 3] = [
+    ("src", "bin"),
+    ("src/bin/pushcast", ""),
+    ("crates/webpush/src", ""),
+];
+
+const MOST_LINES: usize = 60;
+const RUST: [&str; 4] = ["src", "crates", "tests", "benches"];
+
+/// To be emptied: arrows that still close a circle, and functions that are still too long.
+const REMAINING_ARROWS: &[(&str, &str)] = &[
+    ("audience", "subscribers"),
+    ("src/audience/filter.rs", "src/audience/mod.rs"),
+    ("src/aws/function.rs", "src/aws/mod.rs"),
+    ("src/bin/pushcast/push/given.rs", "src/bin/pushcast/push.rs"),
+    ("src/bin/pushcast/watch.rs", "src/bin/pushcast/campaigns.rs"),
+    ("src/dynamo/transaction.rs", "src/dynamo/mod.rs"),
+    ("src/schedule/cron.rs", "src/schedule/expression.rs"),
+    ("watch", "campaigns"),
+];
+const REMAINING_FUNCTIONS: &[(&str, &str)] = &[
+    ("crates/webpush/src/notification.rs", "from_json"),
+    ("crates/webpush/src/request.rs", "assemble"),
+    ("src/bin/pushcast/import.rs", "run"),
+    ("src/config.rs", "from_fn"),
+    ("src/deliver/retry.rs", "push_again"),
+    ("src/deliver/segment.rs", "page"),
+    ("src/ledger/campaigns.rs", "move_campaign"),
+    ("src/schedule/local.rs", "fire_due"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A crate of these files, by name and content.
+fn seeded(files: &[(&str, &str)]) -> (tempfile::TempDir, Imports) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        let path = folder.path().join("src").join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, content).expect("room on the disk");
+    }
+    let imports = Imports::read(folder.path(), "src", "");
+    (folder, imports)
+}
+
+fn no_circles(arrows: impl Fn(&Imports) -> Arrows) {
+    let mut found = Vec::new();
+    for (folder, without) in CRATES {
+        let mut arrows = arrows(&Imports::read(root(), folder, without));
+        for (from, to) in REMAINING_ARROWS {
+            arrows.entry((*from).to_owned()).or_default().remove(*to);
+        }
+        assert!(arrows.len() > 5, "{folder}: {arrows:?}");
+        found.extend(circles(&arrows));
+    }
+    assert!(found.is_empty(), "import cycles:\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    no_circles(Imports::between_files);
+}
+
+#[test]
+fn no_top_modules_import_each_other_in_a_circle() {
+    no_circles(Imports::between_rooms);
+}
+
+#[test]
+fn a_seeded_circle_of_files_is_found_with_the_lines_that_tie_it() {
+    let (_folder, imports) = seeded(&[
+        (
+            "lib.rs",
+            "pub mod kitchen;\npub mod hall;\npub use hall::Door;\n",
+        ),
+        ("kitchen/mod.rs", "mod stove;\npub use stove::Stove;\n"),
+        (
+            "kitchen/stove.rs",
+            "pub struct Stove;\nfn warm() { crate::Door::open() }\n",
+        ),
+        (
+            "hall.rs",
+            "use std::fmt;\n\nuse crate::kitchen::{self, Stove as Oven};\npub struct Door;\n",
+        ),
+    ]);
+    let found = circles(&imports.between_files());
+    let expected = "src/hall.rs -> src/kitchen/stove.rs -> src/hall.rs\n    \
+                    src/hall.rs:3 crate::kitchen::Stove\n    src/kitchen/stove.rs:2 crate::Door::open\n";
+    assert_eq!(found, [expected]);
+    let found = circles(&imports.between_rooms());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("hall -> kitchen -> hall\n"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_folder_and_a_file_in_it_can_be_a_circle_too() {
+    let (_folder, imports) = seeded(&[
+        ("lib.rs", "mod hall;\n"),
+        (
+            "hall/mod.rs",
+            "mod door;\npub use door::Door;\npub struct Hall { door: Door }\n",
+        ),
+        ("hall/door.rs", "use super::Hall;\npub struct Door;\n"),
+    ]);
+    let found = circles(&imports.between_files());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("src/hall/mod.rs:3 door::Door"),
+        "{found:?}"
+    );
+    assert!(circles(&imports.between_rooms()).is_empty());
+}
+
+#[test]
+fn comments_texts_tests_and_other_crates_are_no_arrows() {
+    let (_folder, imports) = seeded(&[
+        ("lib.rs", "mod a;\nmod b;\n#[cfg(test)]\nmod examples;\n"),
+        (
+            "a.rs",
+            "use crate::b::B;\n/// See [`crate::b`].\npub struct A<'a>(&'a B);\n",
+        ),
+        (
+            "b.rs",
+            "// crate::a\n/* use crate::a::A; /* crate::a::A */ */\nuse a::Thing;\npub const B: &str = r#\"\"crate::a::A\"#;\n\
+             const C: char = '\"';\n#[cfg(test)]\nmod tests { use crate::a::A; }\n",
+        ),
+        ("examples.rs", "use crate::b::B;\nuse crate::a::A;\n"),
+    ]);
+    let arrows = imports.between_files();
+    assert_eq!(circles(&arrows), [""; 0]);
+    assert_eq!(arrows.keys().collect::<Vec<_>>(), ["src/a.rs"]);
+}
+
+#[test]
+fn no_function_is_longer_than_60_lines() {
+    let mut long = Vec::new();
+    let mut all = 0;
+    for file in RUST
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), "rs"))
+    {
+        let source = std::fs::read_to_string(&file).expect("text");
+        let name = file
+            .strip_prefix(root())
+            .expect("inside")
+            .display()
+            .to_string();
+        for (function, line, lines) in functions(&source) {
+            all += 1;
+            if lines > MOST_LINES && !REMAINING_FUNCTIONS.contains(&(&name, &function)) {
+                long.push(format!("{name}:{line} {function} has {lines} lines"));
+            }
+        }
+    }
+    assert!(all > 1_000, "{all} functions");
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn a_seeded_long_function_is_found() {
+    let line = "    let brace = '{'; // {\n";
+    let function = |lines: usize| {
+        let body = line.repeat(lines - 3);
+        format!(
+            "fn short<const N: usize>(a: [u8; N]);\nasync fn long() -> &'static str\n{{\n{body}}}\n"
+        )
+    };
+    let expected = |lines| [("long".to_owned(), 2, lines)];
+    assert_eq!(functions(&function(60)), expected(60));
+    assert_eq!(functions(&function(61)), expected(61));
+}

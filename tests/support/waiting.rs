@@ -1,0 +1,25 @@
+//! How long tests wait, and how.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// Long enough for a browser on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `look` finds something.
+///
+/// # Panics
+/// When it does not in [`PATIENCE`].
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    };
+    let found = timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for: {what}"))
+}

@@ -83,6 +83,7 @@ pub mod settle;
 pub mod store;
 pub mod subscribers;
 pub mod telemetry;
+mod time;
 
 /// The examples of `docs/from-pywebpush.md`, compiled.
 #[cfg(doctest)]

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::figures::Tally;
 use crate::clock::Chance;
+use crate::time::after;
 use webpush::Outcome;
 
 /// Pushes to one subscriber, the first included.
@@ -76,13 +77,6 @@ const MOST_ASIDE: Duration = Duration::from_secs(5 * 60);
 const MOST_WAITS: u32 = 10;
 /// Who was never pushed to waits so long for a place, at least.
 const LONGEST_ASIDE: Duration = Duration::from_secs(60 * 60);
-
-/// So long after `now`.
-pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
-    let wait = SignedDuration::try_from(wait).ok();
-    wait.and_then(|wait| now.checked_add(wait).ok())
-        .unwrap_or(Timestamp::MAX)
-}
 
 /// Reads an outcome after `attempts` pushes, this one included. `expires` is when the message's TTL has run out for
 /// this subscriber.

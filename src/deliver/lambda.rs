@@ -6,10 +6,11 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{Deliver, until};
+use super::Deliver;
 use crate::campaign::Job;
 use crate::queue::Queue;
 use crate::queue::Stop;
+use crate::time::until;
 use webpush::Limits;
 
 /// What a worker needs before its deadline to write down what it has done, and to hand over.

@@ -35,13 +35,14 @@ use tracing::Instrument as _;
 use self::page::Push;
 pub use self::push_to_row::push_to_row;
 pub use self::slow::Slow;
-use crate::broadcast::{Broadcast, BroadcastError, until};
+use crate::broadcast::{Broadcast, BroadcastError};
 use crate::campaign::verdict::spread;
 use crate::campaign::{Campaign, CampaignId, Faults, Job, PAGE, PartKey};
 use crate::dynamo::StoreError;
 use crate::json::Invalid;
 use crate::ledger::{Lease, NewPart, Worker};
 use crate::queue::{Queue, QueueError, Stop};
+use crate::time::until;
 use webpush::Pusher;
 use webpush::{AllowList, Message};
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{DeliverError, Work, until};
+use super::{DeliverError, Work};
 use crate::queue::Queue;
+use crate::time::until;
 
 /// The longest turn: a lease lasts for several.
 const TURN: Duration = Duration::from_secs(5);

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use super::page::Bounds;
 use super::slow::{answered, origins};
 use super::tally::{Before, Sum};
-use super::{Deliver, DeliverError, LEASE, Work, until};
+use super::{Deliver, DeliverError, LEASE, Work};
 use crate::campaign::{Campaign, Faults, PartKey};
 use crate::ledger::{Lease, Retry, Taken};
 use crate::ledger::{Settled, Settlement, Step};
 use crate::queue::Queue;
 use crate::subscribers::Row;
+use crate::time::until;
 use webpush::{KeyId, Outcome};
 
 /// Keys that are written at a time.

@@ -12,13 +12,14 @@ use super::pages::{Page, Pages};
 use super::slow::{answered, origins};
 use super::tally::{Before, Sum, parts};
 use super::{Deliver, DeliverError, LEASE, Work};
-use crate::campaign::verdict::{Again, after};
+use crate::campaign::verdict::Again;
 use crate::campaign::{Campaign, PartKey, Tally};
 use crate::ledger::{Lease, NewPart, Segment, Taken};
 use crate::ledger::{Settled, Settlement, Step};
 use crate::queue::Queue;
 use crate::queue::Stop;
 use crate::subscribers::Row;
+use crate::time::after;
 use webpush::Origin;
 
 /// So long a campaign that keeps to a rate is worked on before others have their turn.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::page::Pushed;
-use crate::campaign::verdict::{Again, after};
+use crate::campaign::verdict::Again;
 use crate::campaign::{Figures, PartKey, Tally, Verdict, judge};
 use crate::ledger::MAX_PART_BYTES;
 use crate::ledger::{NewPart, Retry};
 use crate::subscribers::Row;
 use crate::telemetry::metrics;
+use crate::time::after;
 use webpush::Report;
 use webpush::{KeyId, Outcome, PushService};
 

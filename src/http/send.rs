@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::auth::ApiToken;
 use crate::broadcast::Broadcast;
-use crate::campaign::request::{Order, read_message};
+use crate::campaign::message::read_message;
+use crate::campaign::request::CampaignRequest;
 use crate::deliver::push_to_row;
 use crate::dynamo::StoreError;
 use crate::http::middleware::{Body, require_token};
@@ -83,16 +84,20 @@ async fn send<Q: Queue>(
             state.send_to_all(&[row], &message).await
         }
         To::User(user) => state.send_to_user(user, &read_message(members)?).await?,
-        To::Audience => return state.send_to_audience(Order::read(members)?).await,
+        To::Audience => {
+            return state
+                .send_to_audience(CampaignRequest::read(members)?)
+                .await;
+        }
     };
     Ok(Json(Results { results }).into_response())
 }
 
 impl<Q: Queue> Send<Q> {
-    async fn send_to_audience(&self, order: Order) -> Result<Response, Problem> {
-        let id = order.id.clone();
+    async fn send_to_audience(&self, request: CampaignRequest) -> Result<Response, Problem> {
+        let id = request.id.clone();
         let id = id.unwrap_or_else(|| self.broadcast.new_id());
-        let campaign = self.broadcast.start(order, id).await?;
+        let campaign = self.broadcast.start(request, id).await?;
         let location = [(LOCATION, format!("/push/campaigns/{}", campaign.id))];
         let answer = Json(json!({"campaign": campaign.id}));
         Ok((StatusCode::ACCEPTED, location, answer).into_response())

@@ -12,13 +12,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Ledger;
 use super::campaigns::key;
-use crate::campaign::verdict::{Again, after};
+use crate::campaign::verdict::Again;
 use crate::campaign::{CampaignId, PartKey};
 use crate::clock::Chance;
 use crate::dynamo::StoreError;
 use crate::dynamo::item::{Item, string};
 use crate::dynamo::item::{count, number};
 use crate::dynamo::transaction::{ATTEMPTS, Transacted};
+use crate::time::after;
 
 /// A part whose job may be lost gets another one this often, at most: less often than a queue delivers again what
 /// failed, so that the next one to try finds it free.

@@ -79,7 +79,6 @@ pub mod ledger;
 pub mod problem;
 pub mod queue;
 pub mod schedule;
-pub mod settle;
 pub mod store;
 pub mod subscribers;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! Telling the world that a campaign has ended: an event `pushcast.campaign` on EventBridge, or a line in the log.
+//! Announces that a campaign has ended: an event `pushcast.campaign` on EventBridge, or a line in the log.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -9,12 +9,12 @@ const KIND: &str = "pushcast.campaign";
 /// `source` of the event.
 const SOURCE: &str = "pushcast";
 
-/// Where ends are told. They are told at least once.
+/// Where the end of a campaign is announced, at least once.
 #[derive(Debug, Clone)]
 pub enum Announcer {
-    /// To the log.
+    /// In the log.
     Log,
-    /// To an event bus.
+    /// On an event bus.
     EventBridge {
         /// The SDK's client.
         client: Client,
@@ -23,22 +23,22 @@ pub enum Announcer {
     },
 }
 
-/// Why nobody was told.
+/// Why the end could not be announced.
 #[derive(Debug, thiserror::Error)]
 pub enum AnnounceError {
     /// EventBridge could not be reached, or refused.
     #[error("the end of the campaign could not be put on EventBridge")]
     Put(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It took the call and not the event.
+    /// EventBridge answered, but refused the event.
     #[error("EventBridge did not take the end of the campaign: {0}")]
     Refused(String),
 }
 
 impl Announcer {
-    /// Tells that a campaign has ended, as the API shows it.
+    /// Announces the end of a campaign. `campaign` is the campaign as the API shows it.
     ///
     /// # Errors
-    /// When EventBridge does not take it: to be told again.
+    /// When EventBridge does not take the event: the caller announces the end again.
     pub async fn ended(&self, campaign: &Value) -> Result<(), AnnounceError> {
         match self {
             Self::Log => {

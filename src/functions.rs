@@ -16,7 +16,7 @@ use crate::aws::Aws;
 use crate::broadcast::Broadcast;
 use crate::clock::{Chance, Clock};
 use crate::config::{Config, ConfigError};
-use crate::deliver::{Deliver, Slow};
+use crate::deliver::{CircuitBreaker, Deliver};
 use crate::ledger::Worker;
 use crate::queue::SqsQueue;
 use crate::schedule::EventBridgeSchedules;
@@ -122,7 +122,7 @@ impl Function {
             pusher,
             allowed: self.config.allowed,
             at_once: 1,
-            slow: Slow::default(),
+            circuits: CircuitBreaker::default(),
         })
     }
 

@@ -79,10 +79,10 @@ pub mod ledger;
 pub mod problem;
 pub mod queue;
 pub mod schedule;
-pub mod settle;
 pub mod store;
 pub mod subscribers;
 pub mod telemetry;
+mod time;
 
 /// The examples of `docs/from-pywebpush.md`, compiled.
 #[cfg(doctest)]

@@ -11,7 +11,7 @@ use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
-use pushcast::deliver::{Deliver, Slow};
+use pushcast::deliver::{CircuitBreaker, Deliver};
 use pushcast::ledger::Worker;
 use pushcast::queue::{Queue, QueueError};
 use pushcast::store::Store;
@@ -585,7 +585,7 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         ),
         allowed: allowed(&service),
         at_once: 3,
-        slow: Slow::default(),
+        circuits: CircuitBreaker::default(),
     };
     // Each campaign has something to queue: a push that is to be made again.
     let busy = Canned::status(503);
@@ -642,7 +642,7 @@ async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
     reached.sort();
     assert_eq!(reached, [b"one".to_vec(), b"three".to_vec()]);
     let lines = stack.deliver.lines();
-    let bug = lines.iter().find(|line| line["message"] == "a bug");
+    let bug = lines.iter().find(|line| line["message"] == "panic");
     let bug = bug.expect("it is logged");
     assert_eq!(
         (&bug["campaign"], &bug["requestId"]),
@@ -676,7 +676,7 @@ fn a_panic_is_a_line_of_json_that_names_the_job() {
     let line: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
     assert_eq!(
         (&line["level"], &line["message"]),
-        (&json!("ERROR"), &json!("a bug"))
+        (&json!("ERROR"), &json!("panic"))
     );
     assert_eq!(line["campaign"], "news-17");
     let panic = line["panic"].as_str().expect("what happened");

@@ -10,11 +10,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use pushcast::audience::Audience;
-use pushcast::campaign::{Campaign, Faults, Figures, PartKey, Status};
+use pushcast::campaign::checkpoint::{Delta, Step};
+use pushcast::campaign::{Campaign, Faults, Figures, PartKey, Status, Tally};
 use pushcast::clock::Chance;
 use pushcast::dynamo::{embedded, schema};
 use pushcast::json::Change;
-use pushcast::ledger::{Settled, Settlement, Step};
+use pushcast::ledger::Written;
 use pushcast::ledger::{Taken, Worker};
 use pushcast::store::Store;
 use pushcast::subscribers::MAX_AT_ONCE;
@@ -166,22 +167,29 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
     let Taken::Ours(lease, _) = taken.expect("it is there") else {
         panic!("nobody else works on it");
     };
-    let settlement = Settlement {
-        campaign: &campaign,
-        lease: &lease,
-        step: Step::Segment {
+    let mut figures = Figures::default();
+    for row in gone {
+        let service = Vendor::of_url(&row.endpoint);
+        figures.add(service, Tally::Gone, 1);
+    }
+    let delta = Delta {
+        step: Step::Advance {
             cursor: None,
-            read: true,
+            is_last: true,
+            rows: gone.len(),
             scanned: gone.len() as u64,
-            until: None,
         },
-        figures: Figures::default(),
-        faults: &Faults::default(),
-        gone: gone.iter().collect(),
-        later: Vec::new(),
+        figures,
+        faults: Faults::default(),
+        opened: Vec::new(),
+        held: Vec::new(),
+        gone: gone
+            .iter()
+            .map(|row| (row.endpoint.clone(), row.clone()))
+            .collect(),
     };
-    let settled = store.ledger.settle(settlement, now).await;
-    assert_eq!(settled.expect("it is settled"), Settled::Done);
+    let written = store.ledger.checkpoint(&campaign, &lease, delta, None, now);
+    assert_eq!(written.await.expect("it is written"), Written::Done);
 }
 
 /// Everything that changes the count, at random.

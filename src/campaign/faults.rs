@@ -1,23 +1,22 @@
-//! When our own fault stops a campaign: past 50 answers of the kind "your token, key or headers are wrong", if they
-//! are more than 20 % of what one origin has answered. A push that could not be signed counts as one of them.
+//! When a fault of our own halts a campaign: after more than 50 answers that say "your token, key or headers are wrong",
+//! if they are more than 20 % of what one origin has answered. A push that could not be signed counts as such an answer.
 //!
-//! Every settlement adds what it has met to its segment's item in the ledger; a worker that meets a fault judges the
-//! sum over all segments, so that a campaign stops whether its faults are in one place or a few in each.
+//! Each checkpoint adds its answers to the segment's item in the ledger. A worker that meets a fault reads the sum over
+//! all segments: a campaign halts whether its faults are in one segment, or a few in each.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use webpush::Report;
-use webpush::{Origin, Outcome};
+use webpush::{Origin, Outcome, Report};
 
-/// Fewer say nothing: a service may have a bad moment.
-const MANY: u64 = 50;
-/// Of an origin's answers, in percent.
-const SHARE: u64 = 20;
-/// Origins that one settlement writes down: an expression of DynamoDB's holds 4 kB.
-const MOST_ORIGINS: usize = 50;
+/// Faults of one origin that never halt a campaign: a service may have a bad moment.
+const TOLERATED_FAULTS: u64 = 50;
+/// Percentage of one origin's answers that may be faults.
+const TOLERATED_PERCENT: u64 = 20;
+/// Maximum number of origins in one checkpoint: an expression of DynamoDB holds 4 kB.
+const MAX_ORIGINS: usize = 50;
 
-/// What each origin has answered.
+/// What each origin has answered, and how much of it was our fault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults(BTreeMap<String, Answers>);
 
@@ -26,13 +25,20 @@ struct Answers {
     /// Pushes that were answered, or could not be signed.
     answers: u64,
     faults: u64,
-    /// What was said to the last one; the ledger does not keep it.
+    /// Status and words of the last fault. The ledger does not keep them.
     words: Option<String>,
 }
 
+impl Answers {
+    fn are_intolerable(&self) -> bool {
+        let percent = 100 * self.faults;
+        self.faults > TOLERATED_FAULTS && percent > self.answers * TOLERATED_PERCENT
+    }
+}
+
 impl Faults {
-    /// Notes one push. What was not answered says nothing, unless it could not even be signed: KMS may refuse for good,
-    /// and no push service will ever say so.
+    /// Notes one push. A push without an answer is ignored, unless it could not be signed: KMS may refuse for good, and
+    /// no push service will ever say so.
     pub fn note(&mut self, origin: &Origin, report: &Report) {
         let (status, is_fault) = (report.status(), *report.outcome() == Outcome::OurFault);
         if status.is_none() && !is_fault {
@@ -48,12 +54,12 @@ impl Faults {
         }
     }
 
-    /// Whether there is anything to judge.
+    /// Whether any push met a fault of our own.
     pub fn is_any(&self) -> bool {
         self.0.values().any(|tally| tally.faults > 0)
     }
 
-    /// Counts everything of `later` too, whose words are the last.
+    /// Adds `later`, whose words are the last ones.
     pub fn merge(&mut self, later: &Self) {
         for (origin, other) in &later.0 {
             let tally = self.0.entry(origin.clone()).or_default();
@@ -65,12 +71,12 @@ impl Faults {
         }
     }
 
-    /// What is not zero: attributes of an item in the ledger. What was met before the campaign was last resumed counts
-    /// no more, so that they are named by how often it was. Of the first fifty origins, those with faults before others.
+    /// Counts that are not zero: attributes of an item in the ledger. Their names hold how often the campaign was
+    /// resumed, since faults before the last resumption count no more. At most fifty origins, those with most faults first.
     pub fn entries(&self, resumed: u32) -> impl Iterator<Item = (String, u64)> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, tally)| Reverse((tally.faults, tally.answers)));
-        all.truncate(MOST_ORIGINS);
+        all.truncate(MAX_ORIGINS);
         let of = move |(origin, tally): (&String, &Answers)| {
             [
                 (format!("answers#{resumed}#{origin}"), tally.answers),
@@ -80,7 +86,7 @@ impl Faults {
         all.into_iter().flat_map(of).filter(|(_, n)| *n > 0)
     }
 
-    /// Reads what [`Faults::entries`] names; other names are none of ours.
+    /// Adds an attribute that [`Faults::entries`] has named. Other names are ignored.
     pub fn read(&mut self, name: &str, n: u64, resumed: u32) {
         let mut words = name.splitn(3, '#');
         let (Some(kind), Some(when), Some(origin)) = (words.next(), words.next(), words.next())
@@ -97,12 +103,12 @@ impl Faults {
         }
     }
 
-    /// Why to stop, in words; nothing while there is no reason to.
-    pub fn verdict(&self) -> Option<String> {
+    /// The reason to halt the campaign, in words for the operator; None while there is none.
+    pub fn halt_reason(&self) -> Option<String> {
         let (origin, tally) = self
             .0
             .iter()
-            .find(|(_, tally)| tally.faults > MANY && tally.faults * 100 > tally.answers * SHARE)?;
+            .find(|(_, answers)| answers.are_intolerable())?;
         let words = tally.words.as_ref();
         let words = words.map_or_else(String::new, |words| format!(", the last with: {words}"));
         Some(format!(

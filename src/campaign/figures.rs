@@ -1,4 +1,4 @@
-//! What became of everyone, by push service. The figures add up to everyone who was read.
+//! What became of each subscriber, by push service. The figures add up to everyone who was read.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,22 @@ use webpush::PushService;
 pub enum Tally {
     /// The service took the message.
     Accepted,
-    /// The subscription is no more.
+    /// The subscription has ended.
     Gone,
-    /// It was made with a key that is not among ours.
+    /// The subscription was made with a key that is not among ours.
     Mismatched,
     /// The service takes no message of this size.
     TooLarge,
-    /// The service will not have the message, or the row cannot be sent to.
+    /// The service refuses the message, or the row cannot be pushed to.
     Refused,
     /// Given up after the last attempt, or when the TTL had run out.
     Failed,
-    /// To be pushed to again.
+    /// A retry part holds it.
     Retrying,
 }
 
 impl Tally {
-    /// In the order in which they are shown.
+    /// All of them, in the order in which the API shows them.
     pub const ALL: [Self; 7] = [
         Self::Accepted,
         Self::Gone,
@@ -61,38 +61,31 @@ impl Figures {
         *self.0.entry((service.label(), tally)).or_default() += n;
     }
 
-    /// Counts everything of `other` too.
-    pub fn merge(&mut self, other: &Self) {
-        for (key, n) in &other.0 {
-            *self.0.entry(*key).or_default() += n;
-        }
-    }
-
-    /// Takes everything of `other` away.
+    /// Subtracts `other`.
     pub fn subtract(&mut self, other: &Self) {
         for (key, n) in &other.0 {
             *self.0.entry(*key).or_default() -= n;
         }
     }
 
-    /// How many were counted so, at all services.
+    /// The count of `tally`, over all services.
     pub fn of(&self, tally: Tally) -> i64 {
         let counted = self.0.iter().filter(|((_, other), _)| *other == tally);
         counted.map(|(_, n)| n).sum()
     }
 
-    /// Everyone.
+    /// Everyone who is counted.
     pub fn total(&self) -> i64 {
         self.0.values().sum()
     }
 
-    /// What is not zero, named `<service>.<tally>`: attributes of an item in the ledger.
+    /// Counts that are not zero, named `<service>.<tally>`: attributes of an item in the ledger.
     pub fn entries(&self) -> impl Iterator<Item = (String, i64)> {
         let changed = self.0.iter().filter(|(_, n)| **n != 0);
         changed.map(|((service, tally), n)| (format!("{service}.{}", tally.label()), *n))
     }
 
-    /// Reads what [`Figures::entries`] names; other names are none of ours.
+    /// Adds an attribute that [`Figures::entries`] has named. Other names are ignored.
     pub fn read(&mut self, name: &str, n: i64) {
         let Some((service, tally)) = name.split_once('.') else {
             return;
@@ -110,7 +103,7 @@ impl Figures {
         Value::Object(Tally::ALL.into_iter().map(count).collect())
     }
 
-    /// `{"fcm": {"accepted": n, ..}, ..}`, of the services that were met.
+    /// `{"fcm": {"accepted": n, ..}, ..}`, without services that have no counts.
     pub fn by_service(&self) -> Value {
         let mut services = Map::new();
         for service in PushService::ALL {

@@ -8,14 +8,21 @@
 //! |---|---|
 //! | this one | the campaign, its parts and its plan |
 //! | [`figures`] | what became of everyone, by push service |
-//! | [`verdict`] | what one push asks of the campaign: counted, or again, and when |
-//! | [`faults`] | when our own fault stops it |
+//! | [`request`], [`message`] | a campaign and its message, read from JSON |
+//! | [`policy`] | what the outcome of a push asks for the row and for the message |
+//! | [`retry`], [`part`] | when a push is made again; retry parts |
+//! | [`checkpoint`] | how far a part is, and the change that one batch makes |
+//! | [`faults`] | when our own fault halts it |
 //! | [`view`] | the campaign as the API and events show it |
 
+pub mod checkpoint;
 pub mod faults;
 pub mod figures;
+pub mod message;
+pub mod part;
+pub mod policy;
 pub mod request;
-pub mod verdict;
+pub mod retry;
 pub mod view;
 
 use std::fmt;
@@ -27,7 +34,6 @@ use serde_json::{Map, Value};
 
 pub use faults::Faults;
 pub use figures::{Figures, Tally};
-pub use verdict::{Verdict, judge};
 
 use crate::audience::Audience;
 

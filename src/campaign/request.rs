@@ -1,20 +1,17 @@
-//! What a sender asks for, read from JSON: the message, and for a campaign its audience, id and rate.
+//! A request for a campaign, read from JSON: its message, audience, id and rate.
 
 use serde_json::{Map, Value};
 
+use super::CampaignId;
+use super::message::read_message;
 use crate::audience::Audience;
-use crate::campaign::{Campaign, CampaignId};
 use crate::json::{Invalid, Members};
-use webpush::DEFAULT_TTL;
-use webpush::{MAX_PLAINTEXT, Message, Notification, Topic};
+use webpush::{MAX_PLAINTEXT, Message, Topic};
 
-/// The longest TTL that fits what services read: 31 bits (RFC 8030, section 5.2).
-const MAX_TTL: u64 = (1 << 31) - 1;
-
-/// The fastest rate: more than any push service takes.
+/// The fastest rate, in messages a second: more than any push service takes.
 pub const MAX_RATE: u64 = 1_000_000;
 
-/// Members of a message that are kept with a campaign.
+/// Members of a message that the ledger keeps with a campaign.
 const KEPT: [&str; 7] = [
     "notification",
     "data",
@@ -25,20 +22,21 @@ const KEPT: [&str; 7] = [
     "mutable",
 ];
 
-/// A message to an audience: a campaign before it is written down.
+/// A message to an audience: a campaign before the ledger holds it.
 #[derive(Debug, Clone)]
-pub struct Order {
-    /// Given by whoever asks, so that to ask again is the same campaign.
+pub struct CampaignRequest {
+    /// Given by the sender, so that the same request again is the same campaign.
     pub id: Option<CampaignId>,
     /// To whom.
     pub audience: Audience,
-    /// The message's members, checked, and kept as JSON.
-    pub message: Map<String, Value>,
     /// Messages a second, at most.
     pub rate: Option<u32>,
+    /// The message's members as they were given: `message` was read from them.
+    members: Map<String, Value>,
+    message: Message,
 }
 
-impl Order {
+impl CampaignRequest {
     /// Reads `{"to": {"audience": ..}, ..}`.
     ///
     /// # Errors
@@ -49,7 +47,7 @@ impl Order {
         let audience = audience
             .parse()
             .map_err(|error| to.invalid("audience", error))?;
-        read_message(members)?;
+        let message = read_message(members)?;
         let id = members.optional_string("id")?.map(str::parse).transpose();
         let kept = KEPT.iter().filter_map(|name| {
             let value = members.get(name)?;
@@ -58,42 +56,31 @@ impl Order {
         Ok(Self {
             id: id.map_err(|error| members.invalid("id", error))?,
             audience,
-            message: kept.collect(),
             rate: rate(members)?,
+            members: kept.collect(),
+            message,
         })
     }
 
-    /// The message's members as the campaign `id` sends them: a notification without a `tag` gets one, so that a
-    /// browser that is pushed to twice shows it once. One that has no room for it goes without.
-    pub fn message_of(&self, id: &CampaignId) -> Map<String, Value> {
-        let mut tagged = self.message.clone();
-        if let Some(Value::Object(notification)) = tagged.get_mut("notification") {
-            let tag = notification.entry("tag").or_insert(Value::Null);
-            if tag.is_null() {
-                *tag = Topic::for_name(id.as_str()).as_str().into();
-            }
+    /// The message's members as the campaign `id` sends them. A notification without a `tag` gets one, so that a
+    /// browser shows it once even when it is pushed twice. A notification that is too large for a tag goes without.
+    pub fn members_for(&self, id: &CampaignId) -> Map<String, Value> {
+        let mut members = self.members.clone();
+        let Some(Value::Object(notification)) = members.get_mut("notification") else {
+            return members;
+        };
+        let tag = Topic::for_name(id.as_str());
+        let size = self.message.payload.len() + tag_size(&tag);
+        if !notification.contains_key("tag") && size <= MAX_PLAINTEXT {
+            notification.insert("tag".to_owned(), tag.as_str().into());
         }
-        if read_message(Members::at_top(&tagged)).is_ok() {
-            tagged
-        } else {
-            self.message.clone()
-        }
+        members
     }
 }
 
-impl Campaign {
-    /// What is pushed: each push of the campaign carries the same topic, so that a service folds those that are
-    /// pushed twice.
-    ///
-    /// # Errors
-    /// When what was kept is no message by the rules of today.
-    pub fn to_message(&self) -> Result<Message, Invalid> {
-        let mut message = read_message(Members::at_top(&self.message))?;
-        message
-            .topic
-            .get_or_insert_with(|| Topic::for_name(self.id.as_str()));
-        Ok(message)
-    }
+/// Bytes that a tag adds to a payload. A topic is base64url: JSON escapes none of it.
+fn tag_size(tag: &Topic) -> usize {
+    r#","tag":"""#.len() + tag.as_str().len()
 }
 
 fn rate(members: Members<'_>) -> Result<Option<u32>, Invalid> {
@@ -109,83 +96,42 @@ fn rate(members: Members<'_>) -> Result<Option<u32>, Invalid> {
     rate.map(Some).ok_or_else(wrong)
 }
 
-/// Reads what is to be said, and how.
-///
-/// # Errors
-/// Names the member that is wrong.
-pub fn read_message(members: Members<'_>) -> Result<Message, Invalid> {
-    let (member, payload) = payload(members)?;
-    if payload.len() > MAX_PLAINTEXT {
-        let over = payload.len() - MAX_PLAINTEXT;
-        let size = payload.len();
-        let reason = format!(
-            "makes a payload of {size} bytes, {over} more than the {MAX_PLAINTEXT} that push services take"
-        );
-        return Err(members.invalid(member, reason));
-    }
-    let ttl = match members.get("ttl") {
-        None => DEFAULT_TTL,
-        Some(ttl) => ttl
-            .as_u64()
-            .filter(|ttl| *ttl <= MAX_TTL)
-            .and_then(|ttl| u32::try_from(ttl).ok())
-            .ok_or_else(|| {
-                members.invalid(
-                    "ttl",
-                    format!("must be a whole number of seconds, 0 to {MAX_TTL}"),
-                )
-            })?,
-    };
-    let urgency = members
-        .optional_string("urgency")?
-        .map(str::parse)
-        .transpose();
-    let topic = members
-        .optional_string("topic")?
-        .map(str::parse)
-        .transpose();
-    Ok(Message {
-        payload,
-        ttl,
-        urgency: urgency.map_err(|error| members.invalid("urgency", error))?,
-        topic: topic.map_err(|error| members.invalid("topic", error))?,
-        declarative: member == "notification",
-        ..Message::default()
-    })
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// The payload's bytes, and the member that they came from.
-fn payload(members: Members<'_>) -> Result<(&'static str, Vec<u8>), Invalid> {
-    match (members.get("notification"), members.get("data")) {
-        (Some(notification), None) => {
-            let notification = Notification::from_json(notification)
-                .map_err(|error| Invalid::new(error.field, error.reason))?;
-            let app_badge = optional(
-                members,
-                "app_badge",
-                Value::as_u64,
-                "must be a whole number",
-            )?;
-            let mutable = optional(members, "mutable", Value::as_bool, "must be true or false")?;
-            Ok(("notification", notification.to_payload(app_badge, mutable)))
-        }
-        (None, Some(Value::String(text))) if text.is_empty() => {
-            Err(members.invalid("data", "must not be empty"))
-        }
-        (None, Some(Value::String(text))) => Ok(("data", text.clone().into_bytes())),
-        (None, Some(json)) => Ok(("data", json.to_string().into_bytes())),
-        (Some(_), Some(_)) => {
-            Err(members.invalid("data", "cannot stand beside notification: give one of them"))
-        }
-        (None, None) => Err(members.invalid("notification", "is required, or data")),
-    }
-}
+    use super::*;
 
-fn optional<'a, T: Copy>(
-    members: Members<'a>,
-    name: &str,
-    read: impl FnOnce(&'a Value) -> Option<T>,
-    wrong: &str,
-) -> Result<Option<T>, Invalid> {
-    Ok(members.change(name, read, wrong)?.set().copied())
+    /// A request whose payload leaves `room` bytes of what push services take.
+    fn with_room(room: usize) -> CampaignRequest {
+        let request = |body: &str| {
+            let notification = json!({
+                "title": "t", "navigate": "https://example.org/", "body": body,
+            });
+            let request = json!({"to": {"audience": "all"}, "notification": notification});
+            let members = Members::of(&request).expect("an object");
+            CampaignRequest::read(members).expect("it is good")
+        };
+        let empty = request("").message.payload.len();
+        request(&"b".repeat(MAX_PLAINTEXT - empty - room))
+    }
+
+    #[test]
+    fn a_notification_gets_a_tag_exactly_when_there_is_room_for_it() {
+        let id: CampaignId = "campaign".parse().expect("an id");
+        let size = tag_size(&Topic::for_name("campaign"));
+        for (room, is_tagged) in [
+            (0, false),
+            (size - 1, false),
+            (size, true),
+            (size + 1, true),
+        ] {
+            let members = with_room(room).members_for(&id);
+            let tag = members["notification"].get("tag");
+            assert_eq!(tag.is_some(), is_tagged, "{room} bytes of room");
+            let message = read_message(Members::at_top(&members)).expect("it still fits");
+            let left = if is_tagged { room - size } else { room };
+            assert_eq!(message.payload.len(), MAX_PLAINTEXT - left);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! SQS's batches, record by record: one that cannot be read, fails or panics comes again alone.
+//! SQS's batches of jobs, record by record: a record that cannot be read, fails or panics is redelivered alone.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{Deliver, until};
+use super::work::Deliver;
 use crate::campaign::Job;
-use crate::queue::Queue;
-use crate::queue::Stop;
+use crate::queue::{Queue, Stop};
+use crate::time::until;
 use webpush::Limits;
 
-/// What a worker needs before its deadline to write down what it has done, and to hand over.
+/// Time that a worker needs before its deadline to write its checkpoints and to hand over.
 const MARGIN: Duration = Duration::from_millis(2_500);
 
-/// How often SQS has delivered a record.
+/// The attribute that says how often SQS has delivered a record.
 const RECEIVED: &str = "ApproximateReceiveCount";
 
 impl<Q: Queue> Deliver<Q> {
-    /// Does the jobs of one SQS event at once, until `deadline`, and says which are to come again
+    /// Does the jobs of one SQS event at once, until `deadline`, and says which are to be redelivered
     /// (`ReportBatchItemFailures`).
     pub async fn batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let time = until(deadline, self.now()).saturating_sub(MARGIN);
-        // Who is pushed to is waited for: nobody is pushed to twice because a worker's time is up.
+        // Pushes in flight are waited for: nobody is pushed to twice because a worker's time is up.
         let grace = Limits::default().total.min(time / 2);
         let stop = Stop::after(time - grace, grace);
         let mut deliver = self.clone();
@@ -61,7 +61,7 @@ impl<Q: Queue> Deliver<Q> {
             }
         };
         let received = record.attributes.get(RECEIVED);
-        let again = received.is_some_and(|count| count != "1");
-        self.handle(&job, again, stop).await.is_ok()
+        let is_redelivered = received.is_some_and(|count| count != "1");
+        self.handle(&job, is_redelivered, stop).await.is_ok()
     }
 }

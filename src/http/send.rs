@@ -15,19 +15,19 @@ use serde_json::json;
 
 use crate::auth::ApiToken;
 use crate::broadcast::Broadcast;
-use crate::campaign::request::{Order, read_message};
-use crate::deliver::push_to_row;
+use crate::campaign::message::read_message;
+use crate::campaign::policy::{RowAction, decide};
+use crate::campaign::request::CampaignRequest;
+use crate::deliver::Recipient;
 use crate::dynamo::StoreError;
 use crate::http::middleware::{Body, require_token};
 use crate::json::{Invalid, Members};
 use crate::problem::Problem;
 use crate::queue::Queue;
-use crate::settle::{Next, settle};
-use crate::subscribers::Row;
 use crate::subscribers::registration::{MAX_USER_LEN, endpoint_text};
+use crate::subscribers::{Pruned, Row};
 use crate::telemetry::metrics::Pushes;
-use webpush::{AllowList, Message, PushService};
-use webpush::{Dispatched, Pusher, Report};
+use webpush::{AllowList, Dispatched, Message, Pusher, Report};
 
 /// Devices of one user that are read, and pushed to, at a time.
 const PAGE: i32 = 100;
@@ -80,19 +80,23 @@ async fn send<Q: Queue>(
             let message = read_message(members)?;
             let row = state.broadcast.store.subscribers.get(endpoint).await?;
             let row = row.ok_or_else(Problem::no_such_subscription)?;
-            state.send_to_all(&[row], &message).await
+            state.send_to_all(vec![row], &message).await
         }
         To::User(user) => state.send_to_user(user, &read_message(members)?).await?,
-        To::Audience => return state.send_to_audience(Order::read(members)?).await,
+        To::Audience => {
+            return state
+                .send_to_audience(CampaignRequest::read(members)?)
+                .await;
+        }
     };
     Ok(Json(Results { results }).into_response())
 }
 
 impl<Q: Queue> Send<Q> {
-    async fn send_to_audience(&self, order: Order) -> Result<Response, Problem> {
-        let id = order.id.clone();
+    async fn send_to_audience(&self, request: CampaignRequest) -> Result<Response, Problem> {
+        let id = request.id.clone();
         let id = id.unwrap_or_else(|| self.broadcast.new_id());
-        let campaign = self.broadcast.start(order, id).await?;
+        let campaign = self.broadcast.start(request, id).await?;
         let location = [(LOCATION, format!("/push/campaigns/{}", campaign.id))];
         let answer = Json(json!({"campaign": campaign.id}));
         Ok((StatusCode::ACCEPTED, location, answer).into_response())
@@ -108,7 +112,7 @@ impl<Q: Queue> Send<Q> {
                 .subscribers
                 .of_user(user, from, PAGE)
                 .await?;
-            results.extend(self.send_to_all(&page.rows, message).await);
+            results.extend(self.send_to_all(page.rows, message).await);
             from = page.next;
             if from.is_none() {
                 return Ok(results);
@@ -116,46 +120,62 @@ impl<Q: Queue> Send<Q> {
         }
     }
 
-    /// To all at once, and their figures to the log.
-    async fn send_to_all(&self, rows: &[Row], message: &Message) -> Vec<Sent> {
+    /// Pushes to all at once, and writes their figures to the log.
+    async fn send_to_all(&self, rows: Vec<Row>, message: &Message) -> Vec<Sent> {
         let pushes: FuturesUnordered<_> = rows
-            .iter()
-            .map(async |row| (row, self.send_to(row, message).await))
+            .into_iter()
+            .map(|row| self.send_to(Recipient::new(row, &self.allowed), message))
             .collect();
-        let (mut results, mut figures) = (Vec::with_capacity(rows.len()), Pushes::default());
-        for (row, (report, next)) in pushes.collect::<Vec<_>>().await {
-            let service = PushService::of_url(&row.endpoint);
-            figures.push(service, report.outcome(), report.latency());
-            if next == Some(Next::Prune) {
+        let (mut results, mut figures) = (Vec::new(), Pushes::default());
+        for (recipient, report, is_pruned) in pushes.collect::<Vec<_>>().await {
+            figures.push(recipient.service(), report.outcome(), report.latency());
+            if is_pruned {
                 figures.pruned();
             }
-            results.push(Sent::new(row, &report));
+            results.push(Sent::new(&recipient, &report));
         }
         let now = self.broadcast.clock.now();
         self.broadcast.metrics.request(&figures, now);
         results
     }
 
-    /// What became of the push, and what was done about it, if that could be written.
-    async fn send_to(&self, row: &Row, message: &Message) -> (Report, Option<Next>) {
-        let (now, begun) = (self.broadcast.clock.now(), Dispatched::default());
-        let report = push_to_row(&self.pusher, row, &self.allowed, message, now, &begun).await;
-        // The message is out: who sent it must hear so, or would send it again. A prune can wait for the next push.
-        let settled = settle(&self.broadcast.store, row, &report, now).await;
-        if let Err(error) = &settled {
+    /// What became of the push, and whether the subscriber's row was removed.
+    async fn send_to(&self, recipient: Recipient, message: &Message) -> (Recipient, Report, bool) {
+        let (now, dispatched) = (self.broadcast.clock.now(), Dispatched::default());
+        let report = recipient
+            .push(&self.pusher, message, now, &dispatched)
+            .await;
+        let is_pruned = self.settle(&recipient, &report).await;
+        // The message is out: the sender must hear so, or would send it again. The next push settles the row.
+        let is_pruned = is_pruned.unwrap_or_else(|error| {
             tracing::error!(
-                error = error as &dyn std::error::Error,
+                error = &error as &dyn std::error::Error,
                 "a push could not be settled"
             );
+            false
+        });
+        (recipient, report, is_pruned)
+    }
+
+    /// Does to the row what the outcome asks for. True when it was removed: a subscriber who has come back stays.
+    async fn settle(&self, recipient: &Recipient, report: &Report) -> Result<bool, StoreError> {
+        let (subscribers, row) = (&self.broadcast.store.subscribers, recipient.row());
+        match decide(report, recipient.made_with()).row {
+            RowAction::Keep => {}
+            RowAction::RememberKey(key) => subscribers.remember_key(row, &key).await?,
+            RowAction::Remove => {
+                let now = self.broadcast.clock.now();
+                return Ok(subscribers.prune(row, now).await? == Pruned::Removed);
+            }
         }
-        (report, settled.ok())
+        Ok(false)
     }
 }
 
 impl Sent {
-    fn new(row: &Row, report: &Report) -> Self {
+    fn new(recipient: &Recipient, report: &Report) -> Self {
         Self {
-            endpoint: row.endpoint.clone(),
+            endpoint: recipient.endpoint().to_owned(),
             outcome: report.outcome().label(),
             status: report.status(),
             detail: report.detail(),

@@ -4,17 +4,18 @@
 //! |---|---|
 //! | `campaigns` | campaigns and their state |
 //! | `parts` | who works on each part of a campaign |
-//! | `checkpoint` | what was done with a part, written as one transaction |
+//! | `checkpoint`, `segment_update` | the change that one batch makes, written as one transaction |
 //! | `schedules` | the local server's schedules |
 
 mod campaigns;
 mod checkpoint;
 mod parts;
 mod schedules;
+mod segment_update;
 
 pub use campaigns::{CampaignPage, Change, Planned, Progress, is_listed};
-pub use checkpoint::{MAX_PART_BYTES, MOST_NEW, Settled, Settlement, Step};
-pub use parts::{Lease, NewPart, Retry, Segment, Taken, Worker};
+pub use checkpoint::Written;
+pub use parts::{Lease, Segment, Taken, Worker};
 pub use schedules::StoredSchedule;
 
 use crate::dynamo::Database;

@@ -3,7 +3,6 @@
 //! A part is worked on under a lease. Whoever holds it has written its own name, drawn by chance, into the item; every
 //! write is conditional on that name (a *fence*), so that a worker that was thought dead and is not changes nothing.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -12,13 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Ledger;
 use super::campaigns::key;
-use crate::campaign::verdict::{Again, after};
+use crate::campaign::part::Retry;
+use crate::campaign::retry::RetryState;
 use crate::campaign::{CampaignId, PartKey};
 use crate::clock::Chance;
 use crate::dynamo::StoreError;
 use crate::dynamo::item::{Item, string};
 use crate::dynamo::item::{count, number};
 use crate::dynamo::transaction::{ATTEMPTS, Transacted};
+use crate::time::after;
 
 /// A part whose job may be lost gets another one this often, at most: less often than a queue delivers again what
 /// failed, so that the next one to try finds it free.
@@ -76,26 +77,6 @@ pub struct Segment {
     pub closed: bool,
     /// Of a campaign that keeps to a rate: the turns that were taken end then.
     pub paced_to: Option<Timestamp>,
-}
-
-/// Endpoints that are to be pushed to again.
-#[derive(Debug, Clone)]
-pub struct Retry {
-    /// Whom.
-    pub endpoints: BTreeSet<String>,
-    /// When, and how often it was tried.
-    pub again: Again,
-}
-
-/// A retry part that is to be written.
-#[derive(Debug, Clone)]
-pub struct NewPart {
-    /// Its key.
-    pub key: PartKey,
-    /// What it holds.
-    pub retry: Retry,
-    /// Who works on it already, and until when.
-    pub held: Option<(String, Timestamp)>,
 }
 
 impl Ledger {
@@ -208,7 +189,7 @@ impl Ledger {
         part: &PartKey,
     ) -> Result<Option<Timestamp>, StoreError> {
         let item = self.part(id, part).await?;
-        Ok(item.map(|item| read_retry(&item).again.not_before))
+        Ok(item.map(|item| read_retry(&item).state.not_before))
     }
 
     /// How far a segment is, whoever works on it.
@@ -449,9 +430,9 @@ fn read_retry(item: &Item) -> Retry {
         endpoints: endpoints
             .map(|endpoints| endpoints.iter().cloned().collect())
             .unwrap_or_default(),
-        again: Again {
+        state: RetryState {
             attempts: small("attempts").unwrap_or_default(),
-            waits: small("waits").unwrap_or_default(),
+            deferrals: small("waits").unwrap_or_default(),
             not_before: read_millis(item, "not_before").unwrap_or(Timestamp::UNIX_EPOCH),
             expires: read_millis(item, "expires"),
         },

@@ -25,7 +25,7 @@ pub use event_bridge::{EventBridgeSchedules, SchedulerTarget};
 pub use expression::{Expression, ExpressionError};
 pub use local::LocalSchedules;
 
-use crate::campaign::request::Order;
+use crate::campaign::request::CampaignRequest;
 use crate::dynamo::StoreError;
 use crate::json::{Invalid, Members};
 
@@ -158,13 +158,13 @@ fn check_message(message: Members<'_>) -> Result<(), Invalid> {
         return Err(message.invalid("to", "must hold an audience, and nobody beside it"));
     }
     // A member of a member is named from the message on.
-    let order = Order::read(message).map_err(|mut invalid| {
+    let request = CampaignRequest::read(message).map_err(|mut invalid| {
         if !invalid.field.starts_with("message.") {
             invalid.field = format!("message.{}", invalid.field);
         }
         invalid
     })?;
-    if order.id.is_some() {
+    if request.id.is_some() {
         let reason = "must be left out: each firing is a campaign of its own";
         return Err(message.invalid("id", reason));
     }

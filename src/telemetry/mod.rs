@@ -78,7 +78,7 @@ pub fn init_json() -> Result<(), BadFilter> {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if tracing::enabled!(Level::ERROR) {
-            tracing::error!(%panic, "a bug");
+            tracing::error!(%panic, "panic");
         } else {
             usual(panic);
         }

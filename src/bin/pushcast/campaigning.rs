@@ -7,7 +7,7 @@ use pushcast::announce::Announcer;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::Job;
 use pushcast::clock::{Chance, Clock};
-use pushcast::deliver::{Deliver, Slow};
+use pushcast::deliver::{CircuitBreaker, Deliver};
 use pushcast::ledger::Worker;
 use pushcast::queue::LocalQueue;
 use pushcast::queue::{Stop, Stopper};
@@ -64,7 +64,7 @@ impl Workers {
             allowed,
             worker,
             at_once: WORKERS,
-            slow: Slow::default(),
+            circuits: CircuitBreaker::default(),
         };
         let running = tokio::spawn(work(deliver, stop));
         Self { stopper, running }

@@ -21,7 +21,7 @@ use pushcast::aws::behavior_version;
 use pushcast::broadcast::Broadcast;
 use pushcast::campaign::{Campaign, CampaignId};
 use pushcast::clock::{Chance, Clock};
-use pushcast::deliver::{Deliver, Slow};
+use pushcast::deliver::{CircuitBreaker, Deliver};
 use pushcast::dynamo::{embedded, schema};
 use pushcast::json::Change;
 use pushcast::ledger::Worker;
@@ -225,7 +225,7 @@ impl WorkerHarness {
                 alone: false,
             },
             at_once,
-            slow: Slow::default(),
+            circuits: CircuitBreaker::default(),
         }
     }
 

@@ -1,0 +1,196 @@
+//! Steering campaigns that were started: cancel, resume, recover after a restart, halt, finish, announce the end.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Broadcast, BroadcastError};
+use crate::campaign::view::view;
+use crate::campaign::{Campaign, CampaignId, Job, PartKey, Status};
+use crate::ledger::Change;
+use crate::queue::Queue;
+use crate::time::until;
+
+impl<Q: Queue> Broadcast<Q> {
+    /// Stops a campaign until the operator resumes it. Pushes in flight are still completed.
+    ///
+    /// # Errors
+    /// [`BroadcastError::TooLate`] when it is done.
+    pub async fn cancel(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
+        let now = self.clock.now();
+        let change = Change::Ended { at: now };
+        let from = [Status::Planned, Status::Running, Status::Halted];
+        let cancelled = self
+            .store
+            .ledger
+            .move_campaign(id, &from, Status::Cancelled, change)
+            .await?;
+        let campaign = match cancelled {
+            // Another call may have resumed it since.
+            Some(campaign) if campaign.status != Status::Cancelled => return Ok(campaign),
+            Some(campaign) => campaign,
+            None => self.known(id).await?,
+        };
+        if campaign.status != Status::Cancelled {
+            return Err(BroadcastError::TooLate {
+                status: campaign.status,
+                wanted: "cancelled",
+            });
+        }
+        self.announce(campaign).await
+    }
+
+    /// Goes on with a campaign that was halted or cancelled, from its checkpoints. For a campaign that is under way,
+    /// every job is queued again, which is harmless.
+    ///
+    /// # Errors
+    /// [`BroadcastError::TooLate`] when it is done.
+    pub async fn resume(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
+        let from = [Status::Halted, Status::Cancelled];
+        let resumed = self
+            .store
+            .ledger
+            .move_campaign(id, &from, Status::Running, Change::Resumed)
+            .await?;
+        let campaign = match resumed {
+            Some(campaign) => {
+                tracing::info!(campaign = %id, "campaign resumed");
+                campaign
+            }
+            None => self.known(id).await?,
+        };
+        if !campaign.status.is_under_way() {
+            return Err(BroadcastError::TooLate {
+                status: campaign.status,
+                wanted: "resumed",
+            });
+        }
+        self.go_on(&campaign).await?;
+        self.known(id).await
+    }
+
+    /// Queues the open parts of a campaign that is under way. A campaign that is cancelled meanwhile stays cancelled.
+    async fn go_on(&self, campaign: &Campaign) -> Result<(), BroadcastError> {
+        let Campaign { id, segments, .. } = campaign;
+        self.store.ledger.plan_segments(id, *segments).await?;
+        self.requeue(id).await?;
+        let from = [Status::Planned];
+        self.store
+            .ledger
+            .move_campaign(id, &from, Status::Running, Change::Started)
+            .await?;
+        // Its last segment may be done already: then no job is left that would end the campaign.
+        self.finish(id).await
+    }
+
+    /// Queues a job for every open part.
+    async fn requeue(&self, id: &CampaignId) -> Result<(), BroadcastError> {
+        let now = self.clock.now();
+        let open = self.store.ledger.open_parts(id, None).await?;
+        let job = |(part, due): (PartKey, Option<Timestamp>)| {
+            let job = Job {
+                campaign: id.clone(),
+                part,
+            };
+            (job, due.map_or(Duration::ZERO, |due| until(due, now)))
+        };
+        let jobs: Vec<_> = open.into_iter().map(job).collect();
+        self.queue.send(&jobs).await?;
+        Ok(())
+    }
+
+    /// Recovers after a restart of the only process: queues the open parts of every campaign, and announces ends that
+    /// were not announced.
+    ///
+    /// # Errors
+    /// When one campaign fails; the others are recovered nevertheless. The call may be repeated.
+    pub async fn recover(&self) -> Result<(), BroadcastError> {
+        let mut recovered = Ok(());
+        for id in self.store.ledger.unfinished_campaigns().await? {
+            recovered = recovered.and(self.recover_one(&id).await);
+        }
+        recovered
+    }
+
+    async fn recover_one(&self, id: &CampaignId) -> Result<(), BroadcastError> {
+        let campaign = self.known(id).await?;
+        if !campaign.status.is_under_way() {
+            return self.finish(id).await;
+        }
+        tracing::info!(campaign = %id, "going on with a campaign");
+        self.go_on(&campaign).await
+    }
+
+    /// Ends a campaign whose segments are all done, and announces the end. A second call only completes the
+    /// announcement.
+    ///
+    /// # Errors
+    /// When the ledger or the announcement fails: the caller repeats the call.
+    pub async fn finish(&self, id: &CampaignId) -> Result<(), BroadcastError> {
+        let campaign = self.known(id).await?;
+        if campaign.status.is_under_way() && campaign.segments_done >= campaign.segments {
+            let change = Change::Ended {
+                at: self.clock.now(),
+            };
+            let from = [Status::Planned, Status::Running];
+            self.store
+                .ledger
+                .move_campaign(id, &from, Status::Done, change)
+                .await?;
+        }
+        let campaign = self.known(id).await?;
+        if !campaign.status.is_under_way() {
+            self.announce(campaign).await?;
+        }
+        Ok(())
+    }
+
+    /// Halts a campaign for a fault of our own. A campaign that was resumed since `campaign` was read is not halted:
+    /// the operator has repaired the fault.
+    ///
+    /// # Errors
+    /// When the ledger or the announcement fails.
+    pub async fn halt(&self, campaign: &Campaign, reason: &str) -> Result<(), BroadcastError> {
+        let id = &campaign.id;
+        let change = Change::Halted {
+            at: self.clock.now(),
+            reason,
+            resumed: campaign.resumed,
+        };
+        let from = [Status::Planned, Status::Running];
+        self.store
+            .ledger
+            .move_campaign(id, &from, Status::Halted, change)
+            .await?;
+        let campaign = self.known(id).await?;
+        if campaign.status == Status::Halted {
+            self.announce(campaign).await?;
+        }
+        Ok(())
+    }
+
+    /// A campaign as the API shows it.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn view(&self, campaign: &Campaign) -> Result<Value, BroadcastError> {
+        let progress = self.store.ledger.progress(&campaign.id).await?;
+        Ok(view(campaign, &progress.figures, progress.scanned))
+    }
+
+    pub(super) async fn known(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
+        let campaign = self.store.ledger.campaign(id).await?;
+        campaign.ok_or(BroadcastError::Unknown)
+    }
+
+    async fn announce(&self, campaign: Campaign) -> Result<Campaign, BroadcastError> {
+        if !campaign.announced {
+            self.announcer.ended(&self.view(&campaign).await?).await?;
+            self.store.ledger.mark_announced(&campaign).await?;
+            let status = campaign.status.label();
+            self.metrics.campaign_ended(status, self.clock.now());
+        }
+        Ok(campaign)
+    }
+}

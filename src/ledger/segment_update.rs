@@ -1,0 +1,130 @@
+//! The update of a segment's item that a checkpoint makes. Figures and the number of open retry parts are added to, since
+//! several workers add to them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use jiff::Timestamp;
+
+use crate::campaign::{Faults, Figures, PartKey};
+use crate::dynamo::item::{Item, number, string};
+
+/// An update expression under construction.
+pub(super) struct SegmentUpdate {
+    /// Retry parts that are opened.
+    pub(super) opened: usize,
+    /// Retry parts that are done.
+    pub(super) closed: usize,
+    set: Vec<String>,
+    add: Vec<String>,
+    remove: &'static str,
+    condition: Option<&'static str>,
+    names: HashMap<String, String>,
+    values: Item,
+}
+
+impl SegmentUpdate {
+    /// Adds `figures`.
+    pub(super) fn new(figures: &Figures) -> Self {
+        let mut update = Self {
+            opened: 0,
+            closed: 0,
+            set: Vec::new(),
+            add: Vec::new(),
+            remove: "",
+            condition: None,
+            names: HashMap::new(),
+            values: Item::new(),
+        };
+        for (i, (name, n)) in figures.entries().enumerate() {
+            update.add(&format!("#f{i}"), &name, number(n));
+        }
+        update
+    }
+
+    /// Adds what origins have answered, for a campaign that was resumed so often.
+    pub(super) fn add_faults(&mut self, faults: &Faults, resumed: u32) {
+        for (i, (name, n)) in faults.entries(resumed).enumerate() {
+            self.add(&format!("#a{i}"), &name, number(n));
+        }
+    }
+
+    /// Moves the checkpoint.
+    pub(super) fn advance(&mut self, cursor: Option<&str>, is_last: bool, scanned: u64) {
+        self.add("#scanned", "scanned", number(scanned));
+        if let Some(cursor) = cursor {
+            self.set("#cursor", "cursor", string(cursor));
+        }
+        if is_last {
+            self.set("#read", "read", AttributeValue::Bool(true));
+        }
+    }
+
+    /// Counts rows that were looked at.
+    pub(super) fn scanned(&mut self, rows: usize) {
+        self.add("#scanned", "scanned", number(rows));
+    }
+
+    /// Holds only while the lease is `owner`'s, and leaves the lease as it is.
+    pub(super) fn fence_only(&mut self, owner: &str) {
+        self.name("#owner", "owner", string(owner));
+        self.condition = Some("#owner = :owner");
+    }
+
+    /// Holds only while the lease is `owner`'s. Renews it until `renew`; without, gives it back.
+    pub(super) fn fence(&mut self, owner: &str, renew: Option<Timestamp>) {
+        self.fence_only(owner);
+        match renew {
+            Some(until) => self.set("#until", "until", number(until.as_millisecond())),
+            None => {
+                self.names.insert("#until".to_owned(), "until".to_owned());
+                self.remove = " REMOVE #owner, #until";
+            }
+        }
+    }
+
+    /// The item of a transaction.
+    pub(super) fn item(
+        mut self,
+        table: &str,
+        id: AttributeValue,
+        segment: u32,
+    ) -> TransactWriteItem {
+        let few = |parts| i64::try_from(parts).expect("a transaction holds a hundred items");
+        let open = few(self.opened) - few(self.closed);
+        self.add("#open", "open", number(open));
+        let mut expression = String::new();
+        if !self.set.is_empty() {
+            expression += &format!("SET {} ", self.set.join(", "));
+        }
+        expression += &format!("ADD {}{}", self.add.join(", "), self.remove);
+        let update = Update::builder()
+            .table_name(table)
+            .key("id", id)
+            .key("part", string(&PartKey::Segment(segment).to_string()))
+            .update_expression(expression)
+            .set_condition_expression(self.condition.map(str::to_owned))
+            .set_expression_attribute_names(Some(self.names))
+            .set_expression_attribute_values(Some(self.values))
+            .build()
+            .expect("table, key and expression are given");
+        TransactWriteItem::builder().update(update).build()
+    }
+
+    fn set(&mut self, alias: &str, name: &str, value: AttributeValue) {
+        let placeholder = self.name(alias, name, value);
+        self.set.push(format!("{alias} = {placeholder}"));
+    }
+
+    fn add(&mut self, alias: &str, name: &str, value: AttributeValue) {
+        let placeholder = self.name(alias, name, value);
+        self.add.push(format!("{alias} {placeholder}"));
+    }
+
+    fn name(&mut self, alias: &str, name: &str, value: AttributeValue) -> String {
+        let placeholder = alias.replace('#', ":");
+        self.names.insert(alias.to_owned(), name.to_owned());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+}

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
@@ -6,23 +6,22 @@ use aws_sdk_scheduler::config::retry::RetryConfig;
 use aws_sdk_scheduler::config::{Credentials, Region};
 use aws_sdk_scheduler::types::ActionAfterCompletion;
 use aws_sdk_scheduler::{Client, Config};
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use http::StatusCode;
+use axum::Router;
+use axum::extract::State;
+use bytes::Bytes;
+use http::{Method, Uri};
 use jiff::Timestamp;
 use pushcast::aws::behavior_version;
+use pushcast::config::SchedulerTarget;
 use pushcast::json::Members;
 use pushcast::problem::Problem;
-use pushcast::schedule::SchedulerTarget;
 use pushcast::schedule::{EventBridgeSchedules, Schedule, Schedules as _, SchedulesError, Stored};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::ministack::Ministack;
+use crate::support::scheduler::{GROUP, Scheduler};
 
-const GROUP: &str = "pushcast";
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
 const BROADCAST: &str = "arn:aws:lambda:eu-west-1:000000000000:function:broadcast";
 const FAILED_EVENTS: &str = "arn:aws:sqs:eu-west-1:123456789012:failed-events";
@@ -60,118 +59,28 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
     Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
 }
 
-/// What EventBridge Scheduler says on the wire, with short pages and with faults in order.
-#[derive(Default)]
-struct Standin {
-    schedules: BTreeMap<String, Value>,
-    faults: VecDeque<(u16, &'static str, &'static str)>,
-    /// Deleted once it has been named.
-    vanishes: Option<String>,
-}
+type Shared = Arc<Mutex<Scheduler>>;
 
-type Shared = Arc<Mutex<Standin>>;
-type Asked = Query<BTreeMap<String, String>>;
-
-const PAGE: usize = 7;
-
-fn error(status: u16, code: &str, message: &str) -> Response {
-    let status = StatusCode::from_u16(status).expect("a status");
-    let body = Json(json!({"Message": message}));
-    (status, [("x-amzn-errortype", code.to_owned())], body).into_response()
-}
-
-fn unknown() -> Response {
-    error(404, "ResourceNotFoundException", "Schedule does not exist.")
-}
-
-impl Standin {
-    async fn start() -> (Shared, EventBridgeSchedules) {
-        let standin = Shared::default();
-        let fault = |State(standin): State<Shared>, request, next: axum::middleware::Next| async move {
-            let fault = standin.lock().unwrap().faults.pop_front();
-            match fault {
-                Some((status, code, message)) => error(status, code, message),
-                None => next.run(request).await,
-            }
-        };
-        let one = post(Self::create)
-            .put(Self::update)
-            .get(Self::get)
-            .delete(Self::delete);
-        let app = Router::new()
-            .route("/schedules", get(Self::list))
-            .route("/schedules/{name}", one)
-            .layer(axum::middleware::from_fn_with_state(
-                Arc::clone(&standin),
-                fault,
-            ))
-            .with_state(Arc::clone(&standin));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, app).into_future());
-        let room = EventBridgeSchedules::new(client(&url), target(GROUP));
-        (standin, room)
-    }
-
-    async fn create(standin: State<Shared>, name: Path<String>, body: Json<Value>) -> Response {
-        if standin.lock().unwrap().schedules.contains_key(&*name) {
-            return error(409, "ConflictException", "Schedule already exists.");
-        }
-        Self::put(&standin, &name, &body)
-    }
-
-    async fn update(standin: State<Shared>, name: Path<String>, body: Json<Value>) -> Response {
-        if !standin.lock().unwrap().schedules.contains_key(&*name) {
-            return unknown();
-        }
-        Self::put(&standin, &name, &body)
-    }
-
-    fn put(standin: &Shared, name: &str, body: &Value) -> Response {
-        assert_eq!(body["GroupName"], GROUP);
-        let mut schedules = standin.lock().unwrap();
-        schedules.schedules.insert(name.to_owned(), body.clone());
-        Json(json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:0:schedule/{GROUP}/{name}")}))
-            .into_response()
-    }
-
-    async fn get(standin: State<Shared>, name: Path<String>, asked: Asked) -> Response {
-        assert_eq!(asked["groupName"], GROUP);
-        let standin = standin.lock().unwrap();
-        standin
-            .schedules
-            .get(&*name)
-            .map_or_else(unknown, |it| Json(it.clone()).into_response())
-    }
-
-    async fn delete(standin: State<Shared>, name: Path<String>, asked: Asked) -> Response {
-        assert_eq!(asked["groupName"], GROUP);
-        let removed = standin.lock().unwrap().schedules.remove(&*name);
-        removed.map_or_else(unknown, |_| Json(json!({})).into_response())
-    }
-
-    async fn list(standin: State<Shared>, asked: Asked) -> Response {
-        assert_eq!(asked["ScheduleGroup"], GROUP);
-        let mut standin = standin.lock().unwrap();
-        let from = asked.get("NextToken").cloned().unwrap_or_default();
-        let names = standin.schedules.keys().filter(|name| **name > from);
-        let page: Vec<String> = names.take(PAGE).cloned().collect();
-        let named = page
-            .iter()
-            .map(|name| json!({"Name": name, "GroupName": GROUP}));
-        let mut answer = json!({"Schedules": named.collect::<Vec<_>>()});
-        if page.len() == PAGE {
-            answer["NextToken"] = json!(page.last());
-        } else if let Some(name) = standin.vanishes.take() {
-            standin.schedules.remove(&name);
-        }
-        Json(answer).into_response()
-    }
+/// The stand-in, and a group of schedules in it.
+async fn start() -> (Shared, EventBridgeSchedules) {
+    let standin = Shared::default();
+    let answer = async |State(standin): State<Shared>, method: Method, uri: Uri, body: Bytes| {
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        standin.lock().unwrap().answer(&method, &uri, body)
+    };
+    let app = Router::new()
+        .fallback(answer)
+        .with_state(Arc::clone(&standin));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, app).into_future());
+    let room = EventBridgeSchedules::new(client(&url), target(GROUP));
+    (standin, room)
 }
 
 #[tokio::test]
 async fn the_scheduler_is_told_what_to_call_and_when() {
-    let (standin, room) = Standin::start().await;
+    let (standin, room) = start().await;
     let told = |name: &str| standin.lock().unwrap().schedules[name].clone();
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
     assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
@@ -218,7 +127,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
 
 #[tokio::test]
 async fn the_list_is_whole_over_pages_and_while_it_changes() {
-    let (standin, room) = Standin::start().await;
+    let (standin, room) = start().await;
     let name = |n: usize| format!("schedule-{n:02}");
     for n in 0..23 {
         room.create(&schedule(&name(n), "rate(1 day)", "UTC"), now())
@@ -255,7 +164,7 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
 
 #[tokio::test]
 async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fault() {
-    let (standin, room) = Standin::start().await;
+    let (standin, room) = start().await;
     let daily = schedule("daily", "cron(0 9 * * ? *)", "UTC");
     let fails = async |faults: &[(u16, &'static str, &'static str)]| {
         standin.lock().unwrap().faults.extend(faults);

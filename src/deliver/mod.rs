@@ -15,6 +15,7 @@
 //! What a crash may repeat is what was pushed and is not written down: one page of this process. Everything else is
 //! in the ledger before the next page begins.
 
+#[cfg(feature = "aws")]
 pub mod lambda;
 mod pace;
 mod page;

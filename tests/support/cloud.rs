@@ -32,6 +32,7 @@ use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::scheduler::{self, Scheduler};
 use super::template::Right;
 
 /// One call, as the caller's policy must allow it.
@@ -63,9 +64,7 @@ struct Seen {
     calls: Vec<Call>,
     events: Vec<Value>,
     secrets: BTreeMap<String, String>,
-    parameters: BTreeMap<String, String>,
-    /// By name.
-    schedules: BTreeMap<String, Value>,
+    scheduler: Scheduler,
     /// Answers of KMS that are errors, before it signs again.
     kms_failures: usize,
     /// Nobody may do anything in DynamoDB.
@@ -108,7 +107,6 @@ impl Cloud {
             "DYNAMODB",
             "SQS",
             "KMS",
-            "SSM",
             "SECRETS_MANAGER",
             "EVENTBRIDGE",
             "SCHEDULER",
@@ -149,12 +147,6 @@ impl Cloud {
     pub(crate) fn keep_secret(&self, id: &str, text: &str) {
         let mut state = self.inner.state.lock().unwrap();
         state.secrets.insert(id.to_owned(), text.to_owned());
-    }
-
-    /// Puts a SecureString into SSM.
-    pub(crate) fn keep_parameter(&self, name: &str, text: &str) {
-        let mut state = self.inner.state.lock().unwrap();
-        state.parameters.insert(name.to_owned(), text.to_owned());
     }
 
     /// KMS refuses to sign so many times.
@@ -256,7 +248,7 @@ async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Respo
         .and_then(|target| target.to_str().ok())
         .unwrap_or_default();
     let operation = match &service[..] {
-        "scheduler" => scheduler_operation(&head.method, head.uri.path()),
+        "scheduler" => scheduler::operation(&head.method, head.uri.path()),
         _ => target.rsplit('.').next().unwrap_or_default(),
     };
     {
@@ -281,19 +273,14 @@ async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Respo
         }
         "dynamodb" => inner.forward(&inner.dynamodb, head.headers, body).await,
         "sqs" => inner.forward(&inner.sqs, head.headers, body).await,
-        "scheduler" => inner.schedule(operation, head.uri.path(), json),
+        "scheduler" => {
+            if json.get("Target").is_some() {
+                assert_eq!(json["Target"]["Arn"], "Broadcast");
+            }
+            let mut state = inner.state.lock().unwrap();
+            state.scheduler.answer(&head.method, &head.uri, json)
+        }
         _ => inner.answer(operation, &json),
-    }
-}
-
-fn scheduler_operation(method: &Method, path: &str) -> &'static str {
-    match (method.as_str(), path) {
-        ("GET", "/schedules") => "ListSchedules",
-        ("GET", _) => "GetSchedule",
-        ("POST", _) => "CreateSchedule",
-        ("PUT", _) => "UpdateSchedule",
-        ("DELETE", _) => "DeleteSchedule",
-        (other, _) => panic!("{other} {path} is called"),
     }
 }
 
@@ -349,7 +336,6 @@ fn rights(service: &str, operation: &str, body: &Value) -> Vec<(String, String)>
         ("sqs", _) => one(last(&body["QueueUrl"])),
         ("kms", _) => one(text(&body["KeyId"])),
         ("secretsmanager", _) => one(text(&body["SecretId"])),
-        ("ssm", _) => one(text(&body["Name"])),
         // Whoever makes a schedule lends it a role.
         ("scheduler", "ListSchedules") => one("*".to_owned()),
         ("scheduler", _) => one("Schedules/*".to_owned()),
@@ -384,50 +370,7 @@ impl Inner {
         Response::from_parts(head, Body::from(body))
     }
 
-    /// EventBridge Scheduler: one group, whose schedules never fire.
-    fn schedule(&self, operation: &str, path: &str, body: Value) -> Response {
-        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let mut state = self.state.lock().unwrap();
-        let schedules = &mut state.schedules;
-        let made =
-            json!({"ScheduleArn": format!("arn:aws:scheduler:eu-west-1:1:schedule/g/{name}")});
-        let (code, answer) = match (operation, schedules.contains_key(&name)) {
-            ("CreateSchedule", true) => ("ConflictException", None),
-            ("CreateSchedule", false) | ("UpdateSchedule", true) => {
-                assert_eq!(body["GroupName"], "Schedules");
-                assert_eq!(body["Target"]["Arn"], "Broadcast");
-                schedules.insert(name, body);
-                ("", Some(made))
-            }
-            ("GetSchedule", true) => ("", schedules.get(&name).cloned()),
-            ("DeleteSchedule", true) => {
-                schedules.remove(&name);
-                ("", Some(json!({})))
-            }
-            ("ListSchedules", _) => {
-                let names: Vec<_> = schedules.keys().map(|name| json!({"Name": name})).collect();
-                ("", Some(json!({"Schedules": names})))
-            }
-            _ => ("ResourceNotFoundException", None),
-        };
-        match answer {
-            Some(json) => axum::Json(json).into_response(),
-            None => {
-                let mut refused = refused(code, "as it is");
-                refused
-                    .headers_mut()
-                    .insert("x-amzn-errortype", code.parse().expect("a name"));
-                *refused.status_mut() = if code == "ConflictException" {
-                    StatusCode::CONFLICT
-                } else {
-                    StatusCode::NOT_FOUND
-                };
-                refused
-            }
-        }
-    }
-
-    /// KMS, Secrets Manager, SSM and EventBridge, as far as functions call them.
+    /// KMS, Secrets Manager and EventBridge, as far as functions call them.
     fn answer(&self, operation: &str, body: &Value) -> Response {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         let mut state = self.state.lock().unwrap();
@@ -450,11 +393,6 @@ impl Inner {
             "GetSecretValue" => {
                 let secret = state.secrets.get(text("SecretId"));
                 secret.map(|secret| json!({"SecretString": secret}))
-            }
-            "GetParameter" => {
-                assert_eq!(body["WithDecryption"], true);
-                let parameter = state.parameters.get(text("Name"));
-                parameter.map(|value| json!({"Parameter": {"Value": value}}))
             }
             "PutEvents" => {
                 let entries = body["Entries"].as_array().expect("entries").clone();

@@ -20,6 +20,7 @@ pub(crate) mod program;
 pub(crate) mod push_service;
 pub(crate) mod remote;
 pub(crate) mod runtime;
+pub(crate) mod scheduler;
 pub(crate) mod stack;
 pub(crate) mod stage;
 pub(crate) mod template;

@@ -37,7 +37,7 @@ async fn serve(database: &std::path::Path) -> SocketAddr {
             None,
         )),
         allowed: AllowList::default(),
-        user_secret: UserSecret::new("a secret of the benchmark"),
+        user_secret: UserSecret::from("a secret of the benchmark".to_owned()),
         clock: Clock::system(),
     };
     let app = middleware::finish(router(state), &CorsOrigins::default());

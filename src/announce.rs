@@ -1,12 +1,15 @@
 //! Announces that a campaign has ended: an event `pushcast.campaign` on EventBridge, or a line in the log.
 
+#[cfg(feature = "aws")]
 use aws_sdk_eventbridge::Client;
+#[cfg(feature = "aws")]
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use serde_json::Value;
 
 /// `detail-type` of the event.
 const KIND: &str = "pushcast.campaign";
 /// `source` of the event.
+#[cfg(feature = "aws")]
 const SOURCE: &str = "pushcast";
 
 /// Where the end of a campaign is announced, at least once.
@@ -15,6 +18,7 @@ pub enum Announcer {
     /// In the log.
     Log,
     /// On an event bus.
+    #[cfg(feature = "aws")]
     EventBridge {
         /// The SDK's client.
         client: Client,
@@ -51,6 +55,7 @@ impl Announcer {
                 );
                 Ok(())
             }
+            #[cfg(feature = "aws")]
             Self::EventBridge { client, bus } => {
                 let event = PutEventsRequestEntry::builder()
                     .source(SOURCE)

@@ -12,12 +12,13 @@ use http::{HeaderMap, HeaderValue};
 #[derive(Clone)]
 pub struct ApiToken(String);
 
-impl ApiToken {
-    /// Keeps the token.
-    pub fn new(token: String) -> Self {
+impl From<String> for ApiToken {
+    fn from(token: String) -> Self {
         Self(token)
     }
+}
 
+impl ApiToken {
     /// `Bearer <token>`: what [`ApiToken::admits`] looks for.
     ///
     /// # Errors
@@ -46,32 +47,22 @@ impl ApiToken {
 #[derive(Clone)]
 pub struct UserSecret(Key);
 
-impl UserSecret {
-    /// Keeps the secret.
-    pub fn new(secret: &str) -> Self {
+impl From<String> for UserSecret {
+    fn from(secret: String) -> Self {
         Self(Key::new(HMAC_SHA256, secret.as_bytes()))
     }
+}
 
+impl UserSecret {
     /// Hex HMAC-SHA256 of the user id, what a backend gives its page.
     pub fn sign(&self, user: &str) -> String {
-        hex(sign(&self.0, user.as_bytes()).as_ref())
+        hex::encode(sign(&self.0, user.as_bytes()))
     }
 
     /// Whether `signature` is this user's; in constant time.
     pub fn proves(&self, user: &str, signature: &str) -> bool {
-        unhex(signature).is_some_and(|tag| verify(&self.0, user.as_bytes(), &tag).is_ok())
+        hex::decode(signature).is_ok_and(|tag| verify(&self.0, user.as_bytes(), &tag).is_ok())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.is_ascii() && text.len().is_multiple_of(2);
-    let byte = |i: usize| u8::from_str_radix(text.get(i..i + 2)?, 16).ok();
-    let signs = text.contains(['+', '-']);
-    (digits && !signs).then(|| (0..text.len()).step_by(2).map(byte).collect())?
 }
 
 impl fmt::Debug for ApiToken {

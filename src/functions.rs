@@ -15,7 +15,7 @@ use crate::announce::Announcer;
 use crate::aws::Aws;
 use crate::broadcast::Broadcast;
 use crate::clock::{Chance, Clock};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Secrets};
 use crate::deliver::{CircuitBreaker, Deliver};
 use crate::ledger::Worker;
 use crate::queue::SqsQueue;
@@ -29,8 +29,10 @@ use webpush::{Client, Limits, Pusher};
 /// A function that is starting.
 #[derive(Debug)]
 pub struct Function {
-    /// The environment, and what it refers to.
+    /// The environment.
     pub config: Config,
+    /// The secrets that it gives or refers to.
+    pub secrets: Secrets,
     aws: Aws,
 }
 
@@ -62,11 +64,15 @@ impl Function {
     /// The first variable that is wrong.
     pub async fn start() -> Result<Self, StartError> {
         telemetry::init_json()?;
-        let aws = Aws::of_a_function();
-        let config = Config::from_env()?;
+        let aws = Aws::of_function();
+        let mut config = Config::from_env()?;
         aws.connect().await;
-        let config = config.resolve(&aws).await?;
-        Ok(Self { config, aws })
+        let secrets = std::mem::take(&mut config.secrets).fetch(&aws).await?;
+        Ok(Self {
+            config,
+            secrets,
+            aws,
+        })
     }
 
     /// The two tables.
@@ -75,7 +81,8 @@ impl Function {
     /// When they are not configured.
     pub async fn store(&self) -> Result<Store, ConfigError> {
         let tables = self.config.require_tables()?;
-        Ok(Store::connect(&self.aws, tables, Chance::system()).await)
+        let Ok(client) = self.aws.dynamodb().await;
+        Ok(Store::new(client, tables, Chance::system()))
     }
 
     /// What starts, steers and ends campaigns.
@@ -126,13 +133,13 @@ impl Function {
         })
     }
 
-    /// What pushes. Takes the keys out of the configuration.
+    /// What pushes. Takes the keys out of the secrets.
     ///
     /// # Errors
     /// When there is no key, or no subject, or the extra roots are wrong.
     pub fn pusher(&mut self) -> Result<Pusher, StartError> {
-        self.config.require_subject()?;
-        let keys = self.config.take_keys()?;
+        let subject = self.config.require_subject()?;
+        let keys = self.secrets.take_keys(Some(subject))?;
         let client = Client::new(Limits::default(), self.config.ca_file.as_deref())?;
         Ok(keys.pusher(client, Clock::system()))
     }

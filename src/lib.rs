@@ -72,6 +72,7 @@ pub mod config;
 pub mod cors;
 pub mod deliver;
 pub mod dynamo;
+#[cfg(feature = "aws")]
 pub mod functions;
 pub mod http;
 pub mod json;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
 
-use crate::aws::Aws;
 use crate::clock::Chance;
 #[cfg(feature = "local")]
 use crate::dynamo::embedded::{self, OpenError};
@@ -38,11 +37,6 @@ impl Store {
     /// The database that holds both tables.
     pub fn database(&self) -> &Database {
         &self.db
-    }
-
-    /// Over DynamoDB in the region and with the credentials of the environment.
-    pub async fn connect(aws: &Aws, tables: Tables, chance: Chance) -> Self {
-        Self::new(Client::new(aws.config().await), tables, chance)
     }
 
     /// Over the embedded database in `file`, or a new one in memory. Makes the tables that are missing. The database is

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use http::Method;
 use openssl::bn::BigNumContext;
 use openssl::ec::PointConversionForm;
 use openssl::pkey::PKey;
+use pushcast::clock::Chance;
+use pushcast::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -301,6 +303,15 @@ async fn help_says_what_each_command_does() {
     );
 }
 
+/// The folder with an empty database, as a server leaves it.
+async fn server_folder(folder: &Path) -> PathBuf {
+    std::fs::create_dir_all(folder).expect("a folder");
+    let file = folder.join("pushcast.db");
+    let store = Store::open(Some(&file), Chance::system()).await;
+    drop(store.expect("a database"));
+    folder.to_owned()
+}
+
 /// `pushcast subscriptions` on a folder, with `service` on the allow-list.
 fn subscriptions(service: &PushService, action: &[&str], data: &Path) -> Command {
     let data = data.display().to_string();
@@ -340,7 +351,8 @@ async fn what_is_exported_and_imported_elsewhere_is_the_same_there_twice_as_well
         assert!(answer.status.is_success(), "{answer:?}");
     }
     let folder = TempDir::new().expect("a folder");
-    let (file, there) = (path(&folder, "all.jsonl"), folder.path().join("there"));
+    let file = path(&folder, "all.jsonl");
+    let there = server_folder(&folder.path().join("there")).await;
     let written = server.command(&["subscriptions", "export", "--out", &file]);
     let written = { written }.output().await.expect("it runs");
     assert_eq!(printed(&written), "");
@@ -374,7 +386,7 @@ fn line(service: &PushService, keys: &Value, name: &str) -> String {
 async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
-    let data = folder.path().join("data");
+    let data = server_folder(&folder.path().join("data")).await;
     let keys = service.subscribe(None).to_json()["keys"].clone();
     let good = |name: &str| line(&service, &keys, name).into_bytes();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)).into_bytes();
@@ -442,7 +454,7 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
 async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
-    let data = folder.path().join("data");
+    let data = server_folder(&folder.path().join("data")).await;
     let browsers = [0, 1, 2].map(|_| service.subscribe(None));
     let row = |i: usize, more: Value| {
         let mut row = json!({
@@ -496,7 +508,7 @@ async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
 async fn an_import_of_nothing_is_done_and_one_of_a_missing_file_is_not() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
-    let data = folder.path().join("data");
+    let data = server_folder(&folder.path().join("data")).await;
     for nothing in ["", "\n", "\r\n\r\n"] {
         let output = feed(subscriptions(&service, &["import", "-"], &data), nothing).await;
         assert_eq!(printed(&output), "0 new, 0 refreshed, 0 bad lines\n");
@@ -518,7 +530,7 @@ async fn a_folder_without_a_database_is_a_clear_error_and_is_not_made() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let missing = folder.path().join("missing");
-    for action in ["count", "export"] {
+    for action in ["count", "export", "import"] {
         for data in [missing.as_path(), folder.path()] {
             let output = subscriptions(&service, &[action], data).output().await;
             let said = complained(&output.expect("it runs"), 1);
@@ -577,6 +589,7 @@ async fn an_export_whose_reader_has_enough_ends_quietly() {
         .collect();
     let input = lines.join("\n");
     assert!(input.len() > 2 * 65_536, "more than a pipe holds");
+    server_folder(folder.path()).await;
     let imported = feed(subscriptions(&service, &["import"], folder.path()), input).await;
     assert!(printed(&imported).starts_with("600 new"));
 

@@ -23,7 +23,10 @@ const README: &str = include_str!("../README.md");
 const DEPLOY: &str = include_str!("../docs/deploy.md");
 /// Both ways to reach those who subscribed with another key.
 const OLDER: [(&str, &str); 2] = [
-    ("OlderVapidKey", "/push/old-key"),
+    (
+        "OlderVapidKey",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:push/old-key-AbCdEf",
+    ),
     (
         "OlderKmsKey",
         "arn:aws:kms:eu-west-1:123456789012:key/older",
@@ -168,12 +171,18 @@ fn what_reads_the_outputs_can_be_pasted() {
 /// Which keys a function has, and what its role may do with each; the current one is first.
 #[test]
 fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
-    let [ssm, kms] = OLDER;
+    let [secret, kms] = OLDER;
     for (given, keys) in [
         (&[][..], "kms:VapidKey".to_owned()),
-        (&[ssm], format!("kms:VapidKey,ssm:{}", ssm.1)),
+        (
+            &[secret],
+            format!("kms:VapidKey,secretsmanager:{}", secret.1),
+        ),
         (&[kms], format!("kms:VapidKey,kms:{}", kms.1)),
-        (&OLDER, format!("kms:VapidKey,ssm:{},kms:{}", ssm.1, kms.1)),
+        (
+            &OLDER,
+            format!("kms:VapidKey,secretsmanager:{},kms:{}", secret.1, kms.1),
+        ),
     ] {
         let template = Template::read(given);
         for function in FUNCTIONS {
@@ -194,8 +203,8 @@ fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
                 BTreeSet::new()
             };
             assert_eq!(on(kms.1), own, "{function}");
-            let parameter = usize::from(given.contains(&ssm) && function != "broadcast");
-            assert_eq!(on(ssm.1).len(), parameter, "{function}");
+            let read = usize::from(given.contains(&secret) && function != "broadcast");
+            assert_eq!(on(secret.1).len(), read, "{function}");
             let rights = rights
                 .iter()
                 .filter(|(action, _)| action.starts_with("kms:"));

@@ -350,7 +350,7 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
     let lines = stack.deliver.lines();
     let said = lines
         .iter()
-        .find(|line| line["message"] == "a token cannot be signed");
+        .find(|line| line["message"] == "a VAPID token cannot be signed");
     assert!(said.is_some(), "it is logged: {lines:?}");
     for line in lines.iter().filter(|line| line["target"].is_string()) {
         assert_eq!(line["requestId"], REQUEST_ID, "{line}");
@@ -436,7 +436,7 @@ async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
 async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_start() {
     let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
     cloud.keep_secret("Short", r#"{"value":"short"}"#);
-    cloud.keep_parameter("/no-key", "no key");
+    cloud.keep_secret("no-key", "no key");
     let kms = ("PUSHCAST_VAPID_KEYS", "kms:VapidKey");
     let cases = [
         (
@@ -478,14 +478,21 @@ async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_s
         (
             "send",
             env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_VAPID_KEYS", "ssm:/none")],
-            "PUSHCAST_VAPID_KEYS SSM parameter /none cannot be read",
+            vec![("PUSHCAST_VAPID_KEYS", "secretsmanager:none")],
+            "PUSHCAST_VAPID_KEYS secret none cannot be read",
         ),
         (
             "send",
             env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_VAPID_KEYS", "ssm:/no-key")],
-            "PUSHCAST_VAPID_KEYS names SSM parameter /no-key",
+            vec![("PUSHCAST_VAPID_KEYS", "secretsmanager:no-key")],
+            "PUSHCAST_VAPID_KEYS names secret no-key",
+        ),
+        (
+            "send",
+            env!("CARGO_BIN_EXE_send"),
+            vec![("PUSHCAST_VAPID_KEYS", "ssm:/push/old-key")],
+            "PUSHCAST_VAPID_KEYS names a parameter of Systems Manager (ssm:), which this version does not read: \
+             put the key into a secret of Secrets Manager, and name that with secretsmanager:<ARN or name>",
         ),
         (
             "send",

@@ -1,4 +1,4 @@
-//! Keys in KMS and SSM: asked for once, rotated, and of another AWS too.
+//! Keys in KMS and Secrets Manager: asked for once, rotated, and of another AWS too.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use webpush::{KeyId, VapidKey};
 
 use crate::support::aws::lambda_runtime::Function;
 use crate::support::aws::lambda_stack::{
-    LambdaStack, body, event, event_with, request, surroundings, tables,
+    LambdaStack, OLDER_KEY, body, event, event_with, request, surroundings, tables,
 };
 use crate::support::aws::ministack::Ministack;
 use crate::support::push_service::PushService;
@@ -38,7 +38,7 @@ async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_l
 }
 
 /// How often `deliver` has asked KMS for a signature.
-fn tokens_asked_for(stack: &Stack) -> usize {
+fn tokens_asked_for(stack: &LambdaStack) -> usize {
     let signed = ("kms:Sign".to_owned(), "VapidKey".to_owned());
     let calls = stack.cloud.calls().into_iter();
     calls
@@ -106,16 +106,12 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
         .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
     let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
     let older = VapidKey::generate().unwrap();
-    aws_sdk_ssm::Client::new(&shared)
-        .put_parameter()
-        .name("/push/old-key")
-        .value(older.to_pkcs8_pem())
-        .r#type(aws_sdk_ssm::types::ParameterType::SecureString)
-        .send()
-        .await
-        .unwrap();
-    let secret = aws_sdk_secretsmanager::Client::new(&shared).create_secret();
-    let secret = secret
+    let secrets = aws_sdk_secretsmanager::Client::new(&shared);
+    let old_key = secrets.create_secret().name("push/old-key");
+    let old_key = old_key.secret_string(older.to_pkcs8_pem()).send().await;
+    let old_key = old_key.unwrap().arn.unwrap();
+    let secret = secrets
+        .create_secret()
         .name("token")
         .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
     let secret = secret.send().await.unwrap().arn.unwrap();
@@ -130,7 +126,7 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
         ("PUSHCAST_QUEUE_URL", queue),
         (
             "PUSHCAST_VAPID_KEYS",
-            format!("kms:{kms},ssm:/push/old-key"),
+            format!("kms:{kms},secretsmanager:{old_key}"),
         ),
         (
             "PUSHCAST_VAPID_SUBJECT",
@@ -185,8 +181,9 @@ async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
     let mut environment = stack.template.environment("subscribe");
     for (variable, value) in &mut environment {
         if variable == "PUSHCAST_VAPID_KEYS" {
-            assert_eq!(value, "kms:VapidKey,ssm:/push/old-key");
-            *value = "ssm:/push/old-key".to_owned();
+            let older = format!("secretsmanager:{OLDER_KEY}");
+            assert_eq!(*value, format!("kms:VapidKey,{older}"));
+            *value = older;
         }
     }
     environment.extend(surroundings(&stack.cloud, &stack.service, "subscribe"));

@@ -119,7 +119,7 @@ mod house;
 /// The page on deploying says what the template and its tools say.
 mod deploying;
 
-/// Keys in KMS and SSM are fetched once, sign once, and can be rotated.
+/// Keys in KMS and Secrets Manager are fetched once, sign once, and can be rotated.
 mod keys_in_aws;
 
 /// A token that is signed elsewhere, by KMS, is one as any other.

@@ -6,9 +6,9 @@ use aws_sdk_scheduler::types::ActionAfterCompletion;
 use aws_sdk_scheduler::{Client, Config};
 use jiff::Timestamp;
 use pushcast::aws::behavior_version;
+use pushcast::config::SchedulerTarget;
 use pushcast::json::Members;
 use pushcast::problem::Problem;
-use pushcast::schedule::SchedulerTarget;
 use pushcast::schedule::{EventBridgeSchedules, Schedule, Schedules as _, SchedulesError, Stored};
 use serde_json::{Value, json};
 

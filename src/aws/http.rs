@@ -21,7 +21,7 @@ use hyper_util::client::legacy::connect::{self, CaptureConnection, capture_conne
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
-use super::CONNECT_TIMEOUT;
+use super::settings::CONNECT_TIMEOUT;
 use webpush::tls_config;
 
 /// One for all services of a function. A clone shares its connections, and its TLS sessions.

@@ -1,6 +1,5 @@
-//! A VAPID key that never leaves KMS: it tells its public half, and signs.
+//! A VAPID key that never leaves KMS: KMS tells its public half, and signs with it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_kms::Client;
@@ -13,18 +12,18 @@ use webpush::{KeyId, SignError, SignFuture, Signer};
 
 /// A key of KMS: ECC_NIST_P256, to sign and verify.
 #[derive(Debug, Clone)]
-pub struct KmsKey {
+pub(super) struct KmsKey {
     client: Client,
     id: String,
 }
 
-/// Why KMS did not do it. Names the key, and what to do.
+/// Why KMS did not sign or tell a key. Names the key, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KmsError {
-    /// It could not be reached, or is busy: it may go well in a moment.
+    /// KMS could not be reached, or is busy: it may succeed in a moment.
     #[error("KMS cannot be reached, or is busy: {0}")]
     Busy(String),
-    /// It refused.
+    /// KMS refused.
     #[error("KMS refuses the key {id}: {reason}")]
     Refused {
         /// Which key.
@@ -40,14 +39,14 @@ pub enum KmsError {
         /// Which key.
         id: String,
     },
-    /// KMS answered with no signature.
+    /// KMS answered, but not with a signature.
     #[error("KMS's signature cannot be read")]
     Signature(#[from] NotDer),
 }
 
 impl KmsKey {
     /// The key with this id, ARN, or alias (`alias/..`).
-    pub fn new(client: Client, id: String) -> Self {
+    pub(super) fn new(client: Client, id: String) -> Self {
         Self { client, id }
     }
 
@@ -55,7 +54,7 @@ impl KmsKey {
     ///
     /// # Errors
     /// When KMS refuses, or the key is of another kind.
-    pub async fn public(&self) -> Result<[u8; 65], KmsError> {
+    pub(super) async fn public(&self) -> Result<[u8; 65], KmsError> {
         let answer = self.client.get_public_key().key_id(&self.id).send().await;
         let answer = answer.map_err(|error| self.error(&error))?;
         let spki = answer.public_key().map(Blob::as_ref).unwrap_or_default();
@@ -68,7 +67,7 @@ impl KmsKey {
     ///
     /// # Errors
     /// When KMS refuses, or cannot be reached.
-    pub async fn sign(&self, input: &str) -> Result<[u8; 64], KmsError> {
+    async fn sign_input(&self, input: &str) -> Result<[u8; 64], KmsError> {
         let answer = self
             .client
             .sign()
@@ -117,16 +116,9 @@ impl From<KmsError> for SignError {
     }
 }
 
-/// Signs with the keys of KMS, each found by the name of its public half.
-#[derive(Debug, Default)]
-pub struct KmsSigner(pub HashMap<KeyId, KmsKey>);
-
-impl Signer for KmsSigner {
-    fn sign<'a>(&'a self, key: &'a KeyId, signing_input: &'a str) -> SignFuture<'a> {
-        Box::pin(async move {
-            let kms = self.0.get(key).expect("each key that is elsewhere is here");
-            Ok(kms.sign(signing_input).await?)
-        })
+impl Signer for KmsKey {
+    fn sign<'a>(&'a self, _key: &'a KeyId, signing_input: &'a str) -> SignFuture<'a> {
+        Box::pin(async move { Ok(self.sign_input(signing_input).await?) })
     }
 }
 

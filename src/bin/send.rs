@@ -8,7 +8,7 @@ use pushcast::http::{assets, campaigns, middleware, schedules, send, stats};
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
     let pusher = function.pusher()?;
-    let token = &function.config.require_token()?;
+    let token = &function.secrets.require_token()?;
     let (broadcast, store) = (function.broadcast().await?, function.schedules().await?);
     let (subscribers, allowed) = (broadcast.store.clone(), function.config.allowed);
     let state = send::Send {

@@ -7,10 +7,11 @@ use pushcast::http::{middleware, subscribe};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let mut function = Function::start().await?;
+    let subject = function.config.vapid_subject.as_ref();
     let state = subscribe::Subscribe {
         store: function.store().await?,
-        keyring: function.config.take_keys()?.keyring,
-        user_secret: function.config.require_user_secret()?,
+        keyring: function.secrets.take_keys(subject)?.keyring,
+        user_secret: function.secrets.require_user_secret()?,
         allowed: function.config.allowed,
         clock: Clock::system(),
     };

@@ -22,6 +22,7 @@
 mod batch;
 mod circuit;
 mod in_flight;
+#[cfg(feature = "aws")]
 pub mod lambda;
 mod outcome;
 mod rate;

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "aws")]
 mod sqs;
 mod stop;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 #[cfg(feature = "local")]
 pub use local::LocalQueue;
+#[cfg(feature = "aws")]
 pub use sqs::SqsQueue;
 pub use stop::{Stop, Stopper};
 

@@ -18,20 +18,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Expression, Listed, Schedule, Schedules, SchedulesError, Stored, zone};
+use crate::config::SchedulerTarget;
 
-/// Where schedules are kept in AWS, and what they call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchedulerTarget {
-    /// Name of the group.
-    pub group: String,
-    /// ARN of the role that may call `broadcast`.
-    pub role: String,
-    /// ARN of `broadcast`.
-    pub broadcast: String,
-    /// ARN of the queue that keeps what could not be delivered to it.
-    pub failed_events: String,
-}
+use super::{Expression, Listed, Schedule, Schedules, SchedulesError, Stored, zone};
 
 /// How often Scheduler calls `broadcast` again when a call fails, before the dead-letter queue gets the firing; and for how
 /// many seconds. By default it would go on for a day, and the message would come a day late.
@@ -98,18 +87,11 @@ impl EventBridgeSchedules {
 
 impl Schedules for EventBridgeSchedules {
     async fn list(&self, now: Timestamp) -> Result<Vec<Listed>, SchedulesError> {
-        let (mut names, mut from) = (Vec::new(), None);
-        loop {
-            let list = self.client.list_schedules().group_name(&self.target.group);
-            let page = list.set_next_token(from).send().await;
-            let page = page.map_err(|error| failed("ListSchedules", error))?;
-            let named = page.schedules().iter().filter_map(|summary| summary.name());
-            names.extend(named.map(str::to_owned));
-            from = page.next_token;
-            if from.is_none() {
-                break;
-            }
-        }
+        let list = self.client.list_schedules().group_name(&self.target.group);
+        let summaries = list.into_paginator().items().send();
+        let summaries: Result<Vec<_>, _> = summaries.collect().await;
+        let summaries = summaries.map_err(|error| failed("ListSchedules", error))?;
+        let mut names: Vec<String> = summaries.into_iter().filter_map(|it| it.name).collect();
         names.sort_unstable();
         let found: Vec<Option<Listed>> = stream::iter(names)
             .map(|name| self.show(name, now))

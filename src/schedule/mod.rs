@@ -10,6 +10,7 @@
 //! | [`local`] | on one machine: the ledger keeps them, and the server fires |
 
 mod cron;
+#[cfg(feature = "aws")]
 pub mod event_bridge;
 pub mod expression;
 pub mod local;
@@ -21,7 +22,8 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use event_bridge::{EventBridgeSchedules, SchedulerTarget};
+#[cfg(feature = "aws")]
+pub use event_bridge::EventBridgeSchedules;
 pub use expression::{Expression, ExpressionError};
 pub use local::LocalSchedules;
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use pushcast::config;
 use serde_json::Value;
 use url::{Host, Url};
@@ -211,13 +212,15 @@ fn cause(error: &ExchangeError) -> String {
     deepest.to_string()
 }
 
-/// A name as one segment of a path, or as a value in a query (RFC 3986, section 2.3).
-pub(crate) fn segment(name: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    name.bytes().map(encode).collect()
+/// What stands in a URL as it is (RFC 3986, section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A name as one segment of a path, or as a value in a query. `Url::path_segments_mut` would drop `..`, which may name a
+/// schedule.
+pub(crate) fn segment(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, UNRESERVED)
 }

@@ -128,7 +128,8 @@ impl DataFolder {
 pub(crate) async fn open_store(config: &Config, data: &Path) -> Result<Store> {
     match &config.tables {
         Some(tables) => {
-            Ok(Store::connect(&Aws::of_a_person(), tables.clone(), Chance::system()).await)
+            let client = Aws::of_user().dynamodb().await?;
+            Ok(Store::new(client, tables.clone(), Chance::system()))
         }
         None => DataFolder::existing(data)?.store().await,
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use pushcast::aws::Aws;
 use pushcast::clock::Clock;
-use pushcast::config::{self, Config, ConfiguredKey};
+use pushcast::config::{self, Config, ConfigError, Secrets, SigningKey};
 use pushcast::store::Store;
 use serde::Serialize;
 use webpush::{AllowList, Origin};
@@ -68,10 +68,8 @@ fn finding(check: &'static str, health: Health, detail: impl ToString) -> Findin
 
 impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let aws = Aws::of_a_person();
-        let config = async { Config::from_env()?.resolve(&aws).await };
-        let findings = match config.await {
-            Ok(config) => self.examine(&config).await,
+        let findings = match configuration().await {
+            Ok((config, secrets)) => self.examine(&config, &secrets).await,
             Err(error) => vec![finding("configuration", Health::Wrong, error)],
         };
         for finding in &findings {
@@ -95,8 +93,8 @@ impl Doctor {
         })
     }
 
-    async fn examine(&self, config: &Config) -> Vec<Finding> {
-        let mut findings = vec![subject(config), self.key(config)];
+    async fn examine(&self, config: &Config, secrets: &Secrets) -> Vec<Finding> {
+        let mut findings = vec![subject(config), self.key(secrets)];
         findings.push(clock(config).await);
         findings.push(allow_list(config));
         match open_store(config, &self.data).await {
@@ -106,7 +104,7 @@ impl Doctor {
         findings
     }
 
-    fn key(&self, config: &Config) -> Finding {
+    fn key(&self, secrets: &Secrets) -> Finding {
         let describe = |public: &str, keys: usize| {
             let older = match keys {
                 0 | 1 => String::new(),
@@ -114,14 +112,12 @@ impl Doctor {
             };
             format!("public key {public}{older}")
         };
-        if let Some(current) = config.vapid_keys.first() {
-            let public = current.public_base64url().unwrap_or_default();
-            let place = if matches!(current, ConfiguredKey::InKms(..)) {
-                ", in KMS"
-            } else {
-                ""
+        if let Some(current) = secrets.vapid_keys.first() {
+            let place = match current {
+                SigningKey::Kms(_) => ", in KMS",
+                SigningKey::Local(_) => "",
             };
-            let detail = describe(&public, config.vapid_keys.len()) + place;
+            let detail = describe(&current.public_base64url(), secrets.vapid_keys.len()) + place;
             return finding("key", Health::Ok, detail);
         }
         let file = DataFolder::existing(&self.data).map(|folder| folder.vapid_file());
@@ -136,6 +132,14 @@ impl Doctor {
             }
         }
     }
+}
+
+/// The configuration, and its secrets from wherever they are.
+async fn configuration() -> Result<(Config, Secrets), ConfigError> {
+    let mut config = Config::from_env()?;
+    let sources = std::mem::take(&mut config.secrets);
+    let secrets = sources.fetch(&Aws::of_user()).await?;
+    Ok((config, secrets))
 }
 
 fn subject(config: &Config) -> Finding {

@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use http::header::AUTHORIZATION;
 use pushcast::clock::Clock;
-use pushcast::config::{self, Config, ConfiguredKey, read_key};
+use pushcast::config::{self, Config, VapidSource, read_key};
 use webpush::{Client, Limits};
 use webpush::{
     ContentEncoding, Message, Outcome, SenderClaims, Subject, Subscription, Topic, Urgency, Vapid,
@@ -116,7 +116,7 @@ impl Push {
         let config = self.environment()?;
         let message = self.message()?;
         let subscription = self.subscription(&config)?;
-        let vapid = self.vapid(config.vapid_keys, config.vapid_subject)?;
+        let vapid = self.vapid(config.secrets.vapid_keys, config.vapid_subject)?;
         let clock = Clock::system();
         let request = match &vapid {
             Some(vapid) => build_request(&subscription, &message, vapid, clock.now()),
@@ -221,7 +221,7 @@ impl Push {
 
     fn vapid(
         &self,
-        configured: Vec<ConfiguredKey>,
+        configured: Vec<VapidSource>,
         subject: Option<Subject>,
     ) -> Result<Option<Vapid>> {
         let claims = match &self.claims {
@@ -238,9 +238,9 @@ impl Push {
             // What was given is not repeated: it may be a key.
             Some(text) => Some(read_key(text).map_err(|error| anyhow!("--key {error}"))?),
             None => match configured.into_iter().next() {
-                Some(ConfiguredKey::Here(key)) => Some(key),
+                Some(VapidSource::Given(key)) => Some(key),
                 None => None,
-                Some(ConfiguredKey::InKms(..) | ConfiguredKey::Kms(_) | ConfiguredKey::Ssm(_)) => {
+                Some(VapidSource::Kms(_) | VapidSource::SecretsManager(_)) => {
                     bail!(
                         "{} names a key in AWS, with which this command does not sign: give --key",
                         config::VAPID_KEYS

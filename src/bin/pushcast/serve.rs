@@ -9,10 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use clap::Args;
-use pushcast::auth::{ApiToken, UserSecret};
 use pushcast::aws::Aws;
 use pushcast::clock::Clock;
-use pushcast::config::{self, Config, ConfiguredKey};
+use pushcast::config::{self, Config, Secrets, SigningKey};
 use pushcast::cors::CorsOrigins;
 use pushcast::http::middleware;
 use pushcast::http::send::{self, Send};
@@ -52,7 +51,9 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<()> {
-        let mut config = Config::from_env()?.resolve(&Aws::of_a_person()).await?;
+        let mut config = Config::from_env()?;
+        let sources = std::mem::take(&mut config.secrets);
+        let mut secrets = sources.fetch(&Aws::of_user()).await?;
         let pages = CorsOrigins::parse(self.allow_origin.iter().map(String::as_str));
         let pages = pages.context("--allow-origin")?;
         if config.tables.is_some() {
@@ -73,14 +74,15 @@ impl Serve {
         })?;
         let url = address(listener.local_addr()?);
 
-        if config.vapid_keys.is_empty() {
-            let key = ConfiguredKey::Here(folder.vapid_key()?);
-            config.vapid_keys.push(key);
+        if secrets.vapid_keys.is_empty() {
+            secrets
+                .vapid_keys
+                .push(SigningKey::Local(folder.vapid_key()?));
         }
-        let token_from_env = config.token.is_some();
+        let token_from_env = secrets.token.is_some();
         let cors = std::mem::take(&mut config.cors).and(pages);
         let without_subject = config.vapid_subject.is_none();
-        let (app, workers) = app(config, &folder).await?;
+        let (app, workers) = Box::pin(app(config, secrets, &folder)).await?;
         let app = middleware::finish(app, &cors);
 
         let token = if token_from_env {
@@ -105,17 +107,21 @@ impl Serve {
 }
 
 /// Everything over the embedded database, and the demo page.
-async fn app(mut config: Config, folder: &DataFolder) -> Result<(Router, Workers)> {
+async fn app(
+    config: Config,
+    mut secrets: Secrets,
+    folder: &DataFolder,
+) -> Result<(Router, Workers)> {
     let store = folder.store().await?;
     let has_subject = config.vapid_subject.is_some();
-    let keys = config.take_keys()?;
-    let token = match config.token {
+    let keys = secrets.take_keys(config.vapid_subject.as_ref())?;
+    let token = match secrets.token {
         Some(token) => token,
-        None => ApiToken::new(folder.token()?),
+        None => folder.token()?.into(),
     };
-    let user_secret = match config.user_secret {
+    let user_secret = match secrets.user_secret {
         Some(secret) => secret,
-        None => UserSecret::new(&folder.user_secret()?),
+        None => folder.user_secret()?.into(),
     };
     let client = Client::new(Limits::default(), config.ca_file.as_deref())?;
     let demo_of = user_secret.clone();

@@ -8,15 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use indicatif::HumanCount;
-use pushcast::aws::Aws;
-use pushcast::clock::Chance;
 use pushcast::config::Config;
 use pushcast::store::Store;
 use pushcast::subscribers::Row;
 use serde_json::{Value, json};
 use webpush::base64url;
 
-use crate::data_folder::{self, DataFolder, open_store};
+use crate::data_folder::{self, open_store};
 use crate::import::Import;
 use crate::output::{complain, create_private, said, say};
 
@@ -97,12 +95,7 @@ impl Subscriptions {
                 Ok(ExitCode::SUCCESS)
             }
             Action::Import { file } => {
-                let store = match &config.tables {
-                    Some(tables) => {
-                        Store::connect(&Aws::of_a_person(), tables.clone(), Chance::system()).await
-                    }
-                    None => DataFolder::create(&self.data)?.store().await?,
-                };
+                let store = open_store(&config, &self.data).await?;
                 let (input, size) = open_input(&file)?;
                 let imported = Import::new(size)
                     .run(&store, &config.allowed, input)

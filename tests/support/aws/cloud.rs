@@ -54,7 +54,6 @@ struct Seen {
     calls: Vec<Call>,
     events: Vec<Value>,
     secrets: BTreeMap<String, String>,
-    parameters: BTreeMap<String, String>,
     /// Answers of KMS that are errors, before it signs again.
     kms_failures: usize,
     /// Nobody may do anything in DynamoDB.
@@ -98,7 +97,6 @@ impl Cloud {
             "DYNAMODB",
             "SQS",
             "KMS",
-            "SSM",
             "SECRETS_MANAGER",
             "EVENTBRIDGE",
             "SCHEDULER",
@@ -139,12 +137,6 @@ impl Cloud {
     pub(crate) fn keep_secret(&self, id: &str, text: &str) {
         let mut state = self.inner.state.lock().unwrap();
         state.secrets.insert(id.to_owned(), text.to_owned());
-    }
-
-    /// Puts a SecureString into SSM.
-    pub(crate) fn keep_parameter(&self, name: &str, text: &str) {
-        let mut state = self.inner.state.lock().unwrap();
-        state.parameters.insert(name.to_owned(), text.to_owned());
     }
 
     /// KMS refuses to sign so many times.
@@ -260,7 +252,7 @@ impl Inner {
         Response::from_parts(head, Body::from(body))
     }
 
-    /// KMS, Secrets Manager, SSM and EventBridge, as far as functions call them.
+    /// KMS, Secrets Manager and EventBridge, as far as functions call them.
     fn answer(&self, operation: &str, body: &Value) -> Response {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         let mut state = self.state.lock().unwrap();
@@ -283,11 +275,6 @@ impl Inner {
             "GetSecretValue" => {
                 let secret = state.secrets.get(text("SecretId"));
                 secret.map(|secret| json!({"SecretString": secret}))
-            }
-            "GetParameter" => {
-                assert_eq!(body["WithDecryption"], true);
-                let parameter = state.parameters.get(text("Name"));
-                parameter.map(|value| json!({"Parameter": {"Value": value}}))
             }
             "PutEvents" => {
                 let entries = body["Entries"].as_array().expect("entries").clone();

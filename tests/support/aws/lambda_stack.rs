@@ -21,6 +21,10 @@ use crate::support::subscribers::browser::Browser;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The secret that holds the key from before the stack.
+pub(crate) const OLDER_KEY: &str =
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:push/old-key-AbCdEf";
+
 /// What the template calls its tables.
 pub(crate) fn tables() -> Tables {
     Tables {
@@ -104,12 +108,12 @@ impl LambdaStack {
         let service = PushService::start().await;
         let template = Template::read(&[
             ("Contact", "mailto:tests@pushcast.dev"),
-            ("OlderVapidKey", "/push/old-key"),
+            ("OlderVapidKey", OLDER_KEY),
             ("PushOrigins", &service.origin()),
         ]);
         let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
         let older = VapidKey::generate().unwrap();
-        cloud.keep_parameter("/push/old-key", &older.to_pkcs8_pem());
+        cloud.keep_secret(OLDER_KEY, &older.to_pkcs8_pem());
         let token = r#"{"value":"an-api-token-for-local-work"}"#;
         cloud.keep_secret("ApiToken", token);
         cloud.keep_secret("UserSecret", r#"{"value":"a-user-secret-for-tests"}"#);

@@ -77,7 +77,6 @@ pub(super) fn rights(service: &str, operation: &str, body: &Value) -> Vec<(Strin
         ("sqs", _) => one(last(&body["QueueUrl"])),
         ("kms", _) => one(text(&body["KeyId"])),
         ("secretsmanager", _) => one(text(&body["SecretId"])),
-        ("ssm", _) => one(text(&body["Name"])),
         // Whoever makes a schedule lends it a role.
         ("scheduler", "ListSchedules") => one("*".to_owned()),
         ("scheduler", _) => one("Schedules/*".to_owned()),

@@ -1,7 +1,7 @@
 //! Region, credentials and endpoints of a Lambda function: Lambda puts them into its environment.
 //!
-//! The SDK's own search would find the same, and link into every function whatever else it might find credentials with:
-//! profiles, STS, SSO, containers, instance metadata. Megabytes that every cold start loads, for nothing.
+//! The SDK's default chain would find the same, but link into every function all that it searches: profiles, STS, SSO,
+//! containers, instance metadata. Every cold start would load those megabytes for nothing.
 
 use std::env;
 
@@ -14,12 +14,12 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use http::Uri;
 
 use super::http::Http;
-use super::{behavior_version, retries, timeouts};
+use super::settings::{behavior_version, retries, timeouts};
 
-/// Where AWS's SDKs look for a service's address, all of them.
+/// The variable in which every AWS SDK looks for a service's address.
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
-/// What the clients of a function are made of.
+/// The settings that a function's clients are made of.
 pub(super) fn config(http: Http) -> SdkConfig {
     let get = |name: &str| env::var(name).ok();
     let is_on = |name: &str| get(name).map(|value| value.eq_ignore_ascii_case("true"));
@@ -35,7 +35,7 @@ pub(super) fn config(http: Http) -> SdkConfig {
         .timeout_config(timeouts());
     config.set_use_fips(is_on("AWS_USE_FIPS_ENDPOINT"));
     config.set_use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"));
-    // Chosen here, so that no client takes a default of its own instead.
+    // Marks the retries as chosen, so that no client replaces them by a default of its own.
     config.insert_origin("retry_config", Origin::shared_config());
     config.build()
 }
@@ -60,8 +60,8 @@ pub(super) async fn dynamodb(config: &SdkConfig) -> Option<Uri> {
     found.url().parse().ok()
 }
 
-/// Where services are, if not where they usually are: `AWS_ENDPOINT_URL_DYNAMODB` and the like, or `AWS_ENDPOINT_URL`
-/// for all of them, as the SDK itself reads them.
+/// Endpoints that replace AWS's own: `AWS_ENDPOINT_URL_DYNAMODB` and the like for one service, `AWS_ENDPOINT_URL` for all
+/// of them, as the SDK itself reads them.
 #[derive(Debug)]
 struct Endpoints {
     get: fn(&str) -> Option<String>,

@@ -132,6 +132,22 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
     assert_eq!(complaints, Vec::<Value>::new());
 }
 
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_send_button_does_not_move_when_it_is_known_how_many_a_message_reaches() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    tab.click("a[href='#compose']").await;
+    tab.offers("#compose-submit").await;
+    let moved = "(async () => {
+        const top = () => document.querySelector('#compose-submit').getBoundingClientRect().top;
+        const before = top();
+        while (!document.querySelector('.reach strong')) await new Promise((done) => setTimeout(done, 10));
+        return top() - before;
+    })()";
+    assert_eq!(tab.run(moved).await, 0);
+}
+
 /// What a figure says: how much is done, how many were accepted, the rate, the time.
 fn figure(n: usize) -> String {
     format!("document.querySelectorAll('.figures dd')[{n}].firstChild.textContent")
@@ -273,10 +289,13 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     send(&tab, "The answer is lost").await;
     tab.reads("The server answers 504.").await;
-    // Neither another view in between nor a reload changes anything.
-    tab.run("(location.reload(), null)").await;
-    tab.wait_for("document.querySelector('#compose-title')?.value === 'The answer is lost'")
+    // Neither another view in between nor a reload changes anything. The page before the reload shows the same title.
+    tab.run("(globalThis.beforeReload = true, location.reload(), null)")
         .await;
+    tab.wait_for(
+        "!globalThis.beforeReload && document.querySelector('#compose-title')?.value === 'The answer is lost'",
+    )
+    .await;
     tab.click("a[href='#campaigns']").await;
     // The form of before is gone.
     tab.wait_for(

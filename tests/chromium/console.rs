@@ -27,7 +27,7 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
     for (hash, reads) in [
         ("#subscribers", "By push service"),
         ("#campaigns", "news && !(sports || beta)"),
-        ("#campaigns/running", "What became of it"),
+        ("#campaigns/running", "Outcomes"),
         ("#campaigns/halted", "refuses our token"),
         ("#schedules", "weekly-news"),
         ("#compose", "26,877"),
@@ -101,7 +101,7 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
     );
     tab.click("dialog #yes").await;
 
-    tab.reads("What became of it").await;
+    tab.reads("Outcomes").await;
     let sent = stage.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0]["to"], json!({"audience": "news && !offers"}));
@@ -167,7 +167,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
         .await;
-    tab.reads("What became of it").await;
+    tab.reads("Outcomes").await;
     moved(&tab).await;
     tab.wait_for(&format!("{} > '1'", figure(2))).await;
     let services = "[...document.querySelectorAll('.bars b')].map((it) => it.textContent)";
@@ -227,7 +227,7 @@ async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
     );
 
     tab.run("(location.hash = '#campaigns/done', null)").await;
-    tab.reads("What became of it").await;
+    tab.reads("Outcomes").await;
     assert_eq!(tab.run(&figure(0)).await, "100%");
     assert_eq!(tab.run(&figure(1)).await, "17,804");
     let bars = "[...document.querySelectorAll('.bars span')].map((it) => it.textContent)";
@@ -261,7 +261,7 @@ async fn a_key_meant_for_cancel_resumes_nothing_when_the_campaign_is_halted_mean
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
         .await;
-    tab.reads("What became of it").await;
+    tab.reads("Outcomes").await;
     tab.run("(document.querySelector('#cancel').focus(), null)")
         .await;
     stage.halt("running");
@@ -305,14 +305,14 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     tab.click("a[href='#compose']").await;
     tab.click("#compose-submit").await;
     tab.click("dialog #yes").await;
-    tab.reads("What became of it").await;
+    tab.reads("Outcomes").await;
     let sent = stage.sent();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0], sent[1], "id and all");
 
     // Once it is known to have come through, the same words are another campaign.
     send(&tab, "The answer is lost").await;
-    tab.reads("What became of it").await;
+    tab.reads("Outcomes").await;
     let sent = stage.sent();
     assert_eq!(sent.len(), 3);
     assert_eq!(sent[2]["notification"], sent[1]["notification"]);

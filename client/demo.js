@@ -7,23 +7,16 @@ const boxes = [...document.querySelectorAll("#tags input")];
 
 const push = pushcast({ server: new URL(".", location.href), serviceWorker: "service-worker.js" });
 
-/** To a server without a subject, Apple says only `BadJwtToken`. */
+/** What to do when Apple answers `BadJwtToken`: it says so of every token without a subject. */
 const NO_SUBJECT =
-  "Refused by Safari's push service, which wants to know whom to write to. Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
+  "Refused by Safari's push service, which needs a contact address. Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
 
-/** Since 18.4, Safari shows a message without the worker, unless it is `mutable`; and not every version heeds that. */
-const DECLARATIVE = "Nothing yet. What the server sends is shown by your system; this browser may not tell the page.";
+/** Safari 18.4 and later show a message without the worker; with `mutable`, only some versions ask the worker first. */
+const DECLARATIVE = "Nothing yet. Your system shows what the server sends; this browser may not tell the page.";
 
-/** `patience` is in milliseconds. */
-async function call(path, body, patience = 10_000) {
-  const signal = AbortSignal.timeout(patience);
-  let response, text;
-  try {
-    response = await fetch(path, { ...(body && { method: "POST", body: JSON.stringify(body) }), signal });
-    text = await response.text();
-  } catch {
-    throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
-  }
+/** `timeout` is in milliseconds. */
+async function call(path, body, timeout = 10_000) {
+  const { response, text } = await exchange(path, body, timeout);
   let json;
   try {
     json = JSON.parse(text);
@@ -35,13 +28,23 @@ async function call(path, body, patience = 10_000) {
   return json;
 }
 
+async function exchange(path, body, timeout) {
+  const signal = AbortSignal.timeout(timeout);
+  try {
+    const response = await fetch(path, { ...(body && { method: "POST", body: JSON.stringify(body) }), signal });
+    return { response, text: await response.text() };
+  } catch {
+    throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
+  }
+}
+
 function say(element, text, kind = "") {
   element.textContent = text;
   if (element.classList.contains("note")) element.className = `note ${kind}`;
 }
 
 const STATES = {
-  unsupported: ["Not here", "warn"],
+  unsupported: ["Not supported", "warn"],
   denied: ["Blocked", "bad"],
   prompt: ["Not subscribed", ""],
   subscribed: ["Subscribed", "good"],
@@ -54,27 +57,27 @@ async function show() {
   find("state").className = `pill ${kind}`;
   const subscribed = state === "subscribed";
   find("subscribe").hidden = subscribed;
-  find("subscribe").disabled = !ready || state !== "prompt";
+  find("subscribe").disabled = !visitorKnown || state !== "prompt";
   find("unsubscribe").hidden = !subscribed;
   find("send").disabled = !subscribed;
   for (const box of boxes) box.disabled = !subscribed;
   find("explain").textContent = subscribed
-    ? "This browser is subscribed. It hears from the server also when this page is closed."
+    ? "This browser is subscribed. Notifications arrive even when this page is closed."
     : "Your browser asks once whether this page may notify you.";
   if (push.why()) say(find("status"), push.why(), "warn");
 }
 
 const tags = () => boxes.filter((box) => box.checked).map((box) => box.value);
 
-/** Runs what a click asks for, once at a time; its error is told where the click was. */
-function working(button, told, work) {
+/** Handles a click on `button`, which is disabled meanwhile; an error is written into `output`. */
+function handler(button, output, work) {
   return async (event) => {
     event.preventDefault();
     button.disabled = true;
     try {
       await work();
     } catch (error) {
-      say(told, error.message, "bad");
+      say(output, error.message, "bad");
     }
     button.disabled = false;
     await show();
@@ -83,7 +86,7 @@ function working(button, told, work) {
 
 find("subscribe").addEventListener(
   "click",
-  working(find("subscribe"), find("status"), async () => {
+  handler(find("subscribe"), find("status"), async () => {
     say(find("status"), "");
     const { user, userSignature } = await visitor();
     const { count } = await push.subscribe({ tags: tags(), user, userSignature });
@@ -94,7 +97,7 @@ find("subscribe").addEventListener(
 
 find("unsubscribe").addEventListener(
   "click",
-  working(find("unsubscribe"), find("status"), async () => {
+  handler(find("unsubscribe"), find("status"), async () => {
     await push.unsubscribe();
     say(find("status"), "Unsubscribed. Nothing more will come.");
   }),
@@ -112,17 +115,17 @@ find("tags").addEventListener("change", async () => {
 
 find("test").addEventListener(
   "submit",
-  working(find("send"), find("sent"), async () => {
+  handler(find("send"), find("sent"), async () => {
     const { endpoint } = await push.subscription();
-    const { title, text } = { title: find("title").value, text: find("text").value };
+    const [title, body] = [find("title").value, find("text").value];
     const icon = new URL("icon.png", location.href).href;
-    const notification = { title, body: text, icon, navigate: new URL(".", location.href).href };
+    const notification = { title, body, icon, navigate: new URL(".", location.href).href };
     say(find("sent"), "Sending …");
     const { results } = await call("demo/send", { endpoint, notification }, 30_000);
     const [{ outcome, status, detail }] = results;
     if (outcome === "accepted") return say(find("sent"), `Accepted by the push service (${status}).`);
-    const withoutSubject = detail?.includes("BadJwtToken") && !(await visitor()).hasSubject;
-    say(find("sent"), withoutSubject ? NO_SUBJECT : `${outcome}: ${detail ?? status ?? ""}`);
+    const lacksSubject = detail?.includes("BadJwtToken") && !(await visitor()).hasSubject;
+    say(find("sent"), lacksSubject ? NO_SUBJECT : `${outcome}: ${detail ?? status ?? ""}`);
   }),
 );
 
@@ -139,16 +142,16 @@ navigator.serviceWorker?.addEventListener("message", ({ data }) => {
   find("arrived").prepend(item);
 });
 
-let ready = false;
-let asked;
+let visitorKnown = false;
+let visitorRequest;
 
-/** Who subscribes here, asked for again if it failed. */
+/** The signed user of this page's visitors; asked for again if the server failed. */
 function visitor() {
-  asked ??= call("demo-visitor").catch((error) => {
-    asked = undefined;
+  visitorRequest ??= call("demo-visitor").catch((error) => {
+    visitorRequest = undefined;
     throw error;
   });
-  return asked;
+  return visitorRequest;
 }
 
 if ("pushManager" in window) find("nothing").textContent = DECLARATIVE;
@@ -156,9 +159,9 @@ find("origin").textContent = location.origin;
 const chosen = JSON.parse(localStorage.getItem("tags") ?? "null");
 if (chosen) for (const box of boxes) box.checked = chosen.includes(box.value);
 await show();
-// Who the visitor is, is known before the button can be clicked: within a click there is no time to lose.
+// The button is enabled when the visitor is known: a click that waited for the server could no longer ask for permission.
 await visitor().catch(() => {});
-ready = true;
+visitorKnown = true;
 await show();
 await push.visited;
 await show();

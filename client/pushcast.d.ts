@@ -1,37 +1,41 @@
 // Types of pushcast.js.
 
 export interface Options {
-  /** Where the API is. Left out: the folder that `pushcast.js` was loaded from. */
+  /** Where the API is. Default: the folder that `pushcast.js` was loaded from. */
   server?: string | URL;
-  /** The service worker, on the page's own origin. Left out: `/service-worker.js`. */
+  /** The service worker, on the page's own origin. Default: `/service-worker.js`. */
   serviceWorker?: string | URL;
-  /** The worker's scope. Left out: the folder of the worker. The page itself may be anywhere. */
+  /** The worker's scope. Default: the folder of the worker. The page itself may be outside of it. */
   scope?: string | URL;
-  /** Milliseconds that the server may take for an answer. Left out: 10 000. */
+  /** Milliseconds that the server may take for an answer. Default: 10 000. */
   timeout?: number;
 }
 
 export interface About {
-  /** What the reader wants to hear of. Left out: kept; `null`: cleared. */
+  /** What the reader wants to hear about. Left out: stays as it was; `null`: cleared. */
   tags?: string[] | null;
-  /** Your own name for the reader. Left out: kept; `null`: cleared. */
+  /** Your own id of the reader. Left out: stays as it was; `null`: cleared. */
   user?: string | null;
-  /** Hex HMAC-SHA256 of `user` under the user secret: your backend makes it. */
+  /** HMAC-SHA256 of `user` under the user secret, in hexadecimal: your backend makes it. */
   userSignature?: string;
 }
 
 /**
- * - `unsupported`: push is not to be had here; `why()` says why.
- * - `denied`: the reader, or the browser, has blocked notifications.
+ * - `unsupported`: there is no push here; `why()` says why.
+ * - `denied`: the reader or the browser has blocked notifications.
  * - `prompt`: not subscribed; `subscribe()` may ask.
  * - `subscribed`: this browser is subscribed, and the server was told.
  */
 export type State = "unsupported" | "denied" | "prompt" | "subscribed";
 
 /**
- * What the visit did: `nothing` (not subscribed), `current` (nothing to do), `refreshed` (the server was told again: once a
- * day, or since it was not told yet), `resubscribed` (the server's key had changed, or the browser had lost the subscription), `failed`
- * (the next visit tries again).
+ * What a visit did:
+ *
+ * - `nothing`: this browser is not subscribed.
+ * - `current`: the server was told in the last 24 hours, so there was nothing to do.
+ * - `refreshed`: the server was told of the subscription.
+ * - `resubscribed`: there is a new subscription, because the server's key has changed or the browser had lost the old one.
+ * - `failed`: the next visit tries again.
  */
 export type Visit = "nothing" | "current" | "refreshed" | "resubscribed" | "failed";
 
@@ -44,40 +48,40 @@ export interface Subscribed {
 
 export interface Pushcast {
   /**
-   * Asks the reader, subscribes and tells the server. Call it from a click. Called again, it changes what the server
-   * knows, and asks nobody.
+   * Asks the reader for permission, subscribes and tells the server. Call it from a click. For a reader who is subscribed,
+   * it asks nothing and changes what the server knows.
    */
   subscribe(about?: About): Promise<Subscribed>;
-  /** Ends the subscription, also when the server cannot be reached. */
+  /** Ends the subscription, even when the server cannot be reached. */
   unsubscribe(): Promise<void>;
   state(): Promise<State>;
   /** The browser's own subscription. */
   subscription(): Promise<PushSubscription | null> | null;
-  /** A sentence for the reader; `null` when notifications can be had. */
+  /** A sentence for the reader that says why there are no notifications; `null` when there can be. */
   why(): string | null;
-  /** What the visit at its creation did. Never rejects. */
+  /** What the visit at its creation did. It never rejects. */
   visited: Promise<Visit>;
 }
 
 /**
- * Creating it is a visit: it looks after the subscription that this browser may have already, and asks nobody. So is coming
- * back to a page that has been open for a day.
+ * Creating it is a visit: it renews the subscription that this browser may already have, and asks nobody. Coming back to a
+ * page that has been open for a day is a visit, too.
  */
 export function pushcast(options?: Options): Pushcast;
 
-/** A sentence that says why there are no notifications, for the reader of the page; `null` when there can be. */
+/** A sentence for the reader of the page that says why there are no notifications; `null` when there can be. */
 export function why(): string | null;
 
 /**
- * - `insecure`: the page came over http.
+ * - `insecure`: the page came over http, not https.
  * - `home-screen`: on iPhone and iPad, the site must be opened from the Home Screen.
  * - `unsupported`: this browser has no push here.
  * - `denied`: notifications are blocked.
- * - `dismissed`: the reader closed the question.
- * - `unasked`: the browser said no and asked nobody, as Safari does outside a click.
- * - `service-worker`: it cannot be registered or does not start.
+ * - `dismissed`: the reader closed the browser's question without an answer.
+ * - `unasked`: the browser refused without asking, as Safari does outside a click.
+ * - `service-worker`: the worker cannot be registered or does not start.
  * - `push-service`: the browser cannot subscribe.
- * - `server`: yours is out of reach, refuses, or is not a pushcast server.
+ * - `server`: your server is out of reach, refuses, or is not a pushcast server.
  */
 export type Code =
   | "insecure"
@@ -92,6 +96,6 @@ export type Code =
 
 export class PushcastError extends Error {
   readonly code: Code;
-  /** HTTP status of the server's answer, where there was one. */
+  /** The HTTP status of the server's answer, if there was one. */
   readonly status?: number;
 }

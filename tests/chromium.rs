@@ -210,7 +210,7 @@ async fn the_readme_s_pictures_can_be_taken() {
         (
             &console,
             "#campaigns/running",
-            "What became of it",
+            "Outcomes",
             "console-campaign",
         ),
     ] {

@@ -117,7 +117,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
     // At the next visit it is subscribed still, and there is nothing to do.
     webkit.open(&format!("{origin}/")).await;
     webkit
-        .reads("It hears from the server also when this page is closed.")
+        .reads("Notifications arrive even when this page is closed.")
         .await;
     let visited =
         "import('/pushcast.js').then(({ pushcast }) => pushcast({ server: '/' }).visited)";
@@ -231,9 +231,9 @@ async fn a_browser_without_a_push_service_is_told_of_and_nothing_is_stored() {
     let without = Webkit::start_without_push().await;
     without.open(&format!("{}/", server.url)).await;
     without
-        .reads("This browser has no push messages here.")
+        .reads("This browser does not support push messages here.")
         .await;
-    without.reads("Not here").await;
+    without.reads("Not supported").await;
     assert_eq!(
         without
             .run("document.querySelector('#subscribe').disabled")

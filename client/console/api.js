@@ -1,28 +1,20 @@
-// The HTTP API, with the operator's token. The token stays in this tab, and goes when it is closed.
+// The HTTP API, called with the operator's token. The token is kept in this tab only, until the tab is closed.
 
-const PATIENCE = 20_000;
-const KEPT = "pushcast-token";
+/** Milliseconds that the server may take for an answer. */
+const TIMEOUT = 20_000;
+const TOKEN = "pushcast-token";
 
 /** The token is missing or wrong. */
 export class Unauthorized extends Error {}
 
 export const token = {
-  get: () => sessionStorage.getItem(KEPT),
-  set: (value) => sessionStorage.setItem(KEPT, value),
-  forget: () => sessionStorage.removeItem(KEPT),
+  get: () => sessionStorage.getItem(TOKEN),
+  set: (value) => sessionStorage.setItem(TOKEN, value),
+  forget: () => sessionStorage.removeItem(TOKEN),
 };
 
-async function ask(method, path, body) {
-  const headers = { Authorization: `Bearer ${token.get()}` };
-  if (body) headers["Content-Type"] = "application/json";
-  const signal = AbortSignal.timeout(PATIENCE);
-  let response, text;
-  try {
-    response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
-    text = await response.text();
-  } catch {
-    throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
-  }
+async function call(method, path, body) {
+  const { response, text } = await exchange(method, path, body);
   if (response.status === 401) throw new Unauthorized("This is not the API token.");
   const json = response.status === 204 ? {} : parsed(text);
   if (!response.ok) {
@@ -31,6 +23,18 @@ async function ask(method, path, body) {
   }
   if (!json) throw new Error("The server's answer makes no sense.");
   return json;
+}
+
+async function exchange(method, path, body) {
+  const headers = { Authorization: `Bearer ${token.get()}` };
+  if (body) headers["Content-Type"] = "application/json";
+  const signal = AbortSignal.timeout(TIMEOUT);
+  try {
+    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
+    return { response, text: await response.text() };
+  } catch {
+    throw new Error(signal.aborted ? "The server takes too long to answer." : "The server cannot be reached.");
+  }
 }
 
 function parsed(text) {
@@ -44,14 +48,14 @@ function parsed(text) {
 const segment = encodeURIComponent;
 
 export const api = {
-  stats: () => ask("GET", "push/stats"),
-  audience: (audience) => ask("POST", "push/audience", { audience }),
-  send: (message) => ask("POST", "push/send", message),
-  campaigns: (from) => ask("GET", from ? `push/campaigns?from=${segment(from)}` : "push/campaigns"),
-  campaign: (id) => ask("GET", `push/campaigns/${segment(id)}`),
-  cancel: (id) => ask("POST", `push/campaigns/${segment(id)}/cancel`),
-  resume: (id) => ask("POST", `push/campaigns/${segment(id)}/resume`),
-  schedules: () => ask("GET", "push/schedules"),
-  schedule: (schedule) => ask("POST", "push/schedules", schedule),
-  unschedule: (name) => ask("DELETE", `push/schedules/${segment(name)}`),
+  stats: () => call("GET", "push/stats"),
+  audience: (audience) => call("POST", "push/audience", { audience }),
+  send: (message) => call("POST", "push/send", message),
+  campaigns: (from) => call("GET", from ? `push/campaigns?from=${segment(from)}` : "push/campaigns"),
+  campaign: (id) => call("GET", `push/campaigns/${segment(id)}`),
+  cancel: (id) => call("POST", `push/campaigns/${segment(id)}/cancel`),
+  resume: (id) => call("POST", `push/campaigns/${segment(id)}/resume`),
+  schedules: () => call("GET", "push/schedules"),
+  schedule: (schedule) => call("POST", "push/schedules", schedule),
+  unschedule: (name) => call("DELETE", `push/schedules/${segment(name)}`),
 };

@@ -1,11 +1,11 @@
-// Elements, made and filled: text is always text, never markup.
+// Builds elements and formats what they show. A string always becomes text, never markup.
 
-/** `h("p", { className: "soft" }, "words", other)`; `on` holds listeners, `attr` attributes. */
+/** `h("p", { className: "soft" }, "words", child)`: properties, listeners in `on`, attributes in `attr`. Skips empty children. */
 export function h(tag, { on = {}, attr = {}, ...properties } = {}, ...children) {
   return furnish(document.createElement(tag), on, attr, properties, children);
 }
 
-/** The same in SVG, where everything is an attribute. */
+/** The same for SVG, where there are only attributes. */
 export function svg(tag, attr = {}, ...children) {
   return furnish(document.createElementNS("http://www.w3.org/2000/svg", tag), {}, attr, {}, children);
 }
@@ -18,7 +18,7 @@ function furnish(element, on, attr, properties, children) {
   return element;
 }
 
-/** A label, its input and what there is to know about it. */
+/** A label, its input, and a hint: a string or an element. */
 export function field(text, input, hint) {
   input.id ||= `field-${text.toLowerCase().replace(/[^a-z]+/g, "-")}`;
   if (!hint) return h("div", { className: "field" }, h("label", { htmlFor: input.id }, text), input);
@@ -28,26 +28,36 @@ export function field(text, input, hint) {
   return h("div", { className: "field" }, h("label", { htmlFor: input.id }, text), input, note);
 }
 
-/** Tells whoever listens instead of looking. */
+/** A number with its name, for a list of class `figures`. */
+export function figure(name, value, note) {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, ` ${note}`)));
+}
+
+/** Has a screen reader say it. */
 export function announce(text) {
   document.getElementById("said").textContent = text;
 }
 
-/** Asks before something that cannot be undone. */
+/** Asks the operator in a dialog; `true` when they agree. */
 export function confirm(title, text, yes, danger = false) {
   return new Promise((resolve) => {
-    const close = (answer) => () => dialog.close(answer);
     const heading = h("h2", { id: "dialog-title" }, title);
+    const button = (answer, properties, label) =>
+      h("button", { type: "button", on: { click: () => dialog.close(answer) }, ...properties }, label);
+    const closed = () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    };
     const dialog = h(
       "dialog",
-      { attr: { "aria-labelledby": heading.id }, on: { close: () => (dialog.remove(), resolve(dialog.returnValue === "yes")) } },
+      { attr: { "aria-labelledby": heading.id }, on: { close: closed } },
       heading,
       h("p", { className: "soft" }, text),
       h(
         "div",
         { className: "actions" },
-        h("button", { className: "quiet", type: "button", on: { click: close("no") } }, "Back"),
-        h("button", { className: danger ? "danger" : "", type: "button", id: "yes", on: { click: close("yes") } }, yes),
+        button("no", { className: "quiet" }, "Back"),
+        button("yes", { className: danger ? "danger" : "", id: "yes" }, yes),
       ),
     );
     document.body.append(dialog);
@@ -65,7 +75,7 @@ export function when(text) {
   return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** How services are called by people. */
+/** Names of the push services. */
 export const SERVICES = {
   fcm: "Google (Chrome, Android)",
   mozilla: "Mozilla (Firefox)",

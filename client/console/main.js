@@ -1,7 +1,8 @@
-// The console: who is signed in, and which view is shown.
+// The console: it shows the view that the address names, or asks for the API token.
 
 import { api, token, Unauthorized } from "./api.js";
-import { campaign, campaigns } from "./campaigns.js";
+import { campaign } from "./campaign.js";
+import { campaigns } from "./campaigns.js";
 import { compose } from "./compose.js";
 import { field, h } from "./dom.js";
 import { schedules } from "./schedules.js";
@@ -9,7 +10,7 @@ import { subscribers } from "./subscribers.js";
 
 const view = document.getElementById("view");
 const nav = document.getElementById("nav");
-const leave = document.getElementById("leave");
+const signOut = document.getElementById("leave");
 
 const VIEWS = {
   subscribers: ["Subscribers", subscribers],
@@ -18,8 +19,10 @@ const VIEWS = {
   schedules: ["Schedules", schedules],
 };
 
+/** Aborted when another view is shown. */
 let current = new AbortController();
-let first = true;
+/** The browser itself announces a page that has just been loaded. */
+let isFirstView = true;
 
 function go(to) {
   if (location.hash === `#${to}`) show();
@@ -28,89 +31,106 @@ function go(to) {
 
 async function show() {
   current.abort();
-  const { signal } = (current = new AbortController());
-  const [name, id] = location.hash.slice(1).split("/");
+  current = new AbortController();
+  const { signal } = current;
   if (!token.get()) return signIn();
-  const [title, make] = VIEWS[name] ?? VIEWS.subscribers;
-  document.body.classList.remove("outside");
-  nav.hidden = leave.hidden = false;
-  for (const link of nav.children) {
-    if (link.hash === `#${VIEWS[name] ? name : "subscribers"}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
-  const heading = h("h1", { tabIndex: -1 }, id && name === "campaigns" ? "Campaign" : title);
-  const top = h("div", { className: "top" }, heading, extra(name, id));
-  document.title = `${heading.textContent} · pushcast console`;
+  const { title, link, make } = route(signal);
+  const heading = h("h1", { tabIndex: -1 }, title);
+  const top = h("div", { className: "top" }, heading, link);
+  document.title = `${title} · pushcast console`;
   view.setAttribute("aria-busy", "true");
   try {
-    const content = id && name === "campaigns" ? await campaign(decodeURIComponent(id), signal, signIn) : await make(go);
+    const content = await make();
     if (signal.aborted) return;
     view.replaceChildren(top, ...content);
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof Unauthorized) return signIn(error.message);
-    const again = h("button", { className: "quiet slim", type: "button", on: { click: show } }, "Try again");
-    view.replaceChildren(top, h("div", { className: "card stack" }, h("p", { className: "note bad", attr: { role: "alert" } }, error.message), h("div", {}, again)));
+    view.replaceChildren(top, failure(error));
   } finally {
     if (!signal.aborted) view.removeAttribute("aria-busy");
   }
-  // Who listens hears where they are; at the first view the page itself says so.
-  if (!first) heading.focus({ preventScroll: true });
-  if (!first) scrollTo(0, 0);
-  first = false;
+  // A screen reader says what has the focus.
+  if (!isFirstView) {
+    heading.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+  isFirstView = false;
 }
 
-function extra(name, id) {
-  if (name === "compose") return null;
-  if (id) return h("a", { href: "#campaigns" }, "All campaigns");
-  return h("a", { className: "button", href: "#compose" }, "New message");
+/** The view that the address names: its title, the link beside it, and what makes its content. */
+function route(signal) {
+  const [name, id] = location.hash.slice(1).split("/");
+  showNavigation(VIEWS[name] ? name : "subscribers");
+  if (id && name === "campaigns") {
+    const link = h("a", { href: "#campaigns" }, "All campaigns");
+    return { title: "Campaign", link, make: () => campaign(decodeURIComponent(id), signal, signIn) };
+  }
+  const [title, make] = VIEWS[name] ?? VIEWS.subscribers;
+  const link = name === "compose" ? null : h("a", { className: "button", href: "#compose" }, "New message");
+  return { title, link, make: () => make(go) };
+}
+
+function showNavigation(name) {
+  document.body.classList.remove("outside");
+  nav.hidden = signOut.hidden = false;
+  for (const link of nav.children) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function failure(error) {
+  const problem = h("p", { className: "note bad", attr: { role: "alert" } }, error.message);
+  const again = h("button", { className: "quiet slim", type: "button", on: { click: show } }, "Try again");
+  return h("div", { className: "card stack" }, problem, h("div", {}, again));
 }
 
 function signIn(problem = "") {
   current.abort();
   view.removeAttribute("aria-busy");
-  nav.hidden = leave.hidden = true;
+  nav.hidden = signOut.hidden = true;
   document.body.classList.add("outside");
   document.title = "Sign in · pushcast console";
-  const told = h("p", { className: "note bad", attr: { role: "alert" } }, problem);
+  const alert = h("p", { className: "note bad", attr: { role: "alert" } }, problem);
   const input = h("input", { type: "password", id: "token", required: true, autocomplete: "current-password" });
   const button = h("button", { type: "submit" }, "Sign in");
-  const enter = async (event) => {
+  const submit = async (event) => {
     event.preventDefault();
     button.disabled = true;
-    told.textContent = "";
+    alert.textContent = "";
     token.set(input.value.trim());
     try {
       await api.campaigns();
-      first = false;
+      isFirstView = false;
       show();
     } catch (error) {
       token.forget();
-      told.textContent = error.message;
+      alert.textContent = error.message;
       button.disabled = false;
       input.focus();
     }
   };
-  const where = h("span", { className: "hint" }, "pushcast serve keeps it in the file ", h("code", {}, "token"), " of its data folder.");
-  view.replaceChildren(
-    h(
-      "section",
-      { className: "card sign-in" },
-      h("h1", {}, "Sign in"),
-      h("form", { on: { submit: enter } }, field("API token", input, where), told, button),
-    ),
+  const hint = h(
+    "span",
+    { className: "hint" },
+    "pushcast serve keeps it in the file ",
+    h("code", {}, "token"),
+    " of its data folder.",
   );
+  const form = h("form", { on: { submit } }, field("API token", input, hint), alert, button);
+  view.replaceChildren(h("section", { className: "card sign-in" }, h("h1", {}, "Sign in"), form));
   input.focus();
 }
 
-// The address says which view is shown: the link that skips to it leaves it alone.
+// The address names the view, so this link moves the focus without changing the address.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   view.focus();
 });
-leave.addEventListener("click", () => {
+signOut.addEventListener("click", () => {
   token.forget();
-  first = true;
+  isFirstView = true;
   show();
 });
 addEventListener("hashchange", show);

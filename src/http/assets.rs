@@ -51,19 +51,41 @@ const CONSOLE: &[File] = &[
     file!("/console/style.css", CSS, "style.css"),
     file!("/console/console.css", CSS, "console/console.css"),
     file!("/console/icon.svg", SVG, "icon.svg"),
-    file!("/console/main.js", JAVASCRIPT, "console/main.js"),
     file!("/console/api.js", JAVASCRIPT, "console/api.js"),
-    file!("/console/dom.js", JAVASCRIPT, "console/dom.js"),
+    file!("/console/audience.js", JAVASCRIPT, "console/audience.js"),
+    file!("/console/campaign.js", JAVASCRIPT, "console/campaign.js"),
+    file!(
+        "/console/campaign-panel.js",
+        JAVASCRIPT,
+        "console/campaign-panel.js"
+    ),
+    file!("/console/campaigns.js", JAVASCRIPT, "console/campaigns.js"),
     file!("/console/charts.js", JAVASCRIPT, "console/charts.js"),
+    file!("/console/compose.js", JAVASCRIPT, "console/compose.js"),
+    file!(
+        "/console/compose-fields.js",
+        JAVASCRIPT,
+        "console/compose-fields.js"
+    ),
+    file!("/console/dom.js", JAVASCRIPT, "console/dom.js"),
+    file!("/console/draft.js", JAVASCRIPT, "console/draft.js"),
+    file!("/console/growth.js", JAVASCRIPT, "console/growth.js"),
+    file!(
+        "/console/idempotency.js",
+        JAVASCRIPT,
+        "console/idempotency.js"
+    ),
+    file!("/console/main.js", JAVASCRIPT, "console/main.js"),
+    file!("/console/message.js", JAVASCRIPT, "console/message.js"),
+    file!("/console/outcomes.js", JAVASCRIPT, "console/outcomes.js"),
+    file!("/console/progress.js", JAVASCRIPT, "console/progress.js"),
+    file!("/console/schedules.js", JAVASCRIPT, "console/schedules.js"),
+    file!("/console/status.js", JAVASCRIPT, "console/status.js"),
     file!(
         "/console/subscribers.js",
         JAVASCRIPT,
         "console/subscribers.js"
     ),
-    file!("/console/compose.js", JAVASCRIPT, "console/compose.js"),
-    file!("/console/message.js", JAVASCRIPT, "console/message.js"),
-    file!("/console/campaigns.js", JAVASCRIPT, "console/campaigns.js"),
-    file!("/console/schedules.js", JAVASCRIPT, "console/schedules.js"),
 ];
 
 /// The demo: `/`, and what it loads.

@@ -65,7 +65,7 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
             agent(safari)
         )
     };
-    let elsewhere = "It may have them in a window that is not private.";
+    let elsewhere = "It may in a window that is not private.";
     let standalone = format!("{} navigator.standalone = true;", agent(iphone));
     for (url, before, says) in [
         (&local, agent(iphone), "add this site to the Home Screen"),
@@ -77,7 +77,7 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
     ] {
         let tab = chromium.open(url, &before).await;
         tab.reads(says).await;
-        tab.reads("Not here").await;
+        tab.reads("Not supported").await;
         assert_eq!(
             tab.run("document.querySelector('#subscribe').disabled")
                 .await,
@@ -98,7 +98,7 @@ async fn a_browser_that_keeps_nothing_can_subscribe_all_the_same() {
     let tab = chromium.open(&format!("{}/", server.url), &before).await;
     tab.click("#subscribe").await;
     tab.reads("Subscribed: the first one here.").await;
-    tab.reads("It hears from the server also when this page is closed")
+    tab.reads("Notifications arrive even when this page is closed")
         .await;
     tab.click("#unsubscribe").await;
     tab.reads("Unsubscribed. Nothing more will come.").await;
@@ -157,7 +157,8 @@ async fn where_the_server_hangs_the_page_says_what_it_knows_without_it() {
         "it could not be told who is here"
     );
     let tab = chromium.open(&page, "delete globalThis.PushManager;").await;
-    tab.reads("This browser has no push messages here.").await;
+    tab.reads("This browser does not support push messages here.")
+        .await;
 }
 
 #[tokio::test]

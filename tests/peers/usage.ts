@@ -1,11 +1,19 @@
 // How a site in TypeScript uses the client; `tests/peers.rs` has the compiler read it.
 
-import { pushcast, PushcastError, why, type Pushcast, type State, type Visit } from "../../client/pushcast.js";
+import { type Pushcast, PushcastError, pushcast, type State, type Visit, why } from "../../client/pushcast.js";
 
-const push: Pushcast = pushcast({ server: "https://push.example.org", serviceWorker: new URL("https://x.example/w.js"), scope: "/" });
+const push: Pushcast = pushcast({
+  server: "https://push.example.org",
+  serviceWorker: new URL("https://x.example/w.js"),
+  scope: "/",
+});
 const state: State = await push.state();
 const visit: Visit = await push.visited;
-const { endpoint, count }: { endpoint: string; count: number } = await push.subscribe({ tags: ["news"], user: "ada", userSignature: "00" });
+const { endpoint, count }: { endpoint: string; count: number } = await push.subscribe({
+  tags: ["news"],
+  user: "ada",
+  userSignature: "00",
+});
 await push.subscribe({ tags: null, user: null });
 await push.unsubscribe();
 const sentence: string | null = why() ?? push.why();

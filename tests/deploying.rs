@@ -1,4 +1,4 @@
-//! The README and docs/deploy.md say what the template and the tools say; and what the template only names is there.
+//! The README, docs/deploy.md and docs/operations.md say what the template and the tools say; and what the template only names is there.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,6 +21,7 @@ fn root() -> &'static Path {
 
 const README: &str = include_str!("../README.md");
 const DEPLOY: &str = include_str!("../docs/deploy.md");
+const OPERATIONS: &str = include_str!("../docs/operations.md");
 /// Both ways to reach those who subscribed with another key.
 const OLDER: [(&str, &str); 2] = [
     (
@@ -37,7 +38,7 @@ const OLDER: [(&str, &str); 2] = [
 fn pages() -> String {
     let section = README.split("\n## ").find(|it| it.starts_with("Deploy\n"));
     let section = section.expect("a section");
-    format!("{section}\n{DEPLOY}")
+    format!("{section}\n{DEPLOY}\n{OPERATIONS}")
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! How many pushes are in flight at one push service: the limit falls with complaints, and grows again.
 
+/// Whether a push that was given up may have been seen by its service.
+mod dispatched;
+
 /// The limiter alone.
 mod limiter;
 
@@ -11,7 +14,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pushcast::clock::Clock;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use webpush::{
     AllowList, Client, Congestion, Dispatched, Keyring, Limits, Message, Origin, Outcome, Pusher,
@@ -148,11 +150,6 @@ impl Scene {
         let in_time = tokio::time::timeout(PATIENCE, waiting).await;
         assert!(in_time.is_ok(), "{:?}", self.congestion());
     }
-}
-
-async fn give_up(push: JoinHandle<Report>) {
-    push.abort();
-    assert!(push.await.expect_err("it was given up").is_cancelled());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -309,91 +306,6 @@ async fn a_busy_service_holds_up_no_other() {
     assert!(busy.congestion().waiting > 0);
     assert!(other.congestion().limit > START);
     assert!(held.iter().all(|push| !push.is_finished()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_given_up_while_it_waits_was_never_sent() {
-    let limits = Limits {
-        per_origin: 1,
-        ..Limits::default()
-    };
-    let scene = Scene::new(limits).await;
-    let (slowest, to) = scene.somebody();
-    scene.service.hang(&slowest);
-    let (sent, sent_dispatched) = scene.begin_to(to, "sent");
-    scene.service.wait_for_requests(1, PATIENCE).await;
-    assert!(sent_dispatched.is_set());
-
-    let mut waiting = Vec::new();
-    for n in 1..=3 {
-        waiting.push(scene.begin("never sent"));
-        scene.until(|it| it.waiting == n).await;
-    }
-    let (last, last_dispatched) = waiting.pop().expect("three wait");
-    for (push, dispatched) in waiting {
-        give_up(push).await;
-        assert!(!dispatched.is_set());
-    }
-    assert_eq!(scene.congestion().waiting, 1);
-    assert!(!last_dispatched.is_set());
-    // Its permit goes to the push that still waits.
-    give_up(sent).await;
-    let report = tokio::time::timeout(PATIENCE, last).await;
-    let report = report.expect("it is its turn").expect("no panic");
-    assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
-    assert!(last_dispatched.is_set());
-    assert_eq!(scene.service.requests(), 2);
-    let Congestion {
-        in_flight, waiting, ..
-    } = scene.congestion();
-    assert_eq!((in_flight, waiting), (0, 0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_that_is_tried_under_another_key_stays_dispatched() {
-    let limits = Limits {
-        per_origin: 1,
-        ..Limits::default()
-    };
-    let mut scene = Scene::new(limits).await;
-    let keys = [(); 2].map(|()| VapidKey::generate().expect("randomness"));
-    let [current, older] = keys;
-    let keyring = Keyring::new(current, vec![older], None);
-    scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring, Clock::system());
-    let mismatch = Canned::autopush(403, 109, "VAPID public key mismatch");
-    let (between, to) = scene.somebody();
-    scene
-        .service
-        .answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
-    scene.service.hang(&between);
-    let (push, dispatched) = scene.begin("mismatched");
-    scene.service.wait_for_requests(1, PATIENCE).await;
-    // Another push has the only permit when the other key is tried.
-    let (between, _) = scene.begin_to(to, "between");
-    scene.service.wait_for_requests(2, PATIENCE).await;
-    scene.until(|it| it.waiting == 1).await;
-    assert!(dispatched.is_set());
-    give_up(push).await;
-    give_up(between).await;
-    assert!(dispatched.is_set());
-    assert_eq!(scene.service.requests(), 2);
-}
-
-#[tokio::test]
-async fn a_push_given_up_before_there_is_a_connection_was_never_sent() {
-    // It accepts connections, and sends nothing on them.
-    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = silent.local_addr().expect("it is bound").port();
-    let origin = format!("https://localhost:{port}");
-    let mut scene = Scene::new(Limits::default()).await;
-    scene.subscription = subscription(&scene.service.subscribe(None), &origin);
-
-    let (push, dispatched) = scene.begin("never sent");
-    let (_socket, _) = silent.accept().await.expect("it connects");
-    assert_eq!(scene.congestion().in_flight, 1);
-    give_up(push).await;
-    assert!(!dispatched.is_set());
-    assert_eq!(scene.congestion().in_flight, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,10 +8,10 @@
 //! backend --POST /push/send--> send --one person--> push ------------> push service --> browser
 //!                                \                   encrypt, vapid,      |
 //!                                 \-an audience->     request             |
-//! EventBridge (rule or Scheduler) ---> broadcast    settle <-- outcome <--+
-//!                                         |          keep | prune | retry | halt
+//! EventBridge (rule or Scheduler) ---> broadcast    policy <-- outcome <--+
+//!                                         |          keep | remove | retry | halt
 //!                       ledger and queue <+                      ^
-//!                              \--> deliver: page -> push ------+-> checkpoint -> next page
+//!                              \--> deliver: batch -> push -----+-> checkpoint -> next batch
 //! ```
 //!
 //! | stop | owns |
@@ -19,18 +19,17 @@
 //! | [`subscribe`] | HTTP: a browser's subscription, and the way back |
 //! | [`registration`] | what a browser says of itself, checked |
 //! | [`send`] | HTTP: a message to one person's devices, now; or an audience, as a campaign |
-//! | [`order`], [`audience`] | what a sender asks for, checked; for whom it is |
-//! | [`broadcast`] | an order or an event -> a campaign: its plan, and a job for each segment |
-//! | [`campaign`] | campaigns, parts, figures, verdicts: values and arithmetic, no I/O |
+//! | [`campaign::request`], [`audience`] | what a sender asks for, checked; for whom it is |
+//! | [`broadcast`] | a request or an event -> a campaign: its plan, and a job for each segment |
+//! | [`campaign`] | campaigns, parts, checkpoints, figures, the policy: values and arithmetic, no I/O |
 //! | [`campaigns`] | HTTP: campaigns, looked at, cancelled, resumed |
 //! | [`stats`] | HTTP: how many are subscribed, and how many an audience has |
 //! | [`schedule`] | messages that are sent again and again, or at a time to come |
 //! | [`queue`] | jobs: SQS, or in the process |
-//! | [`deliver`] | a job -> page -> push -> settle -> checkpoint |
+//! | [`deliver`] | a job -> push a batch -> settle it -> checkpoint |
 //! | [`announce`] | the end of a campaign, told to the world |
 //! | [`push`] | one push, and the connections to push services |
 //! | [`webpush`] | the RFCs as a library: no I/O, no clock |
-//! | [`settle`] | what an outcome asks of the world |
 //! | [`store`] | the two DynamoDB tables, in AWS or embedded |
 //! | [`pages`] | the demo page and the console, as files |
 //! | [`edge`], [`problem`], [`wire`] | HTTP's outside: limits, errors, JSON members |

@@ -1,11 +1,11 @@
-//! Workers in this process, over a real database and real push services, with a queue and a clock in the test's hand.
+//! Workers in this process, over a real database and push services, with a queue and a clock that the test controls.
 
 mod deaths;
 
-/// A worker's time is up.
+/// A worker must stop.
 mod hand_over;
 
-/// Push services that refuse everything, or are away.
+/// Push services that refuse everything, or are unavailable.
 mod outages;
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use crate::support::worker_harness::{Attempt, Jobs, Payload, WorkerHarness};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An order to everyone, as EventBridge delivers it.
+/// A message to everyone, as EventBridge delivers it.
 pub(crate) fn event(id: &str) -> Value {
     json!({
         "id": id, "detail-type": "news", "source": "newsroom",
@@ -34,12 +34,12 @@ pub(crate) fn event(id: &str) -> Value {
     })
 }
 
-/// The counts that are to be: everything not named is 0.
+/// Expected counts; those not named are 0.
 pub(crate) fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
     figures.map(|(name, n)| (name.to_owned(), n)).into()
 }
 
-/// How often each was delivered to; those who were not are not in it.
+/// Deliveries to each subscriber who got any.
 pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
     let deliveries = service.deliveries();
     let all = by_subscription(&deliveries);
@@ -48,12 +48,12 @@ pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
         .collect()
 }
 
-/// Everyone of `n`, once.
+/// One delivery to each of `n` subscribers.
 pub(crate) fn once(n: usize) -> BTreeMap<usize, usize> {
     (0..n).map(|i| (i, 1)).collect()
 }
 
-/// A campaign for everyone is begun; its one job.
+/// Starts a campaign to everyone. Its one job.
 async fn begun(harness: &WorkerHarness, id: &str) -> Job {
     harness.event(&event(id));
     let starter = harness.worker("starter", 1);
@@ -75,12 +75,8 @@ fn record(id: &str, body: String) -> SqsMessage {
     record
 }
 
-/// Hands records to a worker as Lambda would; those that are to come again.
-async fn batch(
-    harness: &WorkerHarness,
-    worker: &Deliver<Jobs>,
-    records: Vec<SqsMessage>,
-) -> Vec<String> {
+/// Hands records to a worker as Lambda would. The records that are to be redelivered.
+async fn batch(harness: &WorkerHarness, worker: &Deliver<Jobs>, records: Vec<SqsMessage>) -> Vec<String> {
     let mut event = SqsEvent::default();
     event.records = records;
     let deadline = harness.time.now() + SignedDuration::from_mins(15);
@@ -115,7 +111,7 @@ async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
         assert_eq!([failed, failed_too].concat(), [""; 0]);
         twice_at_once += 1;
     }
-    assert!(twice_at_once > 1, "a segment, and those to be tried again");
+    assert!(twice_at_once > 1, "a segment, and retries");
     let (_, campaign) = harness.campaign("twice").await;
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
@@ -123,7 +119,7 @@ async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
 }
 
 #[tokio::test]
-async fn of_a_batch_only_what_is_no_job_comes_again() {
+async fn a_record_that_is_no_job_is_redelivered_and_no_other() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 7).await;
     let mut records = Vec::new();
@@ -143,7 +139,7 @@ async fn of_a_batch_only_what_is_no_job_comes_again() {
         assert_eq!(counts(&campaign), figures([("accepted", 7)]));
     }
     assert_eq!(harness.services[0].deliveries().len(), 9 * 7);
-    // A job of a campaign that is not there, or of a part: nothing to come again for.
+    // Jobs of an unknown campaign or part are not redelivered.
     let unknown = [
         r#"{"campaign": "never", "part": "segment#00000"}"#,
         r#"{"campaign": "campaign-1", "part": "segment#00077"}"#,
@@ -154,7 +150,7 @@ async fn of_a_batch_only_what_is_no_job_comes_again() {
 }
 
 #[tokio::test]
-async fn a_worker_that_must_stop_at_once_pushes_nobody_and_loses_nobody() {
+async fn a_worker_that_must_stop_at_once_pushes_to_nobody_and_loses_nobody() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
     let job = begun(&harness, "no-time").await;
@@ -167,7 +163,7 @@ async fn a_worker_that_must_stop_at_once_pushes_nobody_and_loses_nobody() {
     assert_eq!(reached(&harness.services[0]), once(30));
 }
 
-/// Nor much slower: whose turn has not come is not taken for somebody whose service is slow.
+/// A push whose time has not come is not taken for a straggler: the campaign is not much slower than its rate.
 #[tokio::test]
 async fn a_campaign_keeps_to_its_rate_at_every_service() {
     const RATE: u32 = 40;
@@ -179,7 +175,7 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
     harness.event(&event);
     let began = Instant::now();
     let worker = harness.worker("worker", 1);
-    // The event, and the one segment: nobody is left for later.
+    // The event, and the one segment: no retry is needed.
     for _ in 0..2 {
         let waiting = harness.due().expect("it is due");
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
@@ -196,13 +192,12 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
     }
 }
 
-/// A transaction of somebody else's is writing the item: DynamoDB refuses, and means later.
+/// DynamoDB refuses a write while another transaction writes the item: the worker tries again.
 #[tokio::test]
-async fn a_collision_is_no_failure() {
+async fn a_transaction_conflict_is_no_failure() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
-    harness.services[0]
-        .plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
+    harness.services[0].plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
     let mut event = event("collisions");
     event["detail"]["rate"] = 1_000.into();
     harness.event(&event);

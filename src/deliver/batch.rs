@@ -1,6 +1,6 @@
 //! A batch of pushes: dispatched together, as their push services take them, and waited for together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -61,12 +61,10 @@ impl Dispatcher {
         recipients: Vec<Recipient>,
         mut start: impl FnMut() -> Option<Instant>,
     ) -> Batch {
-        let mut services: HashMap<Option<Origin>, usize> = HashMap::new();
+        let mut services: Vec<Option<Origin>> = Vec::new();
         let (mut pushes, running) = (BTreeMap::new(), FuturesUnordered::new());
         for (i, recipient) in recipients.into_iter().enumerate() {
-            let next = services.len();
-            let origin = recipient.origin().cloned();
-            let service = *services.entry(origin).or_insert(next);
+            let service = number_of(&recipient, &mut services);
             let recipient = Arc::new(recipient);
             let dispatched = Arc::new(Dispatched::default());
             let (abort, registration) = AbortHandle::new_pair();
@@ -234,5 +232,16 @@ impl Landed {
 }
 
 fn origins<'a>(recipients: impl Iterator<Item = &'a Arc<Recipient>>) -> HashSet<Origin> {
-    recipients.filter_map(|it| it.origin()).cloned().collect()
+    let distinct: HashSet<&Origin> = recipients.filter_map(|it| it.origin()).collect();
+    distinct.into_iter().cloned().collect()
+}
+
+/// The number of a recipient's push service among those of its batch, of which there are few.
+fn number_of(recipient: &Recipient, services: &mut Vec<Option<Origin>>) -> usize {
+    let origin = recipient.origin();
+    let known = services.iter().position(|it| it.as_ref() == origin);
+    known.unwrap_or_else(|| {
+        services.push(origin.cloned());
+        services.len() - 1
+    })
 }

@@ -1,5 +1,4 @@
-//! Whatever step of its work a worker dies at, or fails at: nobody is missed, few are pushed to twice, and the figures
-//! add up.
+//! A worker may die or fail at any step: nobody is missed, few are pushed to twice, and the figures add up.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,17 +12,17 @@ use super::event;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Who is there, and what becomes of them.
+/// Subscribers, and what their push service answers.
 struct Play {
     subscribers: usize,
-    /// Jobs of one worker: of its page, one has this part.
+    /// Jobs that the worker does at a time: one job has this share of the pushes in flight.
     at_once: usize,
-    /// The status of the `visit`th push to subscriber `i`, if it is not served.
+    /// The status of the `visit`th push to subscriber `i`. None when it is accepted.
     answer: fn(i: usize, visit: usize) -> Option<u16>,
     is_gone: fn(i: usize) -> bool,
 }
 
-/// Pages of four, which leave one under way, and answers of every kind.
+/// Batches of four, which leave one straggler, and answers of every kind.
 const SMALL_PAGES: Play = Play {
     subscribers: 16,
     at_once: 62,
@@ -36,8 +35,7 @@ const SMALL_PAGES: Play = Play {
     is_gone: |i| i.is_multiple_of(6),
 };
 
-/// One page, and more who are gone than one transaction removes: of those first pushed to, and of those pushed to
-/// again.
+/// One batch in which more are gone than one transaction removes, among first pushes and among retries.
 const MANY_GONE: Play = Play {
     subscribers: 150,
     at_once: 1,
@@ -49,16 +47,16 @@ const MANY_GONE: Play = Play {
     is_gone: |i| i % 15 < 14,
 };
 
-/// What becomes of the jobs of the dead.
+/// What becomes of the jobs of a dead worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jobs {
-    /// The queue delivers them again.
+    /// The queue redelivers them.
     Return,
-    /// They are gone with the process that had the queue: the next one goes on with what the ledger says.
+    /// They are lost with the process that held the queue: the next one recovers from the ledger.
     AreLost,
 }
 
-/// One campaign, in which a worker is troubled at step `at`. False when it had no such step.
+/// One campaign whose worker meets `trouble` at step `at`. False when there was no such step.
 async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool {
     let Play {
         subscribers,

@@ -13,7 +13,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Every tenth answer takes as long, at the first push.
+/// Every tenth answer to a first push takes so long.
 fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
     harness.services[0].plan(move |id, visit| {
         let is_slow = visit == 0 && number(id).is_multiple_of(10);
@@ -22,7 +22,7 @@ fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
 }
 
 #[tokio::test]
-async fn a_worker_waits_for_who_is_under_way_and_hands_over() {
+async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(2_000));
@@ -51,7 +51,7 @@ async fn a_worker_waits_for_who_is_under_way_and_hands_over() {
     );
     assert!(campaign["scanned"].as_u64() < Some(100), "{campaign}");
 
-    // The lease is free: the clock stands still, and another one goes on.
+    // The lease was given back: the clock stands still, and another worker goes on.
     let other = harness.worker("other", 10);
     let next = other.handle(again, false, Stop::never()).await;
     next.expect("it goes on");
@@ -62,12 +62,12 @@ async fn a_worker_waits_for_who_is_under_way_and_hands_over() {
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
     assert_eq!(reached(&harness.services[0]), once(100));
-    // A push that is given up is asked for and not delivered.
+    // An abandoned push would be a request without a delivery.
     assert_eq!(harness.services[0].requests(), 100, "nobody twice");
 }
 
 #[tokio::test]
-async fn who_is_not_answered_before_the_deadline_is_pushed_to_again_and_nobody_else() {
+async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(4_000));
@@ -77,7 +77,7 @@ async fn who_is_not_answered_before_the_deadline_is_pushed_to_again_and_nobody_e
     stopped.await.expect("it hands over");
     let (_, campaign) = harness.campaign("too-late").await;
     let retrying = counts(&campaign)["retrying"];
-    assert!(retrying > 0, "those under way are to be pushed to again");
+    assert!(retrying > 0, "pushes in flight are made again");
 
     let other = harness.worker("other", 10);
     harness.run_to_the_end(&other).await;
@@ -90,15 +90,15 @@ async fn who_is_not_answered_before_the_deadline_is_pushed_to_again_and_nobody_e
     assert!(reached.keys().eq(&everyone), "{reached:?}");
     let twice: Vec<_> = reached.iter().filter(|(_, times)| **times > 1).collect();
     let slow = |(i, times): &(&usize, &usize)| i.is_multiple_of(10) && **times == 2;
-    assert!(twice.iter().all(slow), "only who was under way: {twice:?}");
+    assert!(twice.iter().all(slow), "only pushes in flight: {twice:?}");
 }
 
-/// Pages have left some under way, in parts of their own: they are waited for as well, and their parts settled.
+/// Earlier batches have left stragglers, in parts of their own: the worker waits for them, and settles their parts.
 #[tokio::test]
-async fn stragglers_of_earlier_pages_are_settled_before_a_worker_hands_over() {
+async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 400).await;
-    // The first page leaves a few under way, and the next ones take a while.
+    // The first batch leaves a few stragglers, and the next ones take a while.
     harness.services[0].plan(|id, visit| {
         let slow = visit == 0 && number(id).is_multiple_of(20);
         Some(Behaviour::Slow(if slow { ms(3_000) } else { ms(100) }))
@@ -129,9 +129,9 @@ async fn stragglers_of_earlier_pages_are_settled_before_a_worker_hands_over() {
     assert_eq!(harness.services[0].requests(), 400, "nobody twice");
 }
 
-/// With no time to live, a message is of no use later: to who was pushed to. Who was not is still to be.
+/// A TTL of 0 counts from the first push: a subscriber who was not pushed to yet still gets the message.
 #[tokio::test]
-async fn who_found_no_place_in_time_is_pushed_to_whatever_the_ttl() {
+async fn a_deferred_push_is_made_whatever_the_ttl() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(500));
@@ -156,14 +156,14 @@ async fn who_found_no_place_in_time_is_pushed_to_whatever_the_ttl() {
     assert_eq!(harness.services[0].requests(), 100);
 }
 
-/// A delivery that fails again and again, as all do while the ledger cannot be written, queues no more each time.
+/// A job that fails again and again, as all do while the ledger cannot be written, does not fill the queue.
 #[tokio::test]
-async fn a_job_that_comes_again_queues_the_others_of_its_segment_once() {
+async fn a_redelivered_job_queues_the_other_parts_of_its_segment_once() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 60).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
     let job = begun(&harness, "again").await;
-    // Pages of three: as many parts, none of them due.
+    // Batches of three: each leaves a retry part, none of them due.
     let worker = harness.worker("one", 100);
     let first = worker.handle(&job, false, Stop::never()).await;
     first.expect("it goes well");
@@ -178,7 +178,7 @@ async fn a_job_that_comes_again_queues_the_others_of_its_segment_once() {
             done.expect("it is not due");
         }
     }
-    // Each of the three handed itself on; each part is handed on once more, and so is the segment.
+    // Each delivery queued its own job again; each part, and the segment, was queued once more.
     let most = parts.len() * (1 + 3 + 1) + 1;
     assert!(
         harness.waiting().len() <= most,

@@ -10,7 +10,7 @@ use super::{PATIENCE, event, figures, once, reached};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// One of two services refuses us with `status`, until it is repaired.
+/// One of two push services refuses our token with `status`, until the operator repairs it.
 async fn our_fault(status: u16, words: &str) {
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 60).await;
@@ -39,7 +39,7 @@ async fn our_fault(status: u16, words: &str) {
     let accepted = before.get("accepted").copied().unwrap_or_default();
     assert_eq!(harness.services[0].deliveries().len() as u64, accepted);
 
-    // Until it is resumed, a job is no reason to go on.
+    // A job does not resume a halted campaign.
     let requests = harness.services[1].requests();
     harness.run_to_the_end(&worker).await;
     assert_eq!(harness.services[1].requests(), requests);
@@ -60,18 +60,18 @@ async fn our_fault(status: u16, words: &str) {
 }
 
 #[tokio::test]
-async fn a_token_that_one_service_refuses_halts_the_campaign_until_it_is_repaired() {
+async fn a_token_that_one_service_refuses_halts_the_campaign_until_it_is_resumed() {
     our_fault(401, "Expired token").await;
 }
 
 #[tokio::test]
-async fn a_service_that_forbids_halts_the_campaign_until_it_is_repaired() {
+async fn a_service_that_forbids_every_push_halts_the_campaign_until_it_is_resumed() {
     our_fault(403, "Not for you").await;
 }
 
-/// Repairing takes longer than the message lives: that is no fault of the subscribers'.
+/// The repair takes longer than the TTL: the subscribers still get the message.
 #[tokio::test]
-async fn who_was_refused_before_a_halt_is_pushed_to_after_it_whatever_the_ttl() {
+async fn a_push_refused_before_a_halt_is_made_after_it_whatever_the_ttl() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 120).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
@@ -93,9 +93,9 @@ async fn who_was_refused_before_a_halt_is_pushed_to_after_it_whatever_the_ttl() 
     assert_eq!(reached(&harness.services[0]), once(120));
 }
 
-/// A worker that met the fault before it was repaired is slow to say so.
+/// A slow worker reports a fault that it met before the repair.
 #[tokio::test]
-async fn a_campaign_that_was_resumed_is_not_halted_for_what_was_before() {
+async fn a_campaign_that_was_resumed_is_not_halted_for_an_earlier_fault() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 120).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
@@ -117,7 +117,7 @@ async fn a_campaign_that_was_resumed_is_not_halted_for_what_was_before() {
     assert_eq!(shown.get("reason"), None);
 }
 
-/// A few in each part, as when a key is spoilt after everyone was read: it is the sum that counts.
+/// Each part meets a few faults, as when a key is lost after everyone was read: their sum counts.
 #[tokio::test]
 async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
     let harness = WorkerHarness::new(1).await;
@@ -127,7 +127,7 @@ async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
         Some(Behaviour::Answer(Canned::status(status)))
     });
     harness.event(&event("spread"));
-    // Pages of three, and so their retries.
+    // Batches of three, and retry parts of three.
     let worker = harness.worker("worker", 100);
     harness.run_to_the_end(&worker).await;
     let (_, shown) = harness.campaign("spread").await;
@@ -139,7 +139,7 @@ async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_for_an_hour_loses_nobody_and_holds_nobody_up() {
+async fn a_service_that_is_unavailable_for_an_hour_loses_nobody_and_holds_nobody_up() {
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 80).await;
     harness.add_subscribers(1, 80).await;
@@ -150,7 +150,7 @@ async fn a_service_that_is_away_for_an_hour_loses_nobody_and_holds_nobody_up() {
     });
     harness.event(&event("outage"));
     let worker = harness.worker("worker", 20);
-    // What can be done without waiting.
+    // Everything that is due now.
     while let Some(waiting) = harness.due() {
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }

@@ -14,11 +14,11 @@ use serde_json::Value;
 use crate::announce::{AnnounceError, Announcer};
 use crate::campaign::request::Order;
 use crate::campaign::view::view;
-use crate::campaign::{Campaign, CampaignId, Job, PartKey, Status, segments};
+use crate::campaign::{Campaign, CampaignId, Job, PartKey, State, Status, Transition, segments};
 use crate::clock::{Chance, Clock};
 use crate::dynamo::StoreError;
 use crate::json::{Invalid, Members};
-use crate::ledger::{Change, Planned};
+use crate::ledger::Planned;
 use crate::queue::{Queue, QueueError};
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
@@ -114,25 +114,22 @@ impl<Q: Queue> Broadcast<Q> {
     pub async fn start(&self, order: Order, id: CampaignId) -> Result<Campaign, BroadcastError> {
         let subscribers = self.store.subscribers.count().await?;
         let campaign = Campaign {
-            status: Status::Planned,
-            reason: None,
+            state: State::Planned,
             message: order.message_of(&id),
             audience: order.audience,
             rate: order.rate,
             created_at: self.clock.now(),
-            finished_at: None,
             subscribers,
             segments: segments(subscribers, order.rate, self.most_segments),
             segments_done: 0,
             resumed: 0,
-            announced: false,
             id,
         };
         let campaign = match self.store.ledger.plan(&campaign).await? {
             Planned::New => campaign,
             Planned::Known => self.known(&campaign.id).await?,
         };
-        if campaign.status != Status::Planned {
+        if campaign.status() != Status::Planned {
             return Ok(campaign);
         }
         self.store
@@ -150,12 +147,7 @@ impl<Q: Queue> Broadcast<Q> {
         let started = self
             .store
             .ledger
-            .move_campaign(
-                &campaign.id,
-                &[Status::Planned],
-                Status::Running,
-                Change::Started,
-            )
+            .move_campaign(&campaign.id, Transition::Start)
             .await?;
         tracing::info!(campaign = %campaign.id, subscribers, segments = campaign.segments, "campaign started");
         match started {
@@ -170,23 +162,19 @@ impl<Q: Queue> Broadcast<Q> {
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
     pub async fn cancel(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
-        let now = self.clock.now();
-        let change = Change::Ended { at: now };
-        let from = [Status::Planned, Status::Running, Status::Halted];
-        let cancelled = self
-            .store
-            .ledger
-            .move_campaign(id, &from, Status::Cancelled, change)
-            .await?;
+        let cancel = Transition::Cancel {
+            at: self.clock.now(),
+        };
+        let cancelled = self.store.ledger.move_campaign(id, cancel).await?;
         let campaign = match cancelled {
             // Somebody may have resumed it since.
-            Some(campaign) if campaign.status != Status::Cancelled => return Ok(campaign),
+            Some(campaign) if campaign.status() != Status::Cancelled => return Ok(campaign),
             Some(campaign) => campaign,
             None => self.known(id).await?,
         };
-        if campaign.status != Status::Cancelled {
+        if campaign.status() != Status::Cancelled {
             return Err(BroadcastError::TooLate {
-                status: campaign.status,
+                status: campaign.status(),
                 wanted: "cancelled",
             });
         }
@@ -199,11 +187,10 @@ impl<Q: Queue> Broadcast<Q> {
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
     pub async fn resume(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
-        let from = [Status::Halted, Status::Cancelled];
         let resumed = self
             .store
             .ledger
-            .move_campaign(id, &from, Status::Running, Change::Resumed)
+            .move_campaign(id, Transition::Resume)
             .await?;
         let campaign = match resumed {
             Some(campaign) => {
@@ -212,9 +199,9 @@ impl<Q: Queue> Broadcast<Q> {
             }
             None => self.known(id).await?,
         };
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             return Err(BroadcastError::TooLate {
-                status: campaign.status,
+                status: campaign.status(),
                 wanted: "resumed",
             });
         }
@@ -227,10 +214,9 @@ impl<Q: Queue> Broadcast<Q> {
         let Campaign { id, segments, .. } = campaign;
         self.store.ledger.plan_segments(id, *segments).await?;
         self.requeue(id, None).await?;
-        let from = [Status::Planned];
         self.store
             .ledger
-            .move_campaign(id, &from, Status::Running, Change::Started)
+            .move_campaign(id, Transition::Start)
             .await?;
         // Its last segment may be done, and nobody left to say so.
         self.finish(id).await
@@ -274,7 +260,7 @@ impl<Q: Queue> Broadcast<Q> {
 
     async fn recover_one(&self, id: &CampaignId) -> Result<(), BroadcastError> {
         let campaign = self.known(id).await?;
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             return self.finish(id).await;
         }
         tracing::info!(campaign = %id, "going on with a campaign");
@@ -288,18 +274,14 @@ impl<Q: Queue> Broadcast<Q> {
     /// When the ledger or the announcement fail: to be done again.
     pub async fn finish(&self, id: &CampaignId) -> Result<(), BroadcastError> {
         let campaign = self.known(id).await?;
-        if campaign.status.is_under_way() && campaign.segments_done >= campaign.segments {
-            let change = Change::Ended {
+        if campaign.status().is_under_way() && campaign.segments_done >= campaign.segments {
+            let finish = Transition::Finish {
                 at: self.clock.now(),
             };
-            let from = [Status::Planned, Status::Running];
-            self.store
-                .ledger
-                .move_campaign(id, &from, Status::Done, change)
-                .await?;
+            self.store.ledger.move_campaign(id, finish).await?;
         }
         let campaign = self.known(id).await?;
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             self.announce(campaign).await?;
         }
         Ok(())
@@ -312,18 +294,14 @@ impl<Q: Queue> Broadcast<Q> {
     /// When the ledger or the announcement fail.
     pub async fn halt(&self, campaign: &Campaign, reason: &str) -> Result<(), BroadcastError> {
         let id = &campaign.id;
-        let change = Change::Halted {
+        let halt = Transition::Halt {
             at: self.clock.now(),
             reason,
             resumed: campaign.resumed,
         };
-        let from = [Status::Planned, Status::Running];
-        self.store
-            .ledger
-            .move_campaign(id, &from, Status::Halted, change)
-            .await?;
+        self.store.ledger.move_campaign(id, halt).await?;
         let campaign = self.known(id).await?;
-        if campaign.status == Status::Halted {
+        if campaign.status() == Status::Halted {
             self.announce(campaign).await?;
         }
         Ok(())
@@ -350,10 +328,10 @@ impl<Q: Queue> Broadcast<Q> {
     }
 
     async fn announce(&self, campaign: Campaign) -> Result<Campaign, BroadcastError> {
-        if !campaign.announced {
+        if campaign.state.end().is_some_and(|end| !end.announced) {
             self.announcer.ended(&self.view(&campaign).await?).await?;
             self.store.ledger.mark_announced(&campaign).await?;
-            let status = campaign.status.label();
+            let status = campaign.status().label();
             self.metrics.campaign_ended(status, self.clock.now());
         }
         Ok(campaign)

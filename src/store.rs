@@ -16,7 +16,7 @@ use crate::subscribers::Subscribers;
 /// Subscribers and ledger, over one database. A clone shares its client.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// The table `Subscriptions`, and how many there are.
+    /// The table `Subscriptions`, and the number of its rows.
     pub subscribers: Subscribers,
     /// The table `Ledger`: campaigns, their parts, and schedules.
     pub ledger: Ledger,
@@ -45,7 +45,7 @@ impl Store {
         Self::new(Client::new(aws.config().await), tables, chance)
     }
 
-    /// Over the embedded database in `file`, or a new one in memory. Makes the tables that are missing. The database is
+    /// Over the embedded database in `file`, or a new one in memory. Creates the tables that are missing. The database is
     /// closed when the last clone of the store is dropped.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ impl<Q: Queue> Deliver<Q> {
             tracing::warn!("a job of an unknown campaign");
             return Ok(());
         };
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             // Whoever ended it may have died before anybody was told.
             self.broadcast.finish(&campaign.id).await?;
             return Ok(());

@@ -141,7 +141,7 @@ impl<Q: Queue> Run<'_, '_, Q> {
             }
             self.reap()?;
             let campaign = deliver.store().ledger.campaign(&campaign.id).await?;
-            if !campaign.is_some_and(|campaign| campaign.status.is_under_way()) {
+            if !campaign.is_some_and(|campaign| campaign.status().is_under_way()) {
                 return Ok(Passed::Over);
             }
         }

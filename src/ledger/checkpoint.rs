@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::Ledger;
 use super::campaigns::key;
-use super::parts::{Lease, NewPart, Retry};
+use super::leases::Lease;
+use super::parts::{NewPart, Retry};
 use crate::campaign::{Campaign, CampaignId, Faults, Figures, PartKey, Tally};
 use crate::dynamo::StoreError;
 use crate::dynamo::item::number;

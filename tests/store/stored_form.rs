@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
-use pushcast::campaign::{Campaign, CampaignId, Status};
+use pushcast::campaign::{Campaign, CampaignId, End, State, Transition};
 use pushcast::dynamo::embedded;
 use pushcast::json::Change;
-use pushcast::ledger::{self, StoredSchedule};
+use pushcast::ledger::StoredSchedule;
 use pushcast::store::Store;
 use pushcast::subscribers::registration::Registration;
 use serde_json::json;
@@ -30,11 +30,11 @@ async fn database() -> (Store, Client) {
 async fn ledger(client: &Client) -> BTreeMap<String, Vec<String>> {
     let tables = embedded::tables();
     let found = client.scan().table_name(&tables.ledger).send().await;
-    let text = |value: &AttributeValue| match value {
-        AttributeValue::S(text) => format!("S {text}"),
-        AttributeValue::N(number) => format!("N {number}"),
-        AttributeValue::Bool(it) => format!("BOOL {it}"),
-        other => panic!("the ledger has no {other:?} here"),
+    let text = |value: &AttributeValue| {
+        let text = value.as_s().map(|text| format!("S {text}"));
+        let text = text.or_else(|_| value.as_n().map(|number| format!("N {number}")));
+        let text = text.or_else(|_| value.as_bool().map(|it| format!("BOOL {it}")));
+        text.unwrap_or_else(|other| panic!("an attribute of another type: {other:?}"))
     };
     let items = found.expect("it reads").items.expect("items");
     let of = |mut item: std::collections::HashMap<String, AttributeValue>| {
@@ -70,18 +70,15 @@ fn campaign(id: &CampaignId) -> Campaign {
     let message = json!({"data": "hello", "ttl": 60});
     Campaign {
         id: id.clone(),
-        status: Status::Planned,
-        reason: None,
+        state: State::Planned,
         audience: "news && !beta".parse().expect("an audience"),
         message: message.as_object().expect("an object").clone(),
         rate: Some(10),
         created_at: at(PLANNED),
-        finished_at: None,
         subscribers: 3,
         segments: 2,
         segments_done: 0,
         resumed: 0,
-        announced: false,
     }
 }
 
@@ -108,19 +105,18 @@ async fn a_campaign_is_stored_in_this_form_in_each_of_its_states() {
     store.ledger.plan(&campaign(&id)).await.expect("planned");
     assert_campaign(&client, &["resumed N 0", "status S planned"]).await;
 
-    let move_to = async |from, to, change| {
-        let moved = store.ledger.move_campaign(&id, &[from], to, change).await;
-        moved.expect("it is written").expect("it was in that state")
+    let move_by = async |transition| {
+        let moved = store.ledger.move_campaign(&id, transition).await;
+        moved.expect("it is written").expect("it may move so")
     };
-    move_to(Status::Planned, Status::Running, ledger::Change::Started).await;
+    move_by(Transition::Start).await;
     assert_campaign(&client, &["resumed N 0", "status S running"]).await;
-    let end = at(ENDED);
-    let halt = ledger::Change::Halted {
-        at: end,
+    let halt = Transition::Halt {
+        at: at(ENDED),
         reason: "our fault",
         resumed: 0,
     };
-    let halted = move_to(Status::Running, Status::Halted, halt).await;
+    let halted = move_by(halt).await;
     let reason = "reason S our fault";
     let ended = "finished_at N 1795696200000000";
     let mut changing = vec!["resumed N 0", "status S halted", reason, ended];
@@ -130,17 +126,24 @@ async fn a_campaign_is_stored_in_this_form_in_each_of_its_states() {
     assert_campaign(&client, &changing).await;
 
     // Cancelled, it still says why it was halted.
-    let end = ledger::Change::Ended { at: end };
-    move_to(Status::Halted, Status::Cancelled, end).await;
+    let cancel = Transition::Cancel { at: at(ENDED) };
+    let cancelled = move_by(cancel).await;
+    assert_eq!(cancelled.state.reason(), Some("our fault"));
     let changing = ["resumed N 0", "status S cancelled", reason, ended];
     assert_campaign(&client, &changing).await;
-    move_to(Status::Cancelled, Status::Running, ledger::Change::Resumed).await;
+    move_by(Transition::Resume).await;
     assert_campaign(&client, &["resumed N 1", "status S running"]).await;
-    let done = move_to(Status::Running, Status::Done, end).await;
+    let done = move_by(Transition::Finish { at: at(ENDED) }).await;
     store.ledger.mark_announced(&done).await.expect("written");
     let announced = "announced BOOL true";
     let changing = ["resumed N 1", "status S done", ended, announced];
     assert_campaign(&client, &changing).await;
+    let read = store.ledger.campaign(&id).await.expect("it reads");
+    let end = End {
+        at: at(ENDED),
+        announced: true,
+    };
+    assert_eq!(read.expect("it is there").state, State::Done(end));
 }
 
 #[tokio::test]
@@ -156,11 +159,8 @@ async fn a_campaign_is_found_by_two_links_until_its_end_is_announced() {
     assert_item(&items, "campaign#c-1 segment#00000", &["open N 0"]);
     assert_item(&items, "campaign#c-1 segment#00001", &["open N 0"]);
 
-    let end = ledger::Change::Ended { at: at(ENDED) };
-    let done = store
-        .ledger
-        .move_campaign(&id, &[Status::Planned], Status::Done, end)
-        .await;
+    let finish = Transition::Finish { at: at(ENDED) };
+    let done = store.ledger.move_campaign(&id, finish).await;
     let done = done.expect("written").expect("it was planned");
     store.ledger.mark_announced(&done).await.expect("written");
     let items = ledger(&client).await;

@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use crate::announce::{AnnounceError, Announcer};
 use crate::campaign::request::CampaignRequest;
-use crate::campaign::{Campaign, CampaignId, Job, PartKey, Status, segments};
+use crate::campaign::{Campaign, CampaignId, Job, PartKey, State, Status, Transition, segments};
 use crate::clock::{Chance, Clock};
 use crate::dynamo::StoreError;
 use crate::json::{Invalid, Members};
-use crate::ledger::{Change, Planned};
+use crate::ledger::Planned;
 use crate::problem::Problem;
 use crate::queue::{Queue, QueueError};
 use crate::store::Store;
@@ -119,37 +119,29 @@ impl<Q: Queue> Broadcast<Q> {
     ) -> Result<Campaign, BroadcastError> {
         let subscribers = self.store.subscribers.count().await?;
         let campaign = Campaign {
-            status: Status::Planned,
-            reason: None,
+            state: State::Planned,
             message: request.members_for(&id),
             audience: request.audience,
             rate: request.rate,
             created_at: self.clock.now(),
-            finished_at: None,
             subscribers,
             segments: segments(subscribers, request.rate, self.most_segments),
             segments_done: 0,
             resumed: 0,
-            announced: false,
             id,
         };
         let campaign = match self.store.ledger.plan(&campaign).await? {
             Planned::New => campaign,
             Planned::Known => self.known(&campaign.id).await?,
         };
-        if campaign.status != Status::Planned {
+        if campaign.status() != Status::Planned {
             return Ok(campaign);
         }
         self.queue_segments(&campaign).await?;
         let started = self
             .store
             .ledger
-            .move_campaign(
-                &campaign.id,
-                &[Status::Planned],
-                Status::Running,
-                Change::Started,
-            )
+            .move_campaign(&campaign.id, Transition::Start)
             .await?;
         tracing::info!(campaign = %campaign.id, subscribers, segments = campaign.segments, "campaign started");
         match started {

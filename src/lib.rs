@@ -64,6 +64,7 @@ pub mod announce;
 pub mod audience;
 pub mod auth;
 pub mod aws;
+pub mod backoff;
 pub mod broadcast;
 pub mod campaign;
 pub mod clock;

@@ -15,7 +15,7 @@ use crate::subscribers::Subscribers;
 /// Subscribers and ledger, over one database. A clone shares its client.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// The table `Subscriptions`, and how many there are.
+    /// The table `Subscriptions`, and the number of its rows.
     pub subscribers: Subscribers,
     /// The table `Ledger`: campaigns, their parts, and schedules.
     pub ledger: Ledger,
@@ -39,7 +39,7 @@ impl Store {
         &self.db
     }
 
-    /// Over the embedded database in `file`, or a new one in memory. Makes the tables that are missing. The database is
+    /// Over the embedded database in `file`, or a new one in memory. Creates the tables that are missing. The database is
     /// closed when the last clone of the store is dropped.
     ///
     /// # Errors

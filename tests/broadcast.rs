@@ -137,10 +137,10 @@ async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
             assert!(at > 5, "a recovery has more requests than {at}");
             return;
         };
-        let cancelled = cancelled.expect("it cancels").status;
+        let cancelled = cancelled.expect("it cancels").status();
         let (campaign, _) = harness.campaign("stopped").await;
         assert_eq!(
-            (cancelled, campaign.status),
+            (cancelled, campaign.status()),
             (Status::Cancelled, Status::Cancelled),
             "at request {at}"
         );

@@ -76,7 +76,11 @@ fn record(id: &str, body: String) -> SqsMessage {
 }
 
 /// Hands records to a worker as Lambda would. The records that are to be redelivered.
-async fn batch(harness: &WorkerHarness, worker: &Deliver<Jobs>, records: Vec<SqsMessage>) -> Vec<String> {
+async fn batch(
+    harness: &WorkerHarness,
+    worker: &Deliver<Jobs>,
+    records: Vec<SqsMessage>,
+) -> Vec<String> {
     let mut event = SqsEvent::default();
     event.records = records;
     let deadline = harness.time.now() + SignedDuration::from_mins(15);
@@ -197,7 +201,8 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
 async fn a_transaction_conflict_is_no_failure() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
-    harness.services[0].plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
+    harness.services[0]
+        .plan(|_, visit| (visit == 0).then(|| Behaviour::Answer(Canned::status(503))));
     let mut event = event("collisions");
     event["detail"]["rate"] = 1_000.into();
     harness.event(&event);

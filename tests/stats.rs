@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use pushcast::audience::Audience;
 use pushcast::campaign::checkpoint::{Delta, Step};
-use pushcast::campaign::{Campaign, Faults, Figures, PartKey, Status, Tally};
+use pushcast::campaign::{Campaign, Faults, Figures, PartKey, State, Tally};
 use pushcast::clock::Chance;
 use pushcast::dynamo::{embedded, schema};
 use pushcast::json::Change;
@@ -139,18 +139,15 @@ async fn days(store: &Store, now: Timestamp) -> Vec<Day> {
 async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: Timestamp) {
     let campaign = Campaign {
         id: format!("campaign-{campaign}").parse().expect("an id"),
-        status: Status::Running,
-        reason: None,
+        state: State::Running,
         audience: "all".parse().expect("an audience"),
         message: serde_json::Map::new(),
         rate: None,
         created_at: now,
-        finished_at: None,
         subscribers: 0,
         segments: 1,
         segments_done: 0,
         resumed: 0,
-        announced: false,
     };
     let id = &campaign.id;
     calm.ledger

@@ -1,6 +1,7 @@
 mod faults;
 mod races;
 mod requests;
+mod stored_form;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::{Broadcast, BroadcastError};
 use crate::campaign::view::view;
-use crate::campaign::{Campaign, CampaignId, Job, PartKey, Status};
-use crate::ledger::Change;
+use crate::campaign::{Campaign, CampaignId, Job, PartKey, Status, Transition};
 use crate::queue::Queue;
 use crate::time::until;
 
@@ -18,23 +17,19 @@ impl<Q: Queue> Broadcast<Q> {
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
     pub async fn cancel(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
-        let now = self.clock.now();
-        let change = Change::Ended { at: now };
-        let from = [Status::Planned, Status::Running, Status::Halted];
-        let cancelled = self
-            .store
-            .ledger
-            .move_campaign(id, &from, Status::Cancelled, change)
-            .await?;
+        let cancel = Transition::Cancel {
+            at: self.clock.now(),
+        };
+        let cancelled = self.store.ledger.move_campaign(id, cancel).await?;
         let campaign = match cancelled {
             // Another call may have resumed it since.
-            Some(campaign) if campaign.status != Status::Cancelled => return Ok(campaign),
+            Some(campaign) if campaign.status() != Status::Cancelled => return Ok(campaign),
             Some(campaign) => campaign,
             None => self.known(id).await?,
         };
-        if campaign.status != Status::Cancelled {
+        if campaign.status() != Status::Cancelled {
             return Err(BroadcastError::TooLate {
-                status: campaign.status,
+                status: campaign.status(),
                 wanted: "cancelled",
             });
         }
@@ -47,12 +42,8 @@ impl<Q: Queue> Broadcast<Q> {
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
     pub async fn resume(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
-        let from = [Status::Halted, Status::Cancelled];
-        let resumed = self
-            .store
-            .ledger
-            .move_campaign(id, &from, Status::Running, Change::Resumed)
-            .await?;
+        let ledger = &self.store.ledger;
+        let resumed = ledger.move_campaign(id, Transition::Resume).await?;
         let campaign = match resumed {
             Some(campaign) => {
                 tracing::info!(campaign = %id, "campaign resumed");
@@ -60,9 +51,9 @@ impl<Q: Queue> Broadcast<Q> {
             }
             None => self.known(id).await?,
         };
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             return Err(BroadcastError::TooLate {
-                status: campaign.status,
+                status: campaign.status(),
                 wanted: "resumed",
             });
         }
@@ -75,10 +66,9 @@ impl<Q: Queue> Broadcast<Q> {
         let Campaign { id, segments, .. } = campaign;
         self.store.ledger.plan_segments(id, *segments).await?;
         self.requeue(id).await?;
-        let from = [Status::Planned];
         self.store
             .ledger
-            .move_campaign(id, &from, Status::Running, Change::Started)
+            .move_campaign(id, Transition::Start)
             .await?;
         // Its last segment may be done already: then no job is left that would end the campaign.
         self.finish(id).await
@@ -115,7 +105,7 @@ impl<Q: Queue> Broadcast<Q> {
 
     async fn recover_one(&self, id: &CampaignId) -> Result<(), BroadcastError> {
         let campaign = self.known(id).await?;
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             return self.finish(id).await;
         }
         tracing::info!(campaign = %id, "going on with a campaign");
@@ -129,18 +119,14 @@ impl<Q: Queue> Broadcast<Q> {
     /// When the ledger or the announcement fails: the caller repeats the call.
     pub async fn finish(&self, id: &CampaignId) -> Result<(), BroadcastError> {
         let campaign = self.known(id).await?;
-        if campaign.status.is_under_way() && campaign.segments_done >= campaign.segments {
-            let change = Change::Ended {
+        if campaign.status().is_under_way() && campaign.segments_done >= campaign.segments {
+            let finish = Transition::Finish {
                 at: self.clock.now(),
             };
-            let from = [Status::Planned, Status::Running];
-            self.store
-                .ledger
-                .move_campaign(id, &from, Status::Done, change)
-                .await?;
+            self.store.ledger.move_campaign(id, finish).await?;
         }
         let campaign = self.known(id).await?;
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             self.announce(campaign).await?;
         }
         Ok(())
@@ -153,18 +139,14 @@ impl<Q: Queue> Broadcast<Q> {
     /// When the ledger or the announcement fails.
     pub async fn halt(&self, campaign: &Campaign, reason: &str) -> Result<(), BroadcastError> {
         let id = &campaign.id;
-        let change = Change::Halted {
+        let halt = Transition::Halt {
             at: self.clock.now(),
             reason,
             resumed: campaign.resumed,
         };
-        let from = [Status::Planned, Status::Running];
-        self.store
-            .ledger
-            .move_campaign(id, &from, Status::Halted, change)
-            .await?;
+        self.store.ledger.move_campaign(id, halt).await?;
         let campaign = self.known(id).await?;
-        if campaign.status == Status::Halted {
+        if campaign.status() == Status::Halted {
             self.announce(campaign).await?;
         }
         Ok(())
@@ -185,10 +167,10 @@ impl<Q: Queue> Broadcast<Q> {
     }
 
     async fn announce(&self, campaign: Campaign) -> Result<Campaign, BroadcastError> {
-        if !campaign.announced {
+        if campaign.state.end().is_some_and(|end| !end.announced) {
             self.announcer.ended(&self.view(&campaign).await?).await?;
             self.store.ledger.mark_announced(&campaign).await?;
-            let status = campaign.status.label();
+            let status = campaign.status().label();
             self.metrics.campaign_ended(status, self.clock.now());
         }
         Ok(campaign)

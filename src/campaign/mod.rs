@@ -7,6 +7,7 @@
 //! | file | owns |
 //! |---|---|
 //! | this one | the campaign, its parts and its plan |
+//! | [`state`] | a campaign's states, and the transitions between them |
 //! | [`figures`] | what became of everyone, by push service |
 //! | [`request`], [`message`] | a campaign and its message, read from JSON |
 //! | [`policy`] | what the outcome of a push asks for the row and for the message |
@@ -23,6 +24,7 @@ pub mod part;
 pub mod policy;
 pub mod request;
 pub mod retry;
+pub mod state;
 pub mod view;
 
 use std::fmt;
@@ -34,6 +36,7 @@ use serde_json::{Map, Value};
 
 pub use faults::Faults;
 pub use figures::{Figures, Tally};
+pub use state::{End, State, Status, Transition};
 
 use crate::audience::Audience;
 
@@ -105,66 +108,13 @@ impl fmt::Display for CampaignId {
     }
 }
 
-/// How far a campaign is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Written down; its jobs are not all in the queue yet.
-    Planned,
-    /// Under way.
-    Running,
-    /// Everyone has been pushed to, or given up.
-    Done,
-    /// Stopped by a fault of ours, which has to be repaired: `resume` goes on.
-    Halted,
-    /// Stopped by the operator.
-    Cancelled,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Planned,
-        Self::Running,
-        Self::Done,
-        Self::Halted,
-        Self::Cancelled,
-    ];
-
-    /// One lower-case word, for the API, the ledger and events.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Halted => "halted",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The status with this label.
-    pub fn of(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.label() == label)
-    }
-
-    /// Whether its parts are to be worked on.
-    pub fn is_under_way(self) -> bool {
-        match self {
-            Self::Planned | Self::Running => true,
-            Self::Done | Self::Halted | Self::Cancelled => false,
-        }
-    }
-}
-
 /// A campaign as the ledger holds it.
 #[derive(Debug, Clone)]
 pub struct Campaign {
     /// Its name.
     pub id: CampaignId,
     /// How far it is.
-    pub status: Status,
-    /// Why it is halted.
-    pub reason: Option<String>,
+    pub state: State,
     /// To whom.
     pub audience: Audience,
     /// The message's members.
@@ -173,8 +123,6 @@ pub struct Campaign {
     pub rate: Option<u32>,
     /// When it was planned.
     pub created_at: Timestamp,
-    /// When it ended.
-    pub finished_at: Option<Timestamp>,
     /// Subscriptions there were when it was planned.
     pub subscribers: u64,
     /// How many segments it has.
@@ -183,8 +131,13 @@ pub struct Campaign {
     pub segments_done: u32,
     /// How often it was resumed.
     pub resumed: u32,
-    /// Whether its end has been told.
-    pub announced: bool,
+}
+
+impl Campaign {
+    /// How far it is.
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
 }
 
 /// One part of a campaign: the sort key of its item in the ledger.
@@ -203,6 +156,16 @@ pub enum PartKey {
 }
 
 impl PartKey {
+    /// The keys of all segments begin with this, and no others.
+    pub(crate) const SEGMENTS: &str = "segment#";
+    /// The keys of all retry parts begin with this, and no others.
+    pub(crate) const RETRIES: &str = "retry#";
+
+    /// The keys of one segment's retry parts begin with this, and no others.
+    pub(crate) fn retries_of(segment: u32) -> String {
+        format!("{}{segment:05}#", Self::RETRIES)
+    }
+
     /// The segment that it is, or that it comes from.
     pub fn segment(&self) -> u32 {
         match self {
@@ -221,13 +184,15 @@ impl FromStr for PartKey {
 
     fn from_str(text: &str) -> Result<Self, NotAPart> {
         let number = |text: &str| text.parse().map_err(|_| NotAPart);
-        let key = match *text.split('#').collect::<Vec<_>>() {
-            ["segment", segment] => Self::Segment(number(segment)?),
-            ["retry", segment, serial] => Self::Retry {
+        let key = if let Some(segment) = text.strip_prefix(Self::SEGMENTS) {
+            Self::Segment(number(segment)?)
+        } else {
+            let retry = text.strip_prefix(Self::RETRIES).ok_or(NotAPart)?;
+            let (segment, serial) = retry.split_once('#').ok_or(NotAPart)?;
+            Self::Retry {
                 segment: number(segment)?,
                 serial: u64::from_str_radix(serial, 16).map_err(|_| NotAPart)?,
-            },
-            _ => return Err(NotAPart),
+            }
         };
         // One part has one key.
         if key.to_string() == text {
@@ -255,8 +220,10 @@ impl From<PartKey> for String {
 impl fmt::Display for PartKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Segment(segment) => write!(f, "segment#{segment:05}"),
-            Self::Retry { segment, serial } => write!(f, "retry#{segment:05}#{serial:016x}"),
+            Self::Segment(segment) => write!(f, "{}{segment:05}", Self::SEGMENTS),
+            Self::Retry { segment, serial } => {
+                write!(f, "{}{serial:016x}", Self::retries_of(*segment))
+            }
         }
     }
 }

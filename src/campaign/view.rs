@@ -9,7 +9,7 @@ use super::figures::Figures;
 pub fn view(campaign: &Campaign, figures: &Figures, scanned: u64) -> Value {
     let mut view = json!({
         "id": campaign.id,
-        "status": campaign.status,
+        "status": campaign.status(),
         "audience": campaign.audience.to_string(),
         "created_at": campaign.created_at,
         "segments": {"total": campaign.segments, "done": campaign.segments_done},
@@ -18,11 +18,11 @@ pub fn view(campaign: &Campaign, figures: &Figures, scanned: u64) -> Value {
         "counts": figures.counts(),
         "services": figures.by_service(),
     });
-    if let Some(reason) = &campaign.reason {
-        view["reason"] = reason.as_str().into();
+    if let Some(reason) = campaign.state.reason() {
+        view["reason"] = reason.into();
     }
-    if let Some(at) = campaign.finished_at {
-        view["finished_at"] = at.to_string().into();
+    if let Some(end) = campaign.state.end() {
+        view["finished_at"] = end.at.to_string().into();
     }
     if let Some(rate) = campaign.rate {
         view["rate"] = rate.into();

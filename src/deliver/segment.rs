@@ -128,7 +128,7 @@ impl<Q: Queue> Run<'_, Q> {
             }
             self.stragglers.reap()?;
             let campaign = store.ledger.campaign(&campaign.id).await?;
-            if !campaign.is_some_and(|campaign| campaign.status.is_under_way()) {
+            if !campaign.is_some_and(|campaign| campaign.status().is_under_way()) {
                 return Ok(End::CampaignOver);
             }
         }

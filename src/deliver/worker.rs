@@ -48,7 +48,7 @@ impl<Q: Queue> Deliver<Q> {
             tracing::warn!("job of an unknown campaign");
             return Ok(());
         };
-        if !campaign.status.is_under_way() {
+        if !campaign.status().is_under_way() {
             // The worker that ended it may have died before it announced the end.
             self.broadcast.finish(&campaign.id).await?;
             return Ok(());

@@ -1,7 +1,7 @@
 //! The embedded DynamoDB: `dynoxide`, on SQLite, in memory or in a file.
 //!
-//! The SDK's requests are answered inside the process: no port is opened, on which anyone on the machine, or a page
-//! in its browser, could read every subscriber's keys without a password.
+//! The process answers the SDK's requests itself. It opens no port, where anyone on the machine, or a page in a browser,
+//! could read every subscriber's keys without a password.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{StoreError, Tables, schema};
 use crate::aws::behavior_version;
 
-/// Another command may be writing.
+/// How long to wait for another command that is writing.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Why the database could not be opened.
@@ -41,14 +41,14 @@ pub enum OpenError {
         /// Why.
         source: DynoxideError,
     },
-    /// No thread for it.
+    /// The operating system gave no thread.
     #[error("the database's thread cannot be started")]
     Thread(#[source] std::io::Error),
-    /// The tables cannot be made.
-    #[error("the tables cannot be made")]
+    /// The tables cannot be created.
+    #[error("the tables cannot be created")]
     Tables(#[source] StoreError),
-    /// The index cannot be made.
-    #[error("the index of subscriptions cannot be made")]
+    /// The index cannot be created.
+    #[error("the index of subscriptions cannot be created")]
     Index(#[source] rusqlite::Error),
 }
 
@@ -60,8 +60,8 @@ pub fn tables() -> Tables {
     }
 }
 
-/// Opens the database in `file`, or a new one in memory, and makes the tables that are missing. It is closed when the
-/// last clone of the client is dropped.
+/// Opens the database in `file`, or a new one in memory, and creates the tables that are missing. The database is closed
+/// when the last clone of the client is dropped.
 ///
 /// # Errors
 /// [`OpenError`] says which step failed.
@@ -77,8 +77,8 @@ pub async fn open(file: Option<&Path>) -> Result<Client, OpenError> {
 }
 
 /// Segments are read in the order of a hash, so that the subscribers of all push services come mixed. dynoxide keeps the
-/// hash in a column and no index of it: for every page it would sort the whole table. SQLite uses this one, of which
-/// dynoxide knows nothing.
+/// hash in a column without an index: it would sort the whole table for every page. SQLite uses this index, although
+/// dynoxide does not know of it.
 fn index(file: &Path) -> Result<(), rusqlite::Error> {
     let database = rusqlite::Connection::open(file)?;
     database.busy_timeout(BUSY)?;
@@ -106,15 +106,15 @@ pub fn client(file: Option<&Path>) -> Result<Client, OpenError> {
     let config = Config::builder()
         .behavior_version(behavior_version())
         .region(Region::from_static("local"))
-        // The SDK signs whatever it sends; nobody checks it here.
+        // The SDK signs every request; nothing checks the signature here.
         .credentials_provider(Credentials::new(
             "embedded", "embedded", None, None, "embedded",
         ))
         .http_client(http_client_fn(move |_, _| connector.clone()))
-        // Nothing is lost on the way to a database in the same process; what collides, the store tries again.
+        // No request is lost on the way to a database in the same process. `crate::backoff` handles collisions.
         .retry_config(RetryConfig::disabled())
-        // Nothing streams here: a database that is slow for five seconds would be taken for a connection that is dead,
-        // and a write that is done for one that failed.
+        // Nothing streams here. The SDK would take a database that needs five seconds for a dead connection, and a
+        // write that is done for one that failed.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     Ok(Client::from_conf(config))
@@ -126,7 +126,7 @@ struct Call {
     answer: oneshot::Sender<Result<String, DynoxideError>>,
 }
 
-/// The way to the thread that holds the database: every operation blocks it, under one lock, so one thread is enough.
+/// The connection to the thread that holds the database. Every operation holds one lock, so one thread is enough.
 struct Embedded {
     calls: mpsc::UnboundedSender<Call>,
 }
@@ -144,7 +144,7 @@ impl Embedded {
                         let why = "the database panicked".to_owned();
                         Err(DynoxideError::InternalServerError(why))
                     });
-                    // Whoever asked may have given up; the write stands all the same.
+                    // The caller may have given up; the write stands all the same.
                     drop(call.answer.send(result));
                 }
             })?;
@@ -184,7 +184,7 @@ impl HttpConnector for Embedded {
     }
 }
 
-/// A full disk is an internal error to dynoxide, which would be tried again and again: it will not pass by itself.
+/// dynoxide reports a full disk as an internal error, which callers try again. It does not pass by itself.
 fn full_is_not_busy(error: DynoxideError) -> DynoxideError {
     let said = error.to_string();
     if said.contains("disk is full") {

@@ -5,23 +5,29 @@
 //! |---|---|
 //! | this one | the client, the tables' names, errors |
 //! | `item` | attribute values |
-//! | `transaction` | writing several items as one, again when it conflicts |
+//! | `key` | every key of the table `Ledger` |
+//! | `read`, `write` | one request: its table, key and expressions |
+//! | `transaction` | writing several items as one, again when it collides |
 //! | [`schema`] | the tables' shape: made locally, checked by the doctor |
 //! | [`embedded`] | the embedded database of `pushcast serve` |
 
 #[cfg(feature = "local")]
 pub mod embedded;
 pub(crate) mod item;
+pub(crate) mod key;
+pub(crate) mod read;
 pub mod schema;
 pub(crate) mod transaction;
+pub(crate) mod write;
 
-use crate::problem::Problem;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use http::StatusCode;
 
+use crate::backoff::Attempts;
 use crate::clock::Chance;
+use crate::problem::Problem;
 
 /// Names of the two tables.
 #[derive(Debug, Clone)]
@@ -51,7 +57,7 @@ impl Database {
     }
 }
 
-/// Why the store did not do it. The subscription and its count are as they were, or both changed.
+/// Why a call of the store failed. A write is done as a whole or not at all: no subscription changes without its count.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB refused, or could not be reached.
@@ -59,17 +65,17 @@ pub enum StoreError {
     Sdk {
         /// What was asked.
         operation: &'static str,
-        /// Whether it may go well in a moment: throttled, timed out, unreachable.
+        /// Whether it may succeed in a moment: throttled, timed out, unreachable.
         transient: bool,
         /// The SDK's error.
         source: BoxError,
     },
     /// Others kept writing the same items.
-    #[error("{operation} met the same items being written {attempts} times")]
+    #[error("{operation} failed {attempts} times: others were writing the same items")]
     Contended {
         /// What was asked.
         operation: &'static str,
-        /// How often it was tried.
+        /// How often it was attempted.
         attempts: u32,
     },
 }
@@ -83,6 +89,13 @@ impl StoreError {
         }
     }
 
+    pub(crate) fn contended(operation: &'static str, attempts: &Attempts) -> Self {
+        Self::Contended {
+            operation,
+            attempts: attempts.failed(),
+        }
+    }
+
     pub(crate) fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -91,7 +104,7 @@ impl StoreError {
             SdkError::TimeoutError(_)
             | SdkError::DispatchFailure(_)
             | SdkError::ResponseError(_) => true,
-            // Whatever code a 5xx carries, and if it is a proxy's page without any.
+            // A 5xx may carry any code, or none when a proxy answers.
             SdkError::ServiceError(service) => {
                 service.raw().status().is_server_error()
                     || service.err().code().is_some_and(transaction::is_busy)
@@ -100,7 +113,7 @@ impl StoreError {
             SdkError::ConstructionFailure(_) | _ => false,
         };
         let source = match error.code() {
-            // Its words may quote what was sent, and causes are logged.
+            // Its message may quote what was sent, and causes are logged.
             Some(code @ "ValidationException") => code.into(),
             _ => error.into(),
         };

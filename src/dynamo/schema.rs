@@ -1,4 +1,4 @@
-//! The tables' shape. `template.yaml` says the same for AWS.
+//! The tables' keys and index. `template.yaml` declares the same for AWS.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
@@ -8,15 +8,17 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, TableDescription,
 };
 
+use super::key::{ID, PART};
+use super::write::ENDPOINT;
 use super::{Database, StoreError, Tables};
 
 /// The index that finds a user's subscriptions.
 pub const BY_USER: &str = "by-user";
 
-/// Makes the tables that are not there yet.
+/// Creates the tables that are not there yet.
 ///
 /// # Errors
-/// When one cannot be made.
+/// When one cannot be created.
 pub async fn create_missing(client: &Client, tables: &Tables) -> Result<(), StoreError> {
     let by_user = GlobalSecondaryIndex::builder()
         .index_name(BY_USER)
@@ -31,17 +33,17 @@ pub async fn create_missing(client: &Client, tables: &Tables) -> Result<(), Stor
     let subscriptions = client
         .create_table()
         .table_name(&tables.subscriptions)
-        .attribute_definitions(string("endpoint"))
+        .attribute_definitions(string(ENDPOINT))
         .attribute_definitions(string("user"))
-        .key_schema(key("endpoint", KeyType::Hash))
+        .key_schema(key(ENDPOINT, KeyType::Hash))
         .global_secondary_indexes(by_user);
     let ledger = client
         .create_table()
         .table_name(&tables.ledger)
-        .attribute_definitions(string("id"))
-        .attribute_definitions(string("part"))
-        .key_schema(key("id", KeyType::Hash))
-        .key_schema(key("part", KeyType::Range));
+        .attribute_definitions(string(ID))
+        .attribute_definitions(string(PART))
+        .key_schema(key(ID, KeyType::Hash))
+        .key_schema(key(PART, KeyType::Range));
     create(subscriptions).await?;
     create(ledger).await
 }
@@ -77,15 +79,15 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
 }
 
 impl Database {
-    /// What is wrong with the tables' keys and index, in words; nothing when they are as they must be.
+    /// Sentences on what is wrong with the tables' keys and index; none when they are right.
     ///
     /// # Errors
-    /// When a table cannot be described: it is missing, or the right to do so is.
+    /// When a table cannot be described: it is missing, or the caller has no right to do so.
     pub async fn check_tables(&self) -> Result<Vec<String>, StoreError> {
         let mut wrong = Vec::new();
         for (table, keys, index) in [
-            (&self.tables.subscriptions, &["endpoint"][..], Some(BY_USER)),
-            (&self.tables.ledger, &["id", "part"][..], None),
+            (&self.tables.subscriptions, &[ENDPOINT][..], Some(BY_USER)),
+            (&self.tables.ledger, &[ID, PART][..], None),
         ] {
             let described = self.client.describe_table().table_name(table).send().await;
             let described = described.map_err(|error| StoreError::sdk("DescribeTable", error))?;

@@ -1,22 +1,34 @@
-//! Writing several items as one, or one item. A collision with another writer is tried again, after a random wait that grows; a
-//! condition that does not hold is an answer, not an error.
+//! Writing several items as one. A collision with another writer is tried again; a condition that does not hold is an
+//! answer, not an error.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
 use super::{Database, StoreError};
-use crate::dynamo::item::Item;
+use crate::backoff::{Attempts, Backoff};
 
-/// How often a write that collides is tried: with the waits below, some seconds in all.
-pub(crate) const ATTEMPTS: u32 = 12;
-/// After this long nothing is tried again: whoever asked is waiting, and API Gateway gives up at 30 seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-const FIRST_WAIT: Duration = Duration::from_millis(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A caller waits meanwhile, and API Gateway gives up after 30 seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Items of one transaction, at most.
+pub(crate) const MAX_ITEMS: usize = 100;
+
+/// For one call of DynamoDB that collides with others, is throttled, or fails otherwise for a moment.
+pub(crate) const COLLISION: Backoff = Backoff {
+    attempts: 12,
+    patience: PATIENCE,
+    first: Duration::from_millis(10),
+    longest: Duration::from_secs(1),
+};
+
+/// For a write that is decided anew because its item has changed since it was read. Each decision includes calls with
+/// attempts of their own, which may end after [`PATIENCE`].
+pub(crate) const DECISION: Backoff = Backoff {
+    attempts: 50,
+    ..COLLISION
+};
 
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +39,7 @@ pub(crate) enum Transacted {
     Unmet(Vec<usize>),
 }
 
-/// Whether a code of DynamoDB's means: later. Of an error, or of one item of a cancelled transaction.
+/// Whether a call may succeed in a moment, by DynamoDB's code: of an error, or of one item of a cancelled transaction.
 pub(crate) fn is_busy(code: &str) -> bool {
     matches!(
         code,
@@ -46,16 +58,16 @@ pub(crate) fn is_busy(code: &str) -> bool {
 impl Database {
     /// Writes all of `items` or none.
     ///
-    /// All tries carry one token: when the answer to a write that was done is lost, the next try is answered as the
-    /// first would have been, and changes nothing (`ClientRequestToken`).
+    /// All attempts carry one token: when the answer to a write that was done is lost, the next attempt is answered as
+    /// the first would have been, and changes nothing (`ClientRequestToken`).
     pub(crate) async fn transact(
         &self,
         operation: &'static str,
         items: Vec<TransactWriteItem>,
     ) -> Result<Transacted, StoreError> {
         let token = format!("{:016x}{:016x}", self.chance.draw(), self.chance.draw());
-        let began = Instant::now();
-        for attempt in 0..ATTEMPTS {
+        let mut attempts = Attempts::begin(COLLISION);
+        loop {
             let request = self
                 .client
                 .transact_write_items()
@@ -63,71 +75,66 @@ impl Database {
             let Err(error) = request.set_transact_items(Some(items.clone())).send().await else {
                 return Ok(Transacted::Done);
             };
-            if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+            let failure = if let Some(TransactWriteItemsError::TransactionCanceledException(it)) =
                 error.as_service_error()
             {
-                let codes: Vec<&str> = cancelled
-                    .cancellation_reasons()
-                    .iter()
-                    .map(|reason| reason.code().unwrap_or("None"))
-                    .collect();
-                let busy = codes.iter().any(|code| is_busy(code));
-                let unmet = codes.iter().enumerate();
-                let unmet = unmet.filter(|(_, code)| **code == "ConditionalCheckFailed");
-                let unmet: Vec<usize> = unmet.map(|(i, _)| i).collect();
-                if unmet.is_empty() && !busy {
-                    return Err(StoreError::sdk(operation, error));
-                }
-                if !busy {
-                    return Ok(Transacted::Unmet(unmet));
+                match Cancelled::read(it.cancellation_reasons()) {
+                    Cancelled::Busy => None,
+                    Cancelled::Unmet(unmet) => return Ok(Transacted::Unmet(unmet)),
+                    Cancelled::Otherwise => return Err(StoreError::sdk(operation, error)),
                 }
             } else {
-                let error = StoreError::sdk(operation, error);
-                if !error.is_transient() || attempt + 1 == ATTEMPTS || began.elapsed() > PATIENCE {
-                    return Err(error);
-                }
-            }
-            self.wait(attempt).await;
-        }
-        Err(StoreError::Contended {
-            operation,
-            attempts: ATTEMPTS,
-        })
-    }
-
-    /// Updates one item, and gives back the attributes that were asked for; nothing where its condition does not hold. As
-    /// often as a transaction is tried: one may be writing the same item.
-    pub(crate) async fn update(
-        &self,
-        request: UpdateItemFluentBuilder,
-    ) -> Result<Option<Item>, StoreError> {
-        let (began, mut attempt) = (Instant::now(), 0);
-        loop {
-            let error = match request.clone().send().await {
-                Ok(updated) => return Ok(Some(updated.attributes.unwrap_or_default())),
-                Err(error) => error,
+                Some(StoreError::sdk(operation, error))
             };
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-            {
-                return Ok(None);
+            let may_pass = failure.as_ref().is_none_or(StoreError::is_transient);
+            if !may_pass || !attempts.again(&self.chance).await {
+                let contended = || StoreError::contended(operation, &attempts);
+                return Err(failure.unwrap_or_else(contended));
             }
-            let error = StoreError::sdk("UpdateItem", error);
-            attempt += 1;
-            if !error.is_transient() || attempt == ATTEMPTS || began.elapsed() > PATIENCE {
-                return Err(error);
-            }
-            self.wait(attempt).await;
         }
     }
 
-    /// A random part of a wait that doubles ("full jitter"): those who collided do not meet again.
-    pub(crate) async fn wait(&self, attempt: u32) {
-        let longest = FIRST_WAIT
-            .saturating_mul(1 << attempt.min(10))
-            .min(LONGEST_WAIT);
-        let micros = u64::try_from(longest.as_micros()).expect("at most a second");
-        tokio::time::sleep(Duration::from_micros(self.chance.up_to(micros))).await;
+    /// A write is to be decided anew: waits before that.
+    ///
+    /// # Errors
+    /// [`StoreError::Contended`] when it was decided often enough.
+    pub(crate) async fn decide_again(
+        &self,
+        operation: &'static str,
+        attempts: &mut Attempts,
+    ) -> Result<(), StoreError> {
+        if attempts.again(&self.chance).await {
+            return Ok(());
+        }
+        Err(StoreError::contended(operation, attempts))
+    }
+}
+
+/// Why DynamoDB has cancelled a transaction.
+enum Cancelled {
+    /// Another writer holds one of the items, or the table is throttled.
+    Busy,
+    /// The conditions of these items, by position, did not hold.
+    Unmet(Vec<usize>),
+    /// For another reason.
+    Otherwise,
+}
+
+impl Cancelled {
+    fn read(reasons: &[CancellationReason]) -> Self {
+        let codes: Vec<&str> = reasons
+            .iter()
+            .map(|reason| reason.code().unwrap_or("None"))
+            .collect();
+        if codes.iter().any(|code| is_busy(code)) {
+            return Self::Busy;
+        }
+        let unmet = codes.iter().enumerate();
+        let unmet = unmet.filter(|(_, code)| **code == "ConditionalCheckFailed");
+        let unmet: Vec<usize> = unmet.map(|(i, _)| i).collect();
+        if unmet.is_empty() {
+            return Self::Otherwise;
+        }
+        Self::Unmet(unmet)
     }
 }

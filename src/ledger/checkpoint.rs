@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Ledger;
 use super::campaigns::key;
-use super::parts::Lease;
+use super::leases::Lease;
 use super::segment_update::SegmentUpdate;
 use crate::campaign::checkpoint::{Delta, MAX_REMOVED, Step};
 use crate::campaign::part::{HeldPart, NewPart};

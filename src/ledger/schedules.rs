@@ -1,50 +1,43 @@
-//! The schedules of the local server, in the ledger: one item each, with the time of its next firing.
+//! The schedules of the local server: one item each, with the time of its next firing.
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::{microsecond, second};
+use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use crate::dynamo::StoreError;
-use crate::dynamo::item::{Item, string};
+use crate::dynamo::item::{Item, number, to_item};
+use crate::dynamo::key::{LedgerKey, Partition};
+use crate::dynamo::read::Range;
+use crate::dynamo::write::{Location, Write};
 
-/// Partition key of the schedules; the sort key is the name.
-const SCHEDULES: &str = "schedules";
-/// Read at a time.
+/// Schedules that one request reads, at most.
 const PAGE: i32 = 100;
 
 /// A schedule as it is stored, unread.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredSchedule {
-    /// Its name.
+    /// Its name: the item's sort key.
+    #[serde(skip_serializing, rename = "part")]
     pub name: String,
     /// When it fires.
     pub expression: String,
-    /// Where the clock hangs that it fires by.
+    /// The time zone of the expression.
     pub timezone: String,
     /// The message, JSON.
     pub message: String,
-    /// From when a rate is counted; tells it from others of the name that it replaced, in microseconds.
+    /// The time from which a rate counts, in microseconds. It also tells the schedule from others of its name, which
+    /// it has replaced.
+    #[serde(with = "microsecond::required")]
     pub created_at: Timestamp,
-    /// The firing that has not been done, in whole seconds; `None` after the last.
+    /// The next firing, in whole seconds; `None` after the last.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "second::optional"
+    )]
     pub next: Option<Timestamp>,
-}
-
-impl StoredSchedule {
-    fn read(item: &Item) -> Self {
-        let text = |name: &str| item.get(name).and_then(|v| v.as_s().ok()).cloned();
-        let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-        let created_at = number("created_at").and_then(|us| Timestamp::from_microsecond(us).ok());
-        Self {
-            name: text("part").unwrap_or_default(),
-            expression: text("expression").unwrap_or_default(),
-            timezone: text("timezone").unwrap_or_default(),
-            message: text("message").unwrap_or_default(),
-            created_at: created_at.unwrap_or_default(),
-            next: number("next").and_then(|s| Timestamp::from_second(s).ok()),
-        }
-    }
 }
 
 impl Ledger {
@@ -53,74 +46,31 @@ impl Ledger {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn schedules(&self) -> Result<Vec<StoredSchedule>, StoreError> {
-        let (mut schedules, mut from) = (Vec::new(), None);
-        loop {
-            let page = self
-                .db
-                .client
-                .query()
-                .table_name(&self.db.tables.ledger)
-                .consistent_read(true)
-                .key_condition_expression("id = :schedules")
-                .expression_attribute_values(":schedules", string(SCHEDULES))
-                .set_exclusive_start_key(from)
-                .limit(PAGE)
-                .send()
-                .await
-                .map_err(|error| StoreError::sdk("Query", error))?;
-            schedules.extend(page.items().iter().map(StoredSchedule::read));
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                return Ok(schedules);
-            }
-        }
+        let query = self.db.query(&Partition::Schedules, Range::All, PAGE);
+        let items = self.db.read_all(query).await?;
+        let read = |item: Item| serde_dynamo::from_item(item).ok();
+        Ok(items.into_iter().filter_map(read).collect())
     }
 
-    /// Stores it in the place of the one of this name. True if there was one.
+    /// Stores a schedule in the place of the one of its name. True if there was one.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put_schedule(&self, schedule: &StoredSchedule) -> Result<bool, StoreError> {
-        let put = self
-            .db
-            .client
-            .put_item()
-            .table_name(&self.db.tables.ledger)
-            .item("id", string(SCHEDULES))
-            .item("part", string(&schedule.name))
-            .item("expression", string(&schedule.expression))
-            .item("timezone", string(&schedule.timezone))
-            .item("message", string(&schedule.message))
-            .item("created_at", microseconds(schedule.created_at));
-        let put = match schedule.next {
-            Some(next) => put.item("next", seconds(next)),
-            None => put,
-        };
-        let old = put.return_values(ReturnValue::AllOld).send().await;
-        let old = old.map_err(|error| StoreError::sdk("PutItem", error))?;
-        Ok(old.attributes().is_some_and(|item| !item.is_empty()))
+        let put = self.schedule_item(&schedule.name).put(to_item(schedule));
+        self.was_there(put).await
     }
 
-    /// Removes it. False if there was none.
+    /// Removes a schedule. False if there was none of this name.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn delete_schedule(&self, name: &str) -> Result<bool, StoreError> {
-        let delete = self
-            .db
-            .client
-            .delete_item()
-            .table_name(&self.db.tables.ledger);
-        let delete = delete
-            .key("id", string(SCHEDULES))
-            .key("part", string(name));
-        let old = delete.return_values(ReturnValue::AllOld).send().await;
-        let old = old.map_err(|error| StoreError::sdk("DeleteItem", error))?;
-        Ok(old.attributes().is_some_and(|item| !item.is_empty()))
+        self.was_there(self.schedule_item(name).delete()).await
     }
 
-    /// Records that `schedule` has fired: `next` is its next time, or it has none. False if it has been replaced or
-    /// removed since it was read, or was recorded by another; then nothing is changed.
+    /// Records that `schedule` has fired: `next` is its next time, or it has none. False, and nothing is changed, if it
+    /// has been replaced or removed since it was read, or if the firing is recorded already.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -129,37 +79,14 @@ impl Ledger {
         schedule: &StoredSchedule,
         next: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        let Some(fired) = schedule.next else {
-            return Ok(false);
-        };
-        let update = self
-            .db
-            .client
-            .update_item()
-            .table_name(&self.db.tables.ledger)
-            .key("id", string(SCHEDULES))
-            .key("part", string(&schedule.name))
-            .condition_expression(UNCHANGED)
-            .expression_attribute_names("#next", "next")
-            .expression_attribute_values(":fired", seconds(fired))
-            .expression_attribute_values(":created_at", microseconds(schedule.created_at));
+        let item = self.schedule_item(&schedule.name);
         let update = match next {
-            Some(next) => update
-                .update_expression("SET #next = :next")
-                .expression_attribute_values(":next", seconds(next)),
-            None => update.update_expression("REMOVE #next"),
+            Some(next) => item
+                .update("SET #next = :next")
+                .value(":next", number(next.as_second())),
+            None => item.update("REMOVE #next"),
         };
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::sdk("UpdateItem", error)),
-        }
+        self.write_unchanged(schedule, update).await
     }
 
     /// Removes `schedule`, which has fired for the only time. False as for [`Ledger::schedule_fired`].
@@ -167,41 +94,36 @@ impl Ledger {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn schedule_finished(&self, schedule: &StoredSchedule) -> Result<bool, StoreError> {
+        let delete = self.schedule_item(&schedule.name).delete();
+        self.write_unchanged(schedule, delete).await
+    }
+
+    fn schedule_item(&self, name: &str) -> Location {
+        self.db.ledger(&LedgerKey::Schedule(name.to_owned()))
+    }
+
+    /// Does a write, and says whether it found an item.
+    async fn was_there(&self, write: Write) -> Result<bool, StoreError> {
+        let old = self.db.write_once(write, ReturnValue::AllOld).await?;
+        Ok(old.is_some_and(|item| !item.is_empty()))
+    }
+
+    /// Does a write while the schedule is the one that was read, and its firing is not recorded.
+    async fn write_unchanged(
+        &self,
+        schedule: &StoredSchedule,
+        write: Write,
+    ) -> Result<bool, StoreError> {
         let Some(fired) = schedule.next else {
             return Ok(false);
         };
-        let delete = self
-            .db
-            .client
-            .delete_item()
-            .table_name(&self.db.tables.ledger)
-            .key("id", string(SCHEDULES))
-            .key("part", string(&schedule.name))
-            .condition_expression(UNCHANGED)
-            .expression_attribute_names("#next", "next")
-            .expression_attribute_values(":fired", seconds(fired))
-            .expression_attribute_values(":created_at", microseconds(schedule.created_at));
-        match delete.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::sdk("DeleteItem", error)),
-        }
+        let created_at = schedule.created_at.as_microsecond();
+        let write = write
+            .when("#next = :fired AND created_at = :created_at")
+            .name("#next", "next")
+            .value(":fired", number(fired.as_second()))
+            .value(":created_at", number(created_at));
+        let written = self.db.write_once(write, ReturnValue::None).await?;
+        Ok(written.is_some())
     }
-}
-
-/// Holds while the schedule is the one that was read, and its firing is not recorded.
-const UNCHANGED: &str = "#next = :fired AND created_at = :created_at";
-
-fn seconds(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_second().to_string())
-}
-
-fn microseconds(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_microsecond().to_string())
 }

@@ -1,50 +1,50 @@
-//! How many are subscribed, in all and by push service, and how many have ever come. The figures are spread over several
-//! items, so that many can subscribe at once, and change in the same transaction as the subscription: they are exact
-//! under any race and any crash.
+//! The number of subscriptions, in all and by push service, and how many were ever added. The figures are spread over
+//! several items (shards), so that many browsers can subscribe at once. They change in the same transaction as the
+//! subscription, and so are exact under any race and any crash.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
+use webpush::PushService;
 
 use super::Subscribers;
 use crate::dynamo::StoreError;
-use crate::dynamo::item::number;
-use crate::dynamo::item::{Item, string};
+use crate::dynamo::item::{Item, number};
+use crate::dynamo::key::{LedgerKey, Partition};
+use crate::dynamo::read::Range;
 use crate::dynamo::transaction::Transacted;
-use webpush::PushService;
+use crate::dynamo::write::{Location, Write};
 
 /// Items that the figures are spread over. DynamoDB refuses a transaction on an item that another one is writing.
-const SHARDS: u64 = 16;
+const SHARDS: u8 = 16;
 
-/// Partition key of these items.
-const COUNT: &str = "count";
 /// Attribute of the number of subscriptions.
 const N: &str = "n";
 /// Attribute of the number that was ever added.
 const ADDED: &str = "added";
 
-/// How many are subscribed.
+/// The number of subscriptions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Subscriptions.
     pub count: u64,
-    /// Subscriptions that have come, whether or not they are still there. It only grows, and only differences have a
-    /// meaning: a database can be older than this figure.
+    /// Subscriptions that were ever added. It only grows, and only differences have a meaning: a database can be older
+    /// than this figure.
     pub added: u64,
     services: BTreeMap<&'static str, i64>,
 }
 
 impl Totals {
     /// Subscriptions by push service; the figures add up to [`Totals::count`]. Rows that are older than these figures
-    /// are counted as another service's.
+    /// count as `other`.
     pub fn services(&self) -> BTreeMap<&'static str, u64> {
         let of = |service: PushService| {
             let n = self.services.get(service.label()).copied();
             (
                 service.label(),
-                // A row that goes and is older than the figures was never counted.
+                // Below zero after the removal of a row that is older than the figures: it was never counted.
                 u64::try_from(n.unwrap_or_default()).unwrap_or_default(),
             )
         };
@@ -71,54 +71,54 @@ impl Totals {
 /// What a write does to the figures.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
-    part: String,
-    /// By attribute.
+    /// By attribute; none is zero.
     by: BTreeMap<&'static str, i64>,
+    /// The shard that takes the change.
+    shard: u8,
 }
 
 impl Change {
-    /// By the endpoints of the rows that come, and of those that go. Who comes in the place of one who goes has moved:
-    /// neither is new, and neither is gone.
+    /// By the endpoints of the rows that are added, and of those that are removed. A row that takes the place of another
+    /// has moved: it is not added, and the other is not removed.
     pub(crate) fn of<'a>(
-        came: impl IntoIterator<Item = &'a str>,
-        gone: impl IntoIterator<Item = &'a str>,
+        added: impl IntoIterator<Item = &'a str>,
+        removed: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let came = came.into_iter().map(|endpoint| (endpoint, 1));
-        let gone = gone.into_iter().map(|endpoint| (endpoint, -1));
-        let mut change = Self::default();
-        for (endpoint, by) in came.chain(gone) {
-            if change.part.is_empty() {
-                change.part = shard(endpoint);
-            }
-            *change.by.entry(N).or_default() += by;
-            let service = PushService::of_url(endpoint).label();
-            *change.by.entry(service).or_default() += by;
+        let added = added.into_iter().map(|endpoint| (endpoint, 1));
+        let removed = removed.into_iter().map(|endpoint| (endpoint, -1));
+        let mut by = BTreeMap::<_, i64>::new();
+        let mut first = None;
+        for (endpoint, one) in added.chain(removed) {
+            first.get_or_insert(endpoint);
+            *by.entry(N).or_default() += one;
+            *by.entry(PushService::of_url(endpoint).label()).or_default() += one;
         }
-        let more = change.by.get(N).copied().unwrap_or_default();
-        change.by.insert(ADDED, more.max(0));
-        change.by.retain(|_, by| *by != 0);
-        change
+        let more = by.get(N).copied().unwrap_or_default();
+        by.insert(ADDED, more.max(0));
+        by.retain(|_, by| *by != 0);
+        Self {
+            by,
+            shard: first.map(shard).unwrap_or_default(),
+        }
     }
 
     fn is_none(&self) -> bool {
         self.by.is_empty()
     }
 
-    fn item(&self, table: &str) -> TransactWriteItem {
-        let mut update = Update::builder()
-            .table_name(table)
-            .key("id", string(COUNT))
-            .key("part", string(&self.part));
-        let mut add = Vec::new();
+    fn write(&self, to: Location) -> Write {
+        // "other" is a word that DynamoDB reserves: each name gets a placeholder.
+        let add: Vec<_> = self
+            .by
+            .keys()
+            .map(|name| format!("#{name} :{name}"))
+            .collect();
+        let mut update = to.update(format!("ADD {}", add.join(", ")));
         for (name, by) in &self.by {
-            add.push(format!("#{name} :{name}"));
-            // "other" is a word that DynamoDB reserves.
-            update = update.expression_attribute_names(format!("#{name}"), *name);
-            update = update.expression_attribute_values(format!(":{name}"), number(by));
+            update = update.name(&format!("#{name}"), name);
+            update = update.value(&format!(":{name}"), number(by));
         }
-        let update = update.update_expression(format!("ADD {}", add.join(", ")));
-        let update = update.build().expect("table, key and expression are given");
-        TransactWriteItem::builder().update(update).build()
+        update
     }
 }
 
@@ -131,28 +131,22 @@ impl Subscribers {
         Ok(self.totals().await?.count)
     }
 
-    /// How many are subscribed.
+    /// The number of subscriptions, in all and by push service.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
         let found = self
             .db
-            .client
-            .query()
-            .table_name(&self.db.tables.ledger)
-            .consistent_read(true)
-            .key_condition_expression("id = :count")
-            .expression_attribute_values(":count", string(COUNT))
-            .limit(i32::try_from(SHARDS).expect("a small number"))
+            .query(&Partition::Counts, Range::All, i32::from(SHARDS))
             .send()
             .await
             .map_err(|error| StoreError::sdk("Query", error))?;
         Ok(Totals::read(found.items()))
     }
 
-    /// Writes all of `items` and the change of the figures that they are, or nothing. Every write that adds a row or
-    /// takes one away comes through here, so that no day begins without its opening.
+    /// Writes all of `items` and the change of the figures that they make, or nothing. Every write that adds or removes
+    /// a row comes through here, so that no day begins without its opening balance.
     pub(crate) async fn transact_counted(
         &self,
         operation: &'static str,
@@ -162,14 +156,17 @@ impl Subscribers {
     ) -> Result<Transacted, StoreError> {
         if !change.is_none() {
             self.open_day(now).await;
-            items.push(change.item(&self.db.tables.ledger));
+            let shard = LedgerKey::Count {
+                shard: change.shard,
+            };
+            items.push(change.write(self.db.ledger(&shard)).transact());
         }
         self.db.transact(operation, items).await
     }
 }
 
-/// Which item counts this endpoint. Only the sum has a meaning, so another choice later breaks nothing.
-fn shard(endpoint: &str) -> String {
+/// The shard that counts this endpoint. Only the sum over all shards has a meaning, so this choice may change.
+fn shard(endpoint: &str) -> u8 {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(endpoint);
-    format!("{:02}", hash % SHARDS)
+    u8::try_from(hash % u64::from(SHARDS)).expect("below 16")
 }

@@ -1,13 +1,13 @@
-//! The table `Subscriptions`: one row for each endpoint, and exact figures of how many there are.
+//! The table `Subscriptions`: one row for each endpoint, and exact figures of their number.
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`registration`] | what a browser says of itself, checked |
+//! | [`registration`] | a browser's subscription, checked |
 //! | `write`, `upsert` | subscribing, moving, unsubscribing; the count agrees with the rows |
 //! | `read` | one row, a user's rows, all of them |
 //! | `row` | a subscription as it is stored |
-//! | `count` | how many there are, in all and by push service |
-//! | `history` | what those figures were, day by day |
+//! | `count` | the number of subscriptions, in all and by push service |
+//! | `history` | growth, day by day |
 //! | `sample`, `tags` | estimates: the size of an audience, and which tags there are |
 
 pub(crate) mod count;

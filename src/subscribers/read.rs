@@ -1,8 +1,7 @@
-//! Reading who is subscribed: one, a user's, everyone, a segment of everyone, a list.
+//! Reading subscriptions: one, those of a user, all, those of a segment, those of a list of endpoints.
 
 use std::collections::BTreeSet;
-
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use std::fmt;
 
 use super::Subscribers;
 use super::row::{Cursor, Page, Row};
@@ -10,20 +9,28 @@ use crate::audience::Audience;
 use crate::dynamo::StoreError;
 use crate::dynamo::item::{Item, string};
 use crate::dynamo::schema::BY_USER;
-use crate::dynamo::transaction::ATTEMPTS;
+use crate::dynamo::write::ENDPOINT;
 
-/// Rows that one request reads, at most.
-const MOST_READ: usize = 100;
-
-/// Part of a segment.
-#[derive(Debug, Clone, Default)]
+/// Some rows of a segment.
+#[derive(Clone, Default)]
 pub struct SegmentPage {
     /// Those of the audience.
     pub rows: Vec<Row>,
     /// Rows that were looked at.
     pub scanned: u64,
-    /// The last one's endpoint; nothing when the segment is at its end.
+    /// The last row's endpoint; `None` at the end of the segment.
     pub next: Option<String>,
+}
+
+/// Endpoints stay out of logs.
+impl fmt::Debug for SegmentPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentPage")
+            .field("rows", &self.rows.len())
+            .field("scanned", &self.scanned)
+            .field("is_last", &self.next.is_none())
+            .finish()
+    }
 }
 
 impl Subscribers {
@@ -32,19 +39,8 @@ impl Subscribers {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn get(&self, endpoint: &str) -> Result<Option<Row>, StoreError> {
-        let request = self
-            .db
-            .client
-            .get_item()
-            .table_name(&self.db.tables.subscriptions);
-        let request = request
-            .key("endpoint", string(endpoint))
-            .consistent_read(true);
-        let found = request
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk("GetItem", error))?;
-        Ok(found.item().map(Row::read))
+        let found = self.db.get(self.db.subscription(endpoint)).await?;
+        Ok(found.as_ref().map(Row::read))
     }
 
     /// One user's subscriptions, `limit` at a time. The index may be a moment behind.
@@ -98,8 +94,8 @@ impl Subscribers {
         })
     }
 
-    /// One segment's subscriptions of `audience`, of which there are `of`: at most `limit` rows are looked at, after the
-    /// endpoint `after`. Whoever was subscribed before is read, if only a moment before.
+    /// The subscriptions of `audience` in one of `of` segments. Looks at most at `limit` rows, after the endpoint
+    /// `after`. The read is consistent: it finds every subscription that was written before.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -112,7 +108,7 @@ impl Subscribers {
         limit: i32,
     ) -> Result<SegmentPage, StoreError> {
         let number = |n: u32| i32::try_from(n).expect("a thousand segments at most");
-        let after = after.map(|endpoint| Item::from([("endpoint".to_owned(), string(endpoint))]));
+        let after = after.map(|endpoint| Item::from([(ENDPOINT.to_owned(), string(endpoint))]));
         let mut request = self
             .db
             .client
@@ -137,61 +133,19 @@ impl Subscribers {
         Ok(SegmentPage {
             rows: found.items().iter().map(Row::read).collect(),
             scanned: u64::try_from(found.scanned_count()).unwrap_or_default(),
-            next: next
-                .and_then(|key| key.get("endpoint")?.as_s().ok())
-                .cloned(),
+            next: next.and_then(|key| key.get(ENDPOINT)?.as_s().ok()).cloned(),
         })
     }
 
-    /// The subscriptions with these endpoints, in no order; those that are gone are left out.
+    /// The subscriptions with these endpoints, in no order. Those that are gone are left out.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn rows(&self, endpoints: &BTreeSet<String>) -> Result<Vec<Row>, StoreError> {
-        let table = &self.db.tables.subscriptions;
-        let mut rows = Vec::with_capacity(endpoints.len());
-        let all: Vec<&String> = endpoints.iter().collect();
-        for some in all.chunks(MOST_READ) {
-            let keys = some
-                .iter()
-                .map(|endpoint| Item::from([("endpoint".to_owned(), string(endpoint))]));
-            let mut wanted = Some(
-                KeysAndAttributes::builder()
-                    .set_keys(Some(keys.collect()))
-                    .consistent_read(true)
-                    .build()
-                    .expect("keys are given"),
-            );
-            let mut attempt = 0;
-            while let Some(keys) = wanted.take() {
-                let before = rows.len();
-                let found = self
-                    .db
-                    .client
-                    .batch_get_item()
-                    .request_items(table, keys)
-                    .send()
-                    .await
-                    .map_err(|error| StoreError::sdk("BatchGetItem", error))?;
-                let read = found.responses().and_then(|tables| tables.get(table));
-                rows.extend(read.into_iter().flatten().map(Row::read));
-                // What did not fit into one answer, or was too fast for the table.
-                wanted = found
-                    .unprocessed_keys
-                    .and_then(|mut tables| tables.remove(table))
-                    .filter(|keys| !keys.keys().is_empty());
-                if wanted.is_some() && rows.len() == before {
-                    attempt += 1;
-                    if attempt == ATTEMPTS {
-                        return Err(StoreError::Contended {
-                            operation: "BatchGetItem",
-                            attempts: ATTEMPTS,
-                        });
-                    }
-                    self.db.wait(attempt).await;
-                }
-            }
-        }
-        Ok(rows)
+        let rows = endpoints
+            .iter()
+            .map(|endpoint| self.db.subscription(endpoint));
+        let items = self.db.read_some(&rows.collect::<Vec<_>>()).await?;
+        Ok(items.iter().map(Row::read).collect())
     }
 }

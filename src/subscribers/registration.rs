@@ -1,5 +1,5 @@
-//! What a browser says of itself, checked: wire JSON in, [`Registration`] out. Nothing past this file sees an
-//! endpoint off the list, a key off the curve, or a user id without proof.
+//! A browser's subscription, checked: JSON in, [`Registration`] out. No other file sees an endpoint that is not on the
+//! allow list, a key that is not on the curve, or a user id without proof.
 
 use std::collections::BTreeSet;
 
@@ -9,32 +9,33 @@ use serde_json::Value;
 
 use crate::auth::UserSecret;
 use crate::json::{Change, Invalid, Members};
-use webpush::MAX_ENDPOINT_LEN;
-use webpush::{AllowList, Endpoint, KeyId, Keyring, Keys, Subscription, base64url};
+use webpush::{
+    AllowList, Endpoint, KeyId, Keyring, Keys, MAX_ENDPOINT_LEN, Subscription, base64url,
+};
 
-/// Tags that one subscription may carry.
+/// Maximum number of tags of one subscription.
 pub const MAX_TAGS: usize = 50;
-/// Characters of one tag.
+/// Maximum number of characters in one tag.
 pub const MAX_TAG_LEN: usize = 64;
-/// Bytes of a user id.
+/// Maximum number of bytes in a user id.
 pub const MAX_USER_LEN: usize = 256;
 
-/// A subscription to be stored, with what is to be known of its owner.
+/// A subscription to be stored, with what is known of its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// Where and for whom to encrypt.
     pub subscription: Subscription,
     /// When the browser says it ends.
     pub expires_at: Option<Timestamp>,
-    /// What the subscriber wants to hear of.
+    /// Topics that the subscriber asked for.
     pub tags: Change<BTreeSet<String>>,
-    /// Who it is.
+    /// The subscriber's user id.
     pub user: Change<String>,
     /// An IANA time zone.
     pub timezone: Change<String>,
     /// The key it was made with.
     pub vapid: MadeWith,
-    /// When it was first stored; now, unless it comes from elsewhere.
+    /// When it was first stored; now, unless it is imported.
     pub created_at: Option<Timestamp>,
 }
 
@@ -43,9 +44,9 @@ pub struct Registration {
 pub enum MadeWith {
     /// The page said so.
     Known(KeyId),
-    /// The page did not say: the current key, unless the row knows better. It may be older than a rotation.
+    /// The page did not say. It is the current key, unless the row has one: the row may be older than a rotation.
     Presumed(KeyId),
-    /// Nothing: it comes from elsewhere.
+    /// Nothing: the subscription is imported.
     Unknown,
 }
 
@@ -86,8 +87,8 @@ impl Registration {
         Ok(registration)
     }
 
-    /// Reads what `pushcast subscriptions export` wrote, or any `PushSubscription.toJSON()`: from an operator,
-    /// whose word on users is taken.
+    /// Reads a line of `pushcast subscriptions export`, or any `PushSubscription.toJSON()`. It comes from an operator,
+    /// so that a user id needs no proof.
     ///
     /// # Errors
     /// [`Invalid`] names the first member that is wrong.
@@ -182,7 +183,7 @@ fn check_zone(members: Members<'_>, zone: &str) -> Result<String, Invalid> {
         .map_err(|_| members.invalid("timezone", "must be an IANA time zone such as Europe/Paris"))
 }
 
-/// The key the page subscribed with: one of ours, presumably the current one if it does not say.
+/// The key that the page subscribed with: one of the keyring's, presumably the current one if the page does not say.
 fn application_server_key(members: Members<'_>, keyring: &Keyring) -> Result<MadeWith, Invalid> {
     let Some(text) = members.optional_string("applicationServerKey")? else {
         return Ok(MadeWith::Presumed(keyring.current().id().clone()));
@@ -194,7 +195,8 @@ fn application_server_key(members: Members<'_>, keyring: &Keyring) -> Result<Mad
     Ok(MadeWith::Known(vapid.id().clone()))
 }
 
-/// An endpoint to be looked up, not sent to: a row can be older than today's rules.
+/// An endpoint that is looked up, not pushed to: a row can be older than today's rules. A longer one cannot be a key of
+/// the table: a partition key of DynamoDB holds 2048 bytes.
 ///
 /// # Errors
 /// When it is empty or longer than an endpoint may be.

@@ -1,26 +1,25 @@
 //! One subscription as it is stored.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use webpush::{
+    AllowList, Endpoint, EndpointError, KeyId, Keys, KeysError, PushService, Subscription,
+};
 
-use crate::dynamo::item::{Item, bytes};
+use crate::dynamo::item::{Item, bytes, number};
 
-use webpush::EndpointError;
-use webpush::KeysError;
-use webpush::{AllowList, Endpoint, KeyId, Keys, Subscription};
-
-/// A row as it is stored. Rows can be older than the rules: [`Row::subscription`] checks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A row as it is stored. Rows can be older than today's rules: [`Row::subscription`] checks them.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// As the browser gave it. Never log it.
     pub endpoint: String,
     p256dh: Vec<u8>,
     auth: Vec<u8>,
-    /// What the subscriber wants to hear of.
+    /// Topics that the subscriber asked for.
     pub tags: BTreeSet<String>,
-    /// Who it is.
+    /// The subscriber's user id.
     pub user: Option<String>,
     /// An IANA time zone.
     pub timezone: Option<String>,
@@ -30,8 +29,21 @@ pub struct Row {
     pub expires_at: Option<Timestamp>,
     /// When it was first stored.
     pub created_at: Option<Timestamp>,
-    /// When it was last written by its browser, in microseconds: with the keys, what a prune is conditional on.
+    /// When its browser last wrote it, in microseconds. With the keys, it is the condition of a prune.
     updated_at: i64,
+}
+
+/// Whoever has the endpoint and the keys can push to the browser: neither is shown, nor who the subscriber is.
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row")
+            .field("service", &PushService::of_url(&self.endpoint).label())
+            .field("tags", &self.tags.len())
+            .field("vapid", &self.vapid)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a stored row cannot be sent to.
@@ -40,7 +52,7 @@ pub enum RowError {
     /// Its endpoint breaks a rule of today.
     #[error("endpoint {0}")]
     Endpoint(#[from] EndpointError),
-    /// Its keys are no keys.
+    /// Its keys are not keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
 }
@@ -62,16 +74,15 @@ impl Row {
         (&self.p256dh, &self.auth)
     }
 
-    /// Holds while the browser has not written its row since it was read. `auth` is a word that DynamoDB reserves:
-    /// the expression wants `#auth` to stand for it.
+    /// Condition: the browser has not written its row since it was read. `auth` is a word that DynamoDB reserves, so
+    /// the expression has `#auth` instead.
     pub(crate) const UNCHANGED: &str =
         "updated_at = :updated_at AND p256dh = :p256dh AND #auth = :auth";
 
     /// The values that [`Row::UNCHANGED`] compares with.
     pub(crate) fn unchanged(&self) -> Item {
-        let updated_at = AttributeValue::N(self.updated_at.to_string());
         Item::from([
-            (":updated_at".to_owned(), updated_at),
+            (":updated_at".to_owned(), number(self.updated_at)),
             (":p256dh".to_owned(), bytes(&self.p256dh)),
             (":auth".to_owned(), bytes(&self.auth)),
         ])
@@ -102,15 +113,62 @@ impl Row {
     }
 }
 
-/// Rows, and where to go on reading.
+/// Some rows, and where the next ones begin.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     /// The rows.
     pub rows: Vec<Row>,
-    /// Where the next page begins; nothing after the last.
+    /// Where the next page begins; `None` after the last.
     pub next: Option<Cursor>,
 }
 
 /// Where a page begins.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Cursor(pub(crate) Item);
+
+/// It holds an endpoint.
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::item::string;
+    use crate::subscribers::SegmentPage;
+
+    #[test]
+    fn nothing_that_is_secret_is_shown() {
+        let endpoint = "https://fcm.googleapis.com/fcm/send/secret-1";
+        let row = Row::read(&Item::from([
+            ("endpoint".to_owned(), string(endpoint)),
+            ("p256dh".to_owned(), bytes(&[251; 65])),
+            ("auth".to_owned(), bytes(&[252; 16])),
+            ("user".to_owned(), string("ada")),
+        ]));
+        let page = Page {
+            rows: vec![row.clone()],
+            next: Some(Cursor(Item::from([(
+                "endpoint".to_owned(),
+                string(endpoint),
+            )]))),
+        };
+        let segment = SegmentPage {
+            rows: vec![row.clone()],
+            scanned: 1,
+            next: Some(endpoint.to_owned()),
+        };
+        for shown in [
+            format!("{row:?}"),
+            format!("{page:?}"),
+            format!("{segment:?}"),
+        ] {
+            for secret in ["secret-1", "251", "252", "ada"] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+        assert!(format!("{row:?}").contains("fcm"));
+    }
+}

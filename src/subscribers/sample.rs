@@ -1,9 +1,9 @@
-//! What is not counted is estimated from a sample: how many an audience has, and which tags there are.
+//! Estimates from a sample of the table: the size of an audience, and the tags.
 //!
-//! A sample is a random stretch of the table, of a bounded length. The table is in the order of a hash of its keys, so
-//! rows that stand together have nothing else in common, and a stretch is as good as rows drawn one by one. A share
-//! found in 4 000 rows is within 1.6 percentage points of the truth 95 times in 100 (1.96 √(¼ ÷ 4 000)); a table of
-//! fewer rows is read to its end, and the answer exact. It costs under 200 read units with rows of 350 bytes.
+//! A sample is a random stretch of the table, of a bounded length. The table is in the order of a hash of its keys:
+//! neighbours have nothing else in common, and a stretch is as good as rows drawn one by one. A share found in 4 000 rows
+//! is within 1.6 percentage points of the truth 95 times in 100 (1.96 √(¼ ÷ 4 000)). A table of fewer rows is read to its
+//! end, and the answer is exact. A sample costs under 200 read units with rows of 350 bytes.
 
 use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
@@ -13,23 +13,23 @@ use super::Subscribers;
 use crate::audience::Audience;
 use crate::dynamo::StoreError;
 
-/// Rows of a sample, at most.
+/// Maximum number of rows in a sample.
 pub const MOST_ROWS: u64 = 4_000;
-/// Requests of a sample, at most. One reads up to 1 MB.
+/// Maximum number of requests for a sample. One reads up to 1 MB.
 const MOST_PAGES: usize = 16;
-/// Stretches that the table is cut into, at most.
+/// Maximum number of stretches that the table is cut into.
 const MOST_STRETCHES: u64 = 1_000;
 
-/// How many an audience has.
+/// The size of an audience.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// That many.
+    /// Subscriptions in the audience.
     pub subscribers: u64,
-    /// Whether they were all counted.
+    /// Whether all rows were looked at.
     pub exact: bool,
 }
 
-/// How much was read.
+/// How much of the table was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// Rows that were looked at.
@@ -39,7 +39,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// How many of `count` subscriptions there are of a kind of which `found` are in the sample.
+    /// Estimates how many of `count` subscriptions are of a kind that the sample has `found` times.
     pub(crate) fn share(&self, found: u64, count: u64) -> u64 {
         if self.whole || self.rows == 0 {
             return found;
@@ -49,7 +49,7 @@ impl Sample {
 }
 
 impl Subscribers {
-    /// How many subscriptions an audience has: exactly where it is everyone or where there are few, else from a sample.
+    /// The size of an audience: exact if it is everyone or the table is small, else from a sample.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -87,7 +87,7 @@ impl Subscribers {
         let stretches = count.div_ceil(MOST_ROWS).clamp(1, MOST_STRETCHES);
         let first = self.db.chance.up_to(stretches - 1);
         let (mut rows, mut pages) = (0, 0);
-        // One is enough, or falls a little short: the one after it makes up for that.
+        // One stretch may have a little less than is wanted: the next one has the rest.
         for stretch in (first..stretches).chain(0..first) {
             let mut from = None;
             loop {

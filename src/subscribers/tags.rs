@@ -1,45 +1,83 @@
-//! Which tags subscribers have, and how many have each. A site may use thousands of them, and a row fifty: counters
-//! would be what every subscription waits for. So they come from a sample, which is kept for a minute: however many look,
-//! and however often, one sample a minute is read.
+//! Which tags subscribers have, and how many subscribers have each. A site may use thousands of tags and a row fifty:
+//! counters would slow every subscription down. So the figures come from a sample of the table. The ledger keeps it for a
+//! minute, so that one sample a minute is read at most, however many operators look.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnValue;
+use jiff::fmt::serde::timestamp::millisecond;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::Subscribers;
 use super::sample::Sample;
 use crate::dynamo::StoreError;
-use crate::dynamo::item::{Item, string};
-use crate::dynamo::item::{count, number};
+use crate::dynamo::item::to_item;
+use crate::dynamo::key::LedgerKey;
 
-/// Tags that are kept, at most: the most frequent ones. An item holds 400 kB, and is cheap while it is small.
+/// Maximum number of tags that are kept: the most frequent ones. An item holds 400 kB, and is cheap while it is small.
 pub const MOST_TAGS: usize = 200;
 
-/// Partition key and sort key of the sample that is kept.
-const TAGS: (&str, &str) = ("tags", "sample");
+/// How long a sample is kept.
 const KEPT: SignedDuration = SignedDuration::from_mins(1);
 
 /// Tags of subscribers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags {
-    /// How many have each, at most a minute ago.
+    /// Number of subscribers with each tag, at most a minute ago.
     pub subscribers: BTreeMap<String, u64>,
-    /// Whether everyone was counted, and these are all tags.
+    /// Whether all rows were counted and these are all tags; else the figures are estimates.
     pub exact: bool,
 }
 
-/// What was found in a sample.
-#[derive(Debug)]
+/// What was found in a sample: the item that keeps it.
+#[derive(Debug, Serialize, Deserialize)]
 struct Found {
+    #[serde(with = "millisecond::required")]
     at: Timestamp,
-    sample: Sample,
-    /// How many rows of the sample have each.
+    /// Rows that were looked at.
+    sampled: u64,
+    /// Whether those are all rows.
+    whole: bool,
+    /// How many rows of the sample have each tag.
+    #[serde(with = "as_json")]
     rows: BTreeMap<String, u64>,
-    /// Whether there are more.
+    /// Whether there are more tags than are kept.
     more: bool,
+}
+
+impl Found {
+    fn sample(&self) -> Sample {
+        Sample {
+            rows: self.sampled,
+            whole: self.whole,
+        }
+    }
+}
+
+/// The item holds the tags as one text: JSON.
+mod as_json {
+    use super::{BTreeMap, Deserialize as _};
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        rows: &BTreeMap<String, u64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let json = serde_json::to_string(rows).map_err(S::Error::custom)?;
+        serializer.serialize_str(&json)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, u64>, D::Error> {
+        let json = String::deserialize(deserializer)?;
+        serde_json::from_str(&json).map_err(D::Error::custom)
+    }
 }
 
 impl Subscribers {
@@ -52,7 +90,7 @@ impl Subscribers {
             Some(found) => found,
             None => {
                 let found = self.find_tags(count, now).await?;
-                // The figures are at hand: another view may keep them.
+                // This view has its figures: another one may keep them.
                 if let Err(error) = self.keep_tags(&found).await {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "a sample of the tags could not be kept");
@@ -60,14 +98,15 @@ impl Subscribers {
                 found
             }
         };
-        // The count may have changed since, and nobody is more than everyone.
-        let share = |rows: u64| found.sample.share(rows, count).min(count);
+        let sample = found.sample();
+        // The count may have changed since: no tag has more subscribers than there are.
+        let share = |rows: u64| sample.share(rows, count).min(count);
         let tags = found.rows.iter();
         Ok(Tags {
             subscribers: tags
                 .map(|(tag, rows)| (tag.clone(), share(*rows)))
                 .collect(),
-            exact: found.sample.whole && !found.more,
+            exact: sample.whole && !found.more,
         })
     }
 
@@ -90,7 +129,8 @@ impl Subscribers {
         rows.truncate(MOST_TAGS);
         Ok(Found {
             at: now,
-            sample,
+            sampled: sample.rows,
+            whole: sample.whole,
             rows: rows.into_iter().collect(),
             more,
         })
@@ -98,60 +138,13 @@ impl Subscribers {
 
     /// What was found less than a minute ago.
     async fn kept_tags(&self, now: Timestamp) -> Result<Option<Found>, StoreError> {
-        let kept = self
-            .db
-            .client
-            .get_item()
-            .table_name(&self.db.tables.ledger)
-            .key("id", string(TAGS.0))
-            .key("part", string(TAGS.1))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk("GetItem", error))?;
-        let found = kept.item().and_then(Found::read);
-        Ok(found.filter(|found| now.duration_since(found.at).abs() < KEPT))
+        let item = self.db.get(self.db.ledger(&LedgerKey::TagSample)).await?;
+        let found = item.and_then(|item| serde_dynamo::from_item(item).ok());
+        Ok(found.filter(|found: &Found| now.duration_since(found.at).abs() < KEPT))
     }
 
     async fn keep_tags(&self, found: &Found) -> Result<(), StoreError> {
-        self.db
-            .client
-            .put_item()
-            .table_name(&self.db.tables.ledger)
-            .set_item(Some(found.item()))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::sdk("PutItem", error))
-    }
-}
-
-impl Found {
-    fn item(&self) -> Item {
-        let rows = serde_json::to_string(&self.rows).expect("text and numbers");
-        let item = [
-            ("id", string(TAGS.0)),
-            ("part", string(TAGS.1)),
-            ("at", number(self.at.as_millisecond())),
-            ("sampled", number(self.sample.rows)),
-            ("whole", AttributeValue::Bool(self.sample.whole)),
-            ("more", AttributeValue::Bool(self.more)),
-            ("rows", AttributeValue::S(rows)),
-        ];
-        item.map(|(name, value)| (name.to_owned(), value)).into()
-    }
-
-    fn read(item: &Item) -> Option<Self> {
-        let is = |name: &str| item.get(name)?.as_bool().ok().copied();
-        let at = item.get("at")?.as_n().ok()?.parse().ok()?;
-        Some(Self {
-            at: Timestamp::from_millisecond(at).ok()?,
-            sample: Sample {
-                rows: count(item, "sampled")?,
-                whole: is("whole")?,
-            },
-            rows: serde_json::from_str(item.get("rows")?.as_s().ok()?).ok()?,
-            more: is("more")?,
-        })
+        let put = self.db.ledger(&LedgerKey::TagSample).put(to_item(found));
+        self.db.write_once(put, ReturnValue::None).await.map(drop)
     }
 }

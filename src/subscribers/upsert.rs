@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::dynamo::item::{Item, bytes, string};
+use crate::dynamo::Database;
+use crate::dynamo::item::{Item, bytes, number, string};
+use crate::dynamo::write::Write;
 use crate::json::Change;
 use crate::subscribers::registration::{MadeWith, Registration};
 
 /// One update expression for both: a new row, and one that is there.
 pub(crate) struct Upsert {
-    pub(crate) endpoint: String,
-    pub(crate) expression: String,
-    pub(crate) names: HashMap<String, String>,
-    pub(crate) values: Item,
+    endpoint: String,
+    expression: String,
+    names: HashMap<String, String>,
+    values: Item,
 }
 
 impl Upsert {
@@ -27,18 +29,18 @@ impl Upsert {
             names: HashMap::new(),
             values: Item::new(),
         };
-        let mut set = vec![upsert.assign_once("created_at", microseconds(created_at))];
+        let mut set = vec![upsert.assign_once("created_at", number(created_at.as_microsecond()))];
         let mut remove = Vec::new();
         set.push(upsert.assign("p256dh", bytes(keys.p256dh())));
         set.push(upsert.assign("auth", bytes(keys.auth())));
-        set.push(upsert.assign("updated_at", microseconds(now)));
+        set.push(upsert.assign("updated_at", number(now.as_microsecond())));
         match &registration.vapid {
             MadeWith::Known(id) => set.push(upsert.assign("vapid", string(id.as_str()))),
             MadeWith::Presumed(id) => set.push(upsert.assign_once("vapid", string(id.as_str()))),
             MadeWith::Unknown => {}
         }
         let expires_at = registration.expires_at.map_or(Change::Clear, |end| {
-            Change::Set(AttributeValue::N(end.as_millisecond().to_string()))
+            Change::Set(number(end.as_millisecond()))
         });
         // DynamoDB has no empty set.
         let tags = match &registration.tags {
@@ -68,7 +70,7 @@ impl Upsert {
         upsert
     }
 
-    /// Several attributes have names that DynamoDB reserves: all are written with a placeholder.
+    /// DynamoDB reserves several of the attributes' names: each gets a placeholder.
     fn name(&mut self, name: &str) -> String {
         let placeholder = format!("#{name}");
         self.names.insert(placeholder.clone(), name.to_owned());
@@ -80,24 +82,19 @@ impl Upsert {
         format!("{} = :{name}", self.name(name))
     }
 
-    /// Only where there is none yet.
+    /// Only where the row has none yet.
     fn assign_once(&mut self, name: &str, value: AttributeValue) -> String {
         self.values.insert(format!(":{name}"), value);
         let name_of = self.name(name);
         format!("{name_of} = if_not_exists({name_of}, :{name})")
     }
 
-    pub(crate) fn item(&self, table: &str, condition: &str) -> TransactWriteItem {
-        let update = Update::builder()
-            .table_name(table)
-            .key("endpoint", string(&self.endpoint))
-            .condition_expression(condition)
-            .update_expression(&self.expression)
-            .set_expression_attribute_names(Some(self.names.clone()))
-            .set_expression_attribute_values(Some(self.values.clone()))
-            .build()
-            .expect("table, key and expression are given");
-        TransactWriteItem::builder().update(update).build()
+    /// The write of the row.
+    pub(crate) fn write(&self, db: &Database) -> Write {
+        db.subscription(&self.endpoint)
+            .update(&self.expression)
+            .names(self.names.clone())
+            .values(self.values.clone())
     }
 }
 
@@ -107,8 +104,4 @@ fn text(change: &Change<String>) -> Change<AttributeValue> {
         Change::Clear => Change::Clear,
         Change::Set(text) => Change::Set(string(text)),
     }
-}
-
-fn microseconds(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_microsecond().to_string())
 }

@@ -1,43 +1,42 @@
-//! Who is subscribed: one row for each endpoint. Every write that adds or takes away a row changes the count in the
-//! same transaction, and every write says which row it expects to find.
+//! Subscribing, moving, unsubscribing: one row for each endpoint. Every write that adds or removes a row changes the
+//! count in the same transaction, and every write says which row it expects to find.
 
-use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::Subscribers;
 use super::row::Row;
 use super::upsert::Upsert;
+use crate::backoff::Attempts;
 use crate::dynamo::StoreError;
 use crate::dynamo::item::string;
-use crate::dynamo::transaction::Transacted;
+use crate::dynamo::transaction::{DECISION, MAX_ITEMS, Transacted};
+use crate::dynamo::write::Write;
 use crate::subscribers::count::Change;
 use crate::subscribers::registration::{MadeWith, Registration};
 use webpush::KeyId;
 
-/// How often a write is decided anew because the row changed meanwhile.
-const DECISIONS: u32 = 50;
-
-/// Subscriptions that [`Subscribers::subscribe_all`] takes: a transaction holds 100 items, and one is the count.
-pub const MAX_AT_ONCE: usize = 99;
+/// Subscriptions that [`Subscribers::subscribe_all`] takes: one item of the transaction is the count.
+pub const MAX_AT_ONCE: usize = MAX_ITEMS - 1;
 
 const EXISTS: &str = "attribute_exists(endpoint)";
 const IS_NEW: &str = "attribute_not_exists(endpoint)";
 
-/// What became of a prune.
+/// Whether a prune removed its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pruned {
-    /// The row is gone, and counted no more.
+    /// The row is removed, and counted no more.
     Removed,
-    /// It was not the row that was read: its browser subscribed again, or it was gone already.
+    /// The row is not as it was read: its browser has subscribed again, or it was removed before.
     Kept,
 }
 
 /// Whether a registration added a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subscribed {
-    /// One more.
+    /// There is one subscription more.
     New,
-    /// It was there, and has new keys and fields.
+    /// The subscription was there, and has new keys and fields.
     Refreshed,
 }
 
@@ -54,31 +53,27 @@ impl Subscribers {
     ) -> Result<Subscribed, StoreError> {
         let upsert = Upsert::new(registration, now);
         let endpoint = registration.subscription.endpoint.as_str();
-        for attempt in 0..DECISIONS {
+        let operation = "subscribe";
+        let mut attempts = Attempts::begin(DECISION);
+        loop {
             if self.refresh(&upsert).await? {
                 return Ok(Subscribed::Refreshed);
             }
-            let items = vec![upsert.item(&self.db.tables.subscriptions, IS_NEW)];
+            let items = vec![upsert.write(&self.db).when(IS_NEW).transact()];
             let change = Change::of([endpoint], []);
-            match self
-                .transact_counted("subscribe", items, &change, now)
-                .await?
-            {
-                Transacted::Done => return Ok(Subscribed::New),
-                Transacted::Unmet(_) => self.db.wait(attempt).await,
+            let written = self.transact_counted(operation, items, &change, now);
+            if written.await? == Transacted::Done {
+                return Ok(Subscribed::New);
             }
+            self.db.decide_again(operation, &mut attempts).await?;
         }
-        Err(StoreError::Contended {
-            operation: "subscribe",
-            attempts: DECISIONS,
-        })
     }
 
     /// Stores up to [`MAX_AT_ONCE`] subscriptions of different endpoints, with one transaction where all are new: many
     /// times faster than one by one. Says how many are [`Subscribed::New`].
     ///
     /// # Errors
-    /// As [`Subscribers::subscribe`]; some may be stored then, each with its count. To do it again changes nothing.
+    /// As [`Subscribers::subscribe`]. Some may be stored then, each with its count, and another call stores the rest.
     pub async fn subscribe_all(
         &self,
         registrations: &[Registration],
@@ -88,7 +83,8 @@ impl Subscribers {
             return Ok(0);
         }
         let new = |registration| {
-            Upsert::new(registration, now).item(&self.db.tables.subscriptions, IS_NEW)
+            let write = Upsert::new(registration, now).write(&self.db);
+            write.when(IS_NEW).transact()
         };
         let items: Vec<_> = registrations.iter().map(new).collect();
         let endpoints = registrations
@@ -108,8 +104,8 @@ impl Subscribers {
         Ok(new)
     }
 
-    /// Stores a subscription in the place of `old`, an endpoint that the browser had before: what the registration
-    /// leaves out is inherited, and the count stays, all in one transaction: it is neither new nor is the old one gone.
+    /// Stores a subscription in the place of `old`, an endpoint that the browser had before. It inherits what the
+    /// registration leaves out. All happens in one transaction, and the count stays: the subscription has moved.
     ///
     /// # Errors
     /// As [`Subscribers::subscribe`].
@@ -123,39 +119,35 @@ impl Subscribers {
         if old == endpoint {
             return self.subscribe(registration, now).await;
         }
-        for attempt in 0..DECISIONS {
+        let operation = "replace";
+        let mut attempts = Attempts::begin(DECISION);
+        loop {
             let Some(row) = self.get(old).await? else {
                 return self.subscribe(registration, now).await;
             };
             let upsert = Upsert::new(&inherit(registration.clone(), &row), now);
             let delete = self.delete_unchanged(&row);
-            let moved = vec![
-                delete.clone(),
-                upsert.item(&self.db.tables.subscriptions, IS_NEW),
-            ];
+            let put = upsert.write(&self.db);
+            let moved = vec![delete.clone(), put.clone().when(IS_NEW).transact()];
             let change = Change::of([endpoint], [old]);
             match self
-                .transact_counted("replace", moved, &change, now)
+                .transact_counted(operation, moved, &change, now)
                 .await?
             {
                 Transacted::Done => return Ok(Subscribed::New),
-                // The old row is as it was read, so the new one is there already: two become one.
+                // The old row is as it was read, so there is a row for the new endpoint: merge the two.
                 Transacted::Unmet(unmet) if !unmet.contains(&0) => {
-                    let merged = vec![delete, upsert.item(&self.db.tables.subscriptions, EXISTS)];
+                    let merged = vec![delete, put.when(EXISTS).transact()];
                     let change = Change::of([], [old]);
-                    let written = self.transact_counted("replace", merged, &change, now);
+                    let written = self.transact_counted(operation, merged, &change, now);
                     if written.await? == Transacted::Done {
                         return Ok(Subscribed::Refreshed);
                     }
                 }
                 Transacted::Unmet(_) => {}
             }
-            self.db.wait(attempt).await;
+            self.db.decide_again(operation, &mut attempts).await?;
         }
-        Err(StoreError::Contended {
-            operation: "replace",
-            attempts: DECISIONS,
-        })
     }
 
     /// Removes a subscription. One that is not there is no error.
@@ -163,20 +155,14 @@ impl Subscribers {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn unsubscribe(&self, endpoint: &str, now: Timestamp) -> Result<(), StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.db.tables.subscriptions)
-            .key("endpoint", string(endpoint))
-            .condition_expression(EXISTS)
-            .build()
-            .expect("table and key are given");
-        let delete = TransactWriteItem::builder().delete(delete).build();
+        let delete = self.db.subscription(endpoint).delete().when(EXISTS);
         let change = Change::of([], [endpoint]);
-        self.transact_counted("unsubscribe", vec![delete], &change, now)
+        self.transact_counted("unsubscribe", vec![delete.transact()], &change, now)
             .await?;
         Ok(())
     }
 
-    /// Removes a row whose endpoint is gone, unless its browser wrote it again after it was read.
+    /// Removes a row whose endpoint is gone, unless its browser has written it again since it was read.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -190,55 +176,39 @@ impl Subscribers {
         })
     }
 
-    /// Remembers that `row` was made with another key than it says; not if it has been written again since.
+    /// Remembers that `row` was made with another key than it says, unless its browser has written it again since.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn remember_key(&self, row: &Row, key: &KeyId) -> Result<(), StoreError> {
-        let update = Update::builder()
-            .table_name(&self.db.tables.subscriptions)
-            .key("endpoint", string(&row.endpoint))
-            .update_expression("SET vapid = :vapid")
-            .condition_expression(Row::UNCHANGED)
-            .expression_attribute_names("#auth", "auth")
-            .set_expression_attribute_values(Some(row.unchanged()))
-            .expression_attribute_values(":vapid", string(key.as_str()))
-            .build()
-            .expect("table, key and expression are given");
-        let update = TransactWriteItem::builder().update(update).build();
+        let row_item = self.db.subscription(&row.endpoint);
+        let update = unchanged(row, row_item.update("SET vapid = :vapid"));
+        let update = update.value(":vapid", string(key.as_str())).transact();
         self.db.transact("remember key", vec![update]).await?;
         Ok(())
     }
 
     /// Writes a row that must be there. False when it is not.
     async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
-        let request = self
-            .db
-            .client
-            .update_item()
-            .table_name(&self.db.tables.subscriptions)
-            .key("endpoint", string(&upsert.endpoint))
-            .condition_expression(EXISTS)
-            .update_expression(&upsert.expression)
-            .set_expression_attribute_names(Some(upsert.names.clone()))
-            .set_expression_attribute_values(Some(upsert.values.clone()));
-        Ok(self.db.update(request).await?.is_some())
+        let write = upsert.write(&self.db).when(EXISTS);
+        Ok(self.db.write(write, ReturnValue::None).await?.is_some())
     }
 
+    /// Removes a row, unless its browser has written it again since it was read.
     pub(crate) fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {
-        let delete = Delete::builder()
-            .table_name(&self.db.tables.subscriptions)
-            .key("endpoint", string(&row.endpoint))
-            .condition_expression(Row::UNCHANGED)
-            .expression_attribute_names("#auth", "auth")
-            .set_expression_attribute_values(Some(row.unchanged()))
-            .build()
-            .expect("table and key are given");
-        TransactWriteItem::builder().delete(delete).build()
+        unchanged(row, self.db.subscription(&row.endpoint).delete()).transact()
     }
 }
 
-/// What a registration leaves out is the old row's.
+/// Does `write` only while the row is as it was read.
+fn unchanged(row: &Row, write: Write) -> Write {
+    write
+        .when(Row::UNCHANGED)
+        .name("#auth", "auth")
+        .values(row.unchanged())
+}
+
+/// The registration, with the old row's values where it has none.
 fn inherit(registration: Registration, row: &Row) -> Registration {
     let tags = (!row.tags.is_empty()).then(|| row.tags.clone());
     // A browser that is given another endpoint subscribes with the options of the old one.

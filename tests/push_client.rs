@@ -676,5 +676,5 @@ async fn the_client_says_who_it_is_and_follows_the_uri_it_is_given() {
     for line in ["POST /a/b?c=d HTTP/1.1", &host, "content-length: 4"] {
         assert!(lines.contains(line), "{line}: {read}");
     }
-    assert!(read.contains("user-agent: pushcast/"), "{read}");
+    assert!(read.contains("user-agent: webpush/"), "{read}");
 }

@@ -1,21 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderValue};
-use jiff::{SignedDuration, Timestamp};
 use pushcast::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use webpush::client::Congestion;
-use webpush::{
-    AllowList, Answer, Keyring, Message, Origin, Outcome, PushService as Whose, Subscription,
-    VapidKey,
-};
+use webpush::{AllowList, Keyring, Message, Origin, Outcome, Subscription, VapidKey};
 use webpush::{Client, Dispatched, Limits, Pusher, Report};
 
 use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
-use crate::support::faults::Random;
 use crate::support::push_service::PushService;
 
 /// Far more than anything here takes.

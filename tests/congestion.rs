@@ -1,3 +1,5 @@
+//! The concurrency limit of each push service, seen through a client and a push service.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +15,14 @@ use crate::support::behaviour::{Canned, Whom};
 use crate::support::browser::Browser;
 use crate::support::push_service::PushService;
 
-/// Far more than anything here takes.
+/// Much longer than any push here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Longer than it takes to ask for many things at once.
+/// Longer than it takes to start a burst of pushes.
 const A_WHILE: Duration = Duration::from_millis(100);
-/// Requests under way to a service of which nothing is known.
+/// Concurrency limit of a service that is not known yet.
 const START: usize = 100;
 
-/// A client, and what it sends with.
+/// A client, and a pusher that uses it.
 #[derive(Clone)]
 struct Sender {
     client: Client,
@@ -28,7 +30,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Trusts whoever `service` trusts.
+    /// Trusts the certificate of `service`.
     fn new(limits: Limits, service: &PushService) -> Self {
         let client = Client::new(limits, Some(service.ca_file())).expect("a client");
         let keyring = Keyring::new(VapidKey::generate().expect("randomness"), vec![], None);
@@ -39,7 +41,7 @@ impl Sender {
     }
 }
 
-/// `browser`'s subscription, as if it were at `origin`.
+/// The subscription of `browser`, moved to `origin`.
 fn subscription(browser: &Browser, origin: &str) -> Subscription {
     let mut json = browser.to_json();
     json["endpoint"] = format!("{origin}/wpush/v2/{}", browser.id()).into();
@@ -47,7 +49,7 @@ fn subscription(browser: &Browser, origin: &str) -> Subscription {
     Subscription::from_json(&json.to_string(), &allowed).expect("it is good")
 }
 
-/// Somebody subscribed to a push service, and who sends there.
+/// A push service, one of its subscribers, and a sender.
 struct Scene {
     service: PushService,
     subscription: Subscription,
@@ -81,7 +83,7 @@ impl Scene {
         self.sender.client.congestion(origin)
     }
 
-    /// Asked for together, in this order.
+    /// Starts `n` pushes in this order, and waits for all of them.
     async fn burst(&self, n: usize) -> Vec<Report> {
         let pushes = (0..n).map(async |n| {
             let message = Message::text(format!("message {n}"));
@@ -97,28 +99,28 @@ impl Scene {
         }
     }
 
-    /// On a task of its own.
-    fn begin(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
-        self.begin_to(self.subscription.clone(), text)
+    /// Starts a push in a task of its own.
+    fn dispatch(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
+        self.dispatch_to(self.subscription.clone(), text)
     }
 
-    fn begin_to(
+    fn dispatch_to(
         &self,
         to: Subscription,
         text: &'static str,
     ) -> (JoinHandle<Report>, Arc<Dispatched>) {
         let pusher = self.sender.pusher.clone();
-        let begun = Arc::new(Dispatched::default());
-        let watched = Arc::clone(&begun);
+        let dispatched = Arc::new(Dispatched::default());
+        let watched = Arc::clone(&dispatched);
         let push = tokio::spawn(async move {
             let message = Message::text(text);
             pusher.push_tracked(None, &to, &message, &watched).await
         });
-        (push, begun)
+        (push, dispatched)
     }
 
-    /// Complains until a single place is left.
-    async fn down_to_one_place(&self) {
+    /// Lets the service complain until the limit is 1.
+    async fn lower_limit_to_one(&self) {
         let busy = Canned::status(429);
         self.service.answer(Whom::Everyone, busy);
         for _ in 0..20 {
@@ -141,9 +143,9 @@ impl Scene {
     }
 }
 
-async fn give_up(push: JoinHandle<Report>) {
+async fn abort(push: JoinHandle<Report>) {
     push.abort();
-    assert!(push.await.expect_err("it was given up").is_cancelled());
+    assert!(push.await.expect_err("it was dropped").is_cancelled());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,7 +178,7 @@ async fn a_few_complaints_are_about_a_few_subscribers_and_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_who_hang_do_not_hold_up_the_rest() {
+async fn a_few_requests_that_hang_do_not_hold_up_the_rest() {
     let limits = Limits {
         per_origin: 4,
         total: PATIENCE * 10,
@@ -187,7 +189,7 @@ async fn a_few_who_hang_do_not_hold_up_the_rest() {
     let mut held = Vec::new();
     for (browser, to) in hanging {
         scene.service.hang(&browser);
-        held.push(scene.begin_to(to, "held").0);
+        held.push(scene.dispatch_to(to, "held").0);
     }
     scene.assert_served(20).await;
     assert!(held.iter().all(|push| !push.is_finished()));
@@ -229,7 +231,7 @@ async fn a_service_that_keeps_up_gets_more_and_soon() {
 }
 
 #[tokio::test]
-async fn what_was_not_needed_is_not_grown() {
+async fn a_limit_that_was_not_used_up_does_not_grow() {
     let scene = Scene::new(Limits::default()).await;
     for _ in 0..20 {
         scene.assert_served(START - 1).await;
@@ -248,23 +250,23 @@ async fn after_a_complaint_the_limit_grows_back_one_by_one() {
     scene.burst(START).await;
     let low = scene.congestion().limit;
     assert!(low <= START / 2, "{low}");
-    // A limit's worth of answers for each step.
+    // As many answers as the limit raise it by one.
     scene.assert_served(6 * low).await;
     let grown = scene.congestion().limit;
     assert!((low + 1..=low + 6).contains(&grown), "{low} to {grown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_single_place_work_goes_on_and_in_order() {
+async fn with_a_limit_of_one_pushes_go_on_and_the_limit_grows_again() {
     let scene = Scene::new(Limits::default()).await;
-    scene.down_to_one_place().await;
+    scene.lower_limit_to_one().await;
     scene.assert_served(30).await;
     assert_eq!(scene.service.deliveries().len(), 30);
     assert!(scene.congestion().limit > 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asked_first_is_sent_first() {
+async fn pushes_are_sent_in_order_of_arrival() {
     let limits = Limits {
         per_origin: 1,
         ..Limits::default()
@@ -287,12 +289,12 @@ async fn a_busy_service_holds_up_no_other() {
         ..Limits::default()
     };
     let busy = Scene::new(limits).await;
-    busy.down_to_one_place().await;
+    busy.lower_limit_to_one().await;
     busy.service.hang(Whom::Everyone);
-    let held: Vec<_> = (0..200).map(|_| busy.begin("held").0).collect();
+    let held: Vec<_> = (0..200).map(|_| busy.dispatch("held").0).collect();
     busy.until(|it| it.in_flight == 1 && it.waiting > 100).await;
 
-    // A client trusts one authority, and plain HTTP needs none.
+    // Over plain HTTP, as the client trusts the certificate of a single service.
     let other = PushService::builder().plain().start().await;
     let other = Scene::of(other, busy.sender.clone());
     other.assert_served(300).await;
@@ -303,7 +305,7 @@ async fn a_busy_service_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_given_up_while_it_waits_was_never_sent() {
+async fn a_push_that_is_dropped_while_it_waits_was_never_sent() {
     let limits = Limits {
         per_origin: 1,
         ..Limits::default()
@@ -311,28 +313,28 @@ async fn a_push_given_up_while_it_waits_was_never_sent() {
     let scene = Scene::new(limits).await;
     let (slowest, to) = scene.somebody();
     scene.service.hang(&slowest);
-    let (sent, sent_begun) = scene.begin_to(to, "sent");
+    let (sent, sent_dispatched) = scene.dispatch_to(to, "sent");
     scene.service.wait_for_requests(1, PATIENCE).await;
-    assert!(sent_begun.is_set());
+    assert!(sent_dispatched.is_set());
 
     let mut waiting = Vec::new();
     for n in 1..=3 {
-        waiting.push(scene.begin("never sent"));
+        waiting.push(scene.dispatch("never sent"));
         scene.until(|it| it.waiting == n).await;
     }
-    let (last, last_begun) = waiting.pop().expect("three wait");
-    for (push, begun) in waiting {
-        give_up(push).await;
-        assert!(!begun.is_set());
+    let (last, last_dispatched) = waiting.pop().expect("three wait");
+    for (push, dispatched) in waiting {
+        abort(push).await;
+        assert!(!dispatched.is_set());
     }
     assert_eq!(scene.congestion().waiting, 1);
-    assert!(!last_begun.is_set());
-    // Its place goes to the one that still waits.
-    give_up(sent).await;
+    assert!(!last_dispatched.is_set());
+    // Its permit goes to the push that still waits.
+    abort(sent).await;
     let report = tokio::time::timeout(PATIENCE, last).await;
     let report = report.expect("it is its turn").expect("no panic");
     assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
-    assert!(last_begun.is_set());
+    assert!(last_dispatched.is_set());
     assert_eq!(scene.service.requests(), 2);
     let Congestion {
         in_flight, waiting, ..
@@ -341,7 +343,7 @@ async fn a_push_given_up_while_it_waits_was_never_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_that_is_tried_under_another_key_stays_begun() {
+async fn a_push_that_is_tried_with_another_key_stays_dispatched() {
     let limits = Limits {
         per_origin: 1,
         ..Limits::default()
@@ -357,38 +359,38 @@ async fn a_push_that_is_tried_under_another_key_stays_begun() {
         .service
         .answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
     scene.service.hang(&between);
-    let (push, begun) = scene.begin("mismatched");
+    let (push, dispatched) = scene.dispatch("mismatched");
     scene.service.wait_for_requests(1, PATIENCE).await;
-    // Whoever comes between has the only place when the other key's turn comes.
-    let (between, _) = scene.begin_to(to, "between");
+    // Another push takes the only permit before the second key is tried.
+    let (between, _) = scene.dispatch_to(to, "between");
     scene.service.wait_for_requests(2, PATIENCE).await;
     scene.until(|it| it.waiting == 1).await;
-    assert!(begun.is_set());
-    give_up(push).await;
-    give_up(between).await;
-    assert!(begun.is_set());
+    assert!(dispatched.is_set());
+    abort(push).await;
+    abort(between).await;
+    assert!(dispatched.is_set());
     assert_eq!(scene.service.requests(), 2);
 }
 
 #[tokio::test]
-async fn a_push_given_up_before_there_is_a_connection_was_never_sent() {
-    // It takes connections, and says nothing on them.
+async fn a_push_that_is_dropped_before_there_is_a_connection_was_never_sent() {
+    // A server that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("it is bound").port();
     let origin = format!("https://localhost:{port}");
     let mut scene = Scene::new(Limits::default()).await;
     scene.subscription = subscription(&scene.service.subscribe(None), &origin);
 
-    let (push, begun) = scene.begin("never sent");
+    let (push, dispatched) = scene.dispatch("never sent");
     let (_socket, _) = silent.accept().await.expect("it connects");
     assert_eq!(scene.congestion().in_flight, 1);
-    give_up(push).await;
-    assert!(!begun.is_set());
+    abort(push).await;
+    assert!(!dispatched.is_set());
     assert_eq!(scene.congestion().in_flight, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
+async fn the_wait_that_a_service_asks_for_is_known_until_it_serves_again() {
     let scene = Scene::new(Limits::default()).await;
     assert_eq!(scene.congestion().not_before, None);
     let asked = Clock::system().now();
@@ -396,16 +398,16 @@ async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
         let busy = Canned::status(429).header("retry-after", seconds);
         scene.service.answer(Whom::Everyone, busy).times(1);
         scene.burst(1).await;
-        // The longer one stands.
+        // The later time counts.
         let not_before = scene.congestion().not_before.expect("it asked to wait");
         let wait = not_before.duration_since(asked);
         assert!((600..660).contains(&wait.as_secs()), "{wait:?}");
     }
 
-    // What was under way before it asked says nothing about now.
+    // A request that was in flight before the service asked to wait says nothing about now.
     let (slow, to) = scene.somebody();
     scene.service.slow(&slow, A_WHILE * 20);
-    let (early, _) = scene.begin_to(to, "early");
+    let (early, _) = scene.dispatch_to(to, "early");
     scene.service.wait_for_requests(3, PATIENCE).await;
     let busy = Canned::status(503).header("retry-after", "900");
     scene.service.answer(Whom::Everyone, busy).times(1);

@@ -1,4 +1,4 @@
-//! Where a message may be sent: the endpoint is the attacker's to choose, and so are the keys.
+//! Where messages may be sent. A subscriber chooses endpoint and keys, and may be an attacker.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,7 +9,7 @@ fn parse(text: &str) -> Result<Endpoint, EndpointError> {
     Endpoint::parse(text, &AllowList::default())
 }
 
-/// The browsers' services and what an operator may add for work at home.
+/// The browsers' services, and origins that an operator may add for local work.
 fn with_additions() -> AllowList {
     let added = [
         "http://127.0.0.1:9301",
@@ -51,7 +51,7 @@ mod an_endpoint {
     fn anywhere_else_is_refused_by_the_rule_it_breaks() {
         use EndpointError::*;
         let refused = [
-            // Not on the list, however much it looks so.
+            // Hosts that only look like one on the list.
             ("https://evil.test/x", NotAllowed),
             ("https://evilpush.apple.com/x", NotAllowed),
             ("https://push.apple.com/x", NotAllowed),
@@ -87,7 +87,7 @@ mod an_endpoint {
             ("https://[fd00:ec2::254]/x", IpAddress),
             ("https://\u{ff11}27.0.0.1/x", NotUrl),
             ("https://127.0.0.1./x", IpAddress),
-            // Someone else before the host.
+            // A user name before the host.
             ("https://fcm.googleapis.com@evil.test/x", UserInfo),
             ("https://fcm.googleapis.com:x@evil.test/x", UserInfo),
             ("https://user@fcm.googleapis.com/x", UserInfo),
@@ -115,7 +115,7 @@ mod an_endpoint {
                 "https://permanently-removed.invalid/fcm/send/x",
                 PermanentlyRemoved,
             ),
-            // What a URL parser mends and an HTTP client might read otherwise.
+            // Texts that a URL parser would mend, and an HTTP client might read in another way.
             ("", NotUrl),
             ("/x", NotUrl),
             ("//fcm.googleapis.com/x", NotUrl),
@@ -234,7 +234,7 @@ mod an_endpoint {
         );
     }
 
-    /// Texts near the border of what is accepted.
+    /// Texts that are nearly accepted.
     fn nearly_an_endpoint() -> impl Strategy<Value = String> {
         let host = prop_oneof![
             "(fcm[.]googleapis[.]com|[a-z.\u{3002}-]{0,8}[.]push[.]apple[.]com|127[.]0[.]0[.]1|\\[::1\\])[./\\\\@:]{0,2}",
@@ -327,7 +327,7 @@ mod a_subscription {
 
     const ENDPOINT: &str = "https://fcm.googleapis.com/fcm/send/x";
 
-    /// A point whose base64 has `-` and `_`, so that the dialects differ.
+    /// Keys whose base64 has `-` and `_`, so that the dialects differ.
     fn keys() -> Keys {
         loop {
             let keys = Receiver::generate().unwrap().keys().clone();

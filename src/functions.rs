@@ -23,7 +23,7 @@ use crate::schedule::EventBridgeSchedules;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, BadFilter};
-use webpush::TlsError;
+use webpush::client::TlsError;
 use webpush::{Client, Limits, Pusher};
 
 /// A function that is starting.

@@ -1,34 +1,25 @@
-//! How many pushes are in flight at one push service: the limit falls with complaints, and grows again.
-
-/// Whether a push that was given up may have been seen by its service.
-mod dispatched;
-
-/// The limiter alone.
-mod limiter;
-
-/// How each push service says that it is busy.
-mod signals;
+//! The concurrency limit of each push service, seen through a client and a push service.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use pushcast::clock::Clock;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use webpush::{
-    AllowList, Client, Congestion, Dispatched, Keyring, Limits, Message, Origin, Outcome, Pusher,
-    Report, Subscription, VapidKey,
-};
+use webpush::client::Congestion;
+use webpush::{AllowList, Keyring, Message, Origin, Outcome, Subscription, VapidKey};
+use webpush::{Client, Dispatched, Limits, Pusher, Report};
 
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Canned, Whom};
 use crate::support::subscribers::browser::Browser;
 
-/// Far more time than anything here takes.
+/// Much longer than any push here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Longer than it takes to ask for many things at once.
+/// Longer than it takes to start a burst of pushes.
 const A_WHILE: Duration = Duration::from_millis(100);
-/// Limit of a service of which nothing is known.
+/// Concurrency limit of a service that is not known yet.
 const START: usize = 100;
 
 /// A client, and a pusher that uses it.
@@ -50,7 +41,7 @@ impl Sender {
     }
 }
 
-/// `browser`'s subscription, as if it were at `origin`.
+/// The subscription of `browser`, moved to `origin`.
 fn subscription(browser: &Browser, origin: &str) -> Subscription {
     let mut json = browser.to_json();
     json["endpoint"] = format!("{origin}/wpush/v2/{}", browser.id()).into();
@@ -58,7 +49,7 @@ fn subscription(browser: &Browser, origin: &str) -> Subscription {
     Subscription::from_json(&json.to_string(), &allowed).expect("it is good")
 }
 
-/// A push service, one subscriber, and a sender.
+/// A push service, one of its subscribers, and a sender.
 struct Scene {
     service: PushService,
     subscription: Subscription,
@@ -92,7 +83,7 @@ impl Scene {
         self.sender.client.congestion(origin)
     }
 
-    /// Pushes `n` messages together, in this order.
+    /// Starts `n` pushes in this order, and waits for all of them.
     async fn burst(&self, n: usize) -> Vec<Report> {
         let pushes = (0..n).map(async |n| {
             let message = Message::text(format!("message {n}"));
@@ -108,12 +99,12 @@ impl Scene {
         }
     }
 
-    /// Pushes on a task of its own.
-    fn begin(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
-        self.begin_to(self.subscription.clone(), text)
+    /// Starts a push in a task of its own.
+    fn dispatch(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
+        self.dispatch_to(self.subscription.clone(), text)
     }
 
-    fn begin_to(
+    fn dispatch_to(
         &self,
         to: Subscription,
         text: &'static str,
@@ -128,8 +119,8 @@ impl Scene {
         (push, dispatched)
     }
 
-    /// Complains until the limit is one push.
-    async fn down_to_one_permit(&self) {
+    /// Lets the service complain until the limit is 1.
+    async fn lower_limit_to_one(&self) {
         let busy = Canned::status(429);
         self.service.answer(Whom::Everyone, busy);
         for _ in 0..20 {
@@ -150,6 +141,11 @@ impl Scene {
         let in_time = tokio::time::timeout(PATIENCE, waiting).await;
         assert!(in_time.is_ok(), "{:?}", self.congestion());
     }
+}
+
+async fn abort(push: JoinHandle<Report>) {
+    push.abort();
+    assert!(push.await.expect_err("it was dropped").is_cancelled());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,7 +178,7 @@ async fn a_few_complaints_are_about_a_few_subscribers_and_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_pushes_that_hang_do_not_hold_up_the_rest() {
+async fn a_few_requests_that_hang_do_not_hold_up_the_rest() {
     let limits = Limits {
         per_origin: 4,
         total: PATIENCE * 10,
@@ -193,7 +189,7 @@ async fn a_few_pushes_that_hang_do_not_hold_up_the_rest() {
     let mut held = Vec::new();
     for (browser, to) in hanging {
         scene.service.hang(&browser);
-        held.push(scene.begin_to(to, "held").0);
+        held.push(scene.dispatch_to(to, "held").0);
     }
     scene.assert_served(20).await;
     assert!(held.iter().all(|push| !push.is_finished()));
@@ -235,7 +231,7 @@ async fn a_service_that_keeps_up_gets_more_and_soon() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_not_reached_does_not_grow() {
+async fn a_limit_that_was_not_used_up_does_not_grow() {
     let scene = Scene::new(Limits::default()).await;
     for _ in 0..20 {
         scene.assert_served(START - 1).await;
@@ -254,23 +250,23 @@ async fn after_a_complaint_the_limit_grows_back_one_by_one() {
     scene.burst(START).await;
     let low = scene.congestion().limit;
     assert!(low <= START / 2, "{low}");
-    // The limit grows by one with as many answers as the limit is.
+    // As many answers as the limit raise it by one.
     scene.assert_served(6 * low).await;
     let grown = scene.congestion().limit;
     assert!((low + 1..=low + 6).contains(&grown), "{low} to {grown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_limit_of_one_work_goes_on_in_order() {
+async fn with_a_limit_of_one_pushes_go_on_and_the_limit_grows_again() {
     let scene = Scene::new(Limits::default()).await;
-    scene.down_to_one_permit().await;
+    scene.lower_limit_to_one().await;
     scene.assert_served(30).await;
     assert_eq!(scene.service.deliveries().len(), 30);
     assert!(scene.congestion().limit > 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_push_asked_for_is_sent_first() {
+async fn pushes_are_sent_in_order_of_arrival() {
     let limits = Limits {
         per_origin: 1,
         ..Limits::default()
@@ -293,12 +289,12 @@ async fn a_busy_service_holds_up_no_other() {
         ..Limits::default()
     };
     let busy = Scene::new(limits).await;
-    busy.down_to_one_permit().await;
+    busy.lower_limit_to_one().await;
     busy.service.hang(Whom::Everyone);
-    let held: Vec<_> = (0..200).map(|_| busy.begin("held").0).collect();
+    let held: Vec<_> = (0..200).map(|_| busy.dispatch("held").0).collect();
     busy.until(|it| it.in_flight == 1 && it.waiting > 100).await;
 
-    // A client trusts one authority, and plain HTTP needs none.
+    // Over plain HTTP, as the client trusts the certificate of a single service.
     let other = PushService::builder().plain().start().await;
     let other = Scene::of(other, busy.sender.clone());
     other.assert_served(300).await;
@@ -309,7 +305,92 @@ async fn a_busy_service_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
+async fn a_push_that_is_dropped_while_it_waits_was_never_sent() {
+    let limits = Limits {
+        per_origin: 1,
+        ..Limits::default()
+    };
+    let scene = Scene::new(limits).await;
+    let (slowest, to) = scene.somebody();
+    scene.service.hang(&slowest);
+    let (sent, sent_dispatched) = scene.dispatch_to(to, "sent");
+    scene.service.wait_for_requests(1, PATIENCE).await;
+    assert!(sent_dispatched.is_set());
+
+    let mut waiting = Vec::new();
+    for n in 1..=3 {
+        waiting.push(scene.dispatch("never sent"));
+        scene.until(|it| it.waiting == n).await;
+    }
+    let (last, last_dispatched) = waiting.pop().expect("three wait");
+    for (push, dispatched) in waiting {
+        abort(push).await;
+        assert!(!dispatched.is_set());
+    }
+    assert_eq!(scene.congestion().waiting, 1);
+    assert!(!last_dispatched.is_set());
+    // Its permit goes to the push that still waits.
+    abort(sent).await;
+    let report = tokio::time::timeout(PATIENCE, last).await;
+    let report = report.expect("it is its turn").expect("no panic");
+    assert_eq!(*report.outcome(), Outcome::Accepted, "{report:?}");
+    assert!(last_dispatched.is_set());
+    assert_eq!(scene.service.requests(), 2);
+    let Congestion {
+        in_flight, waiting, ..
+    } = scene.congestion();
+    assert_eq!((in_flight, waiting), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_that_is_tried_with_another_key_stays_dispatched() {
+    let limits = Limits {
+        per_origin: 1,
+        ..Limits::default()
+    };
+    let mut scene = Scene::new(limits).await;
+    let keys = [(); 2].map(|()| VapidKey::generate().expect("randomness"));
+    let [current, older] = keys;
+    let keyring = Keyring::new(current, vec![older], None);
+    scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring, Clock::system());
+    let mismatch = Canned::autopush(403, 109, "VAPID public key mismatch");
+    let (between, to) = scene.somebody();
+    scene
+        .service
+        .answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
+    scene.service.hang(&between);
+    let (push, dispatched) = scene.dispatch("mismatched");
+    scene.service.wait_for_requests(1, PATIENCE).await;
+    // Another push takes the only permit before the second key is tried.
+    let (between, _) = scene.dispatch_to(to, "between");
+    scene.service.wait_for_requests(2, PATIENCE).await;
+    scene.until(|it| it.waiting == 1).await;
+    assert!(dispatched.is_set());
+    abort(push).await;
+    abort(between).await;
+    assert!(dispatched.is_set());
+    assert_eq!(scene.service.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_push_that_is_dropped_before_there_is_a_connection_was_never_sent() {
+    // A server that accepts connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("it is bound").port();
+    let origin = format!("https://localhost:{port}");
+    let mut scene = Scene::new(Limits::default()).await;
+    scene.subscription = subscription(&scene.service.subscribe(None), &origin);
+
+    let (push, dispatched) = scene.dispatch("never sent");
+    let (_socket, _) = silent.accept().await.expect("it connects");
+    assert_eq!(scene.congestion().in_flight, 1);
+    abort(push).await;
+    assert!(!dispatched.is_set());
+    assert_eq!(scene.congestion().in_flight, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wait_that_a_service_asks_for_is_known_until_it_serves_again() {
     let scene = Scene::new(Limits::default()).await;
     assert_eq!(scene.congestion().not_before, None);
     let asked = Clock::system().now();
@@ -317,16 +398,16 @@ async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
         let busy = Canned::status(429).header("retry-after", seconds);
         scene.service.answer(Whom::Everyone, busy).times(1);
         scene.burst(1).await;
-        // The longer wait counts.
+        // The later time counts.
         let not_before = scene.congestion().not_before.expect("it asked to wait");
         let wait = not_before.duration_since(asked);
         assert!((600..660).contains(&wait.as_secs()), "{wait:?}");
     }
 
-    // The answer to a push that was in flight before the service asked says nothing about now.
+    // A request that was in flight before the service asked to wait says nothing about now.
     let (slow, to) = scene.somebody();
     scene.service.slow(&slow, A_WHILE * 20);
-    let (early, _) = scene.begin_to(to, "early");
+    let (early, _) = scene.dispatch_to(to, "early");
     scene.service.wait_for_requests(3, PATIENCE).await;
     let busy = Canned::status(503).header("retry-after", "900");
     scene.service.answer(Whom::Everyone, busy).times(1);

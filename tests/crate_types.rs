@@ -1,4 +1,4 @@
-//! With the feature `web-push`, code written on that crate switches one call at a time.
+//! With the feature `web-push`, a program can replace that crate one call at a time.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn client(service: &PushService) -> Client {
     Client::new(Limits::default(), Some(service.ca_file())).unwrap()
 }
 
-/// As the crate's users sign: with `aud`, whose port it drops.
+/// A signature with a given `aud`, as `web-push` drops the port.
 fn signature(key: &VapidKey, info: &SubscriptionInfo, origin: &str) -> web_push::VapidSignature {
     let raw = key.to_raw_base64url();
     let mut builder = VapidSignatureBuilder::from_base64(&raw, info).unwrap();
@@ -42,7 +42,7 @@ fn signature(key: &VapidKey, info: &SubscriptionInfo, origin: &str) -> web_push:
 }
 
 #[tokio::test]
-async fn its_messages_go_through_our_client_and_ours_through_its_builder() {
+async fn messages_of_web_push_are_sent_by_our_client_and_ours_by_its_builder() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let (info, key) = (info(&browser), VapidKey::generate().unwrap());
@@ -50,7 +50,7 @@ async fn its_messages_go_through_our_client_and_ours_through_its_builder() {
     assert_eq!(SubscriptionInfo::from(&ours), info);
     let sender = CrateClient::new(client(&service), allowed(&service));
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
-        // Built by the crate, sent by us.
+        // Built by `web-push`, sent by this crate.
         let mut builder = WebPushMessageBuilder::new(&info);
         builder.set_payload(encoding.into(), b"theirs");
         builder.set_ttl(60);
@@ -63,7 +63,7 @@ async fn its_messages_go_through_our_client_and_ours_through_its_builder() {
         assert_eq!(delivered.urgency.as_deref(), Some("high"));
         assert_eq!(delivered.topic.as_deref(), Some("news"));
 
-        // Built by us, in the crate's types, with a payload that the crate's own builder refuses.
+        // Built by this crate in the types of `web-push`, with a payload that the builder there refuses.
         let subject = SUBJECT.parse().unwrap();
         let vapid = Vapid::new(VapidKey::generate().unwrap(), Some(subject));
         let message = Message {
@@ -89,7 +89,7 @@ async fn its_messages_go_through_our_client_and_ours_through_its_builder() {
 }
 
 #[tokio::test]
-async fn its_signatures_sign_our_messages_and_ours_its() {
+async fn signatures_of_either_crate_sign_messages_of_the_other() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let (info, key) = (info(&browser), VapidKey::generate().unwrap());
@@ -106,7 +106,7 @@ async fn its_signatures_sign_our_messages_and_ours_its() {
         .await
         .unwrap();
 
-    // As it signs when it is left alone: without the port, for another origin.
+    // Without a given `aud`, `web-push` signs for another origin: the one without the port.
     let mut builder = VapidSignatureBuilder::from_base64(&key.to_raw_base64url(), &info).unwrap();
     builder.add_claim("sub", SUBJECT);
     let portless = Message::text("x").with_web_push_signature(&builder.build().unwrap());
@@ -131,7 +131,7 @@ async fn its_signatures_sign_our_messages_and_ours_its() {
 }
 
 #[tokio::test]
-async fn refusals_are_its_errors_with_the_time_to_wait() {
+async fn refusals_become_errors_of_web_push_with_the_time_to_wait() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let info = info(&browser);
@@ -164,7 +164,7 @@ async fn refusals_are_its_errors_with_the_time_to_wait() {
 }
 
 #[test]
-fn an_outcome_survives_the_way_there_and_back() {
+fn an_outcome_survives_both_conversions() {
     let now = Clock::system().now();
     let mut headers = http::HeaderMap::new();
     headers.insert("retry-after", http::HeaderValue::from_static("120"));
@@ -204,7 +204,7 @@ fn an_outcome_survives_the_way_there_and_back() {
 }
 
 #[tokio::test]
-async fn a_pause_that_the_service_asks_for_reaches_code_written_on_the_crate() {
+async fn the_wait_that_a_service_asks_for_reaches_callers_of_web_push() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let (info, key) = (info(&browser), VapidKey::generate().unwrap());
@@ -240,7 +240,7 @@ fn encodings_and_urgencies_are_the_same_in_both() {
 }
 
 #[test]
-fn its_subscriptions_are_checked() {
+fn subscriptions_of_web_push_are_checked() {
     let bad = SubscriptionInfo::new("https://169.254.169.254/x.google.com/", "AAAA", "AAAA");
     let error = Subscription::try_from(&bad).unwrap_err();
     assert!(error.to_string().starts_with("endpoint"), "{error}");

@@ -7,24 +7,6 @@
 
 mod support;
 
-/// Where a message may be sent, and for whom it may be encrypted.
-mod endpoints;
-
-/// What is encrypted is read by others and by nobody else, and the other way round.
-mod encryption;
-
-/// Keys are read and written in every form; tokens are what push services want, and are made once.
-mod vapid;
-
-/// What is posted to a push service, header by header.
-mod requests;
-
-/// What a push service's answer means, row by row.
-mod answers;
-
-/// What a declarative notification must hold.
-mod notifications;
-
 /// The push service that the other tests trust refuses what real ones refuse.
 mod push_service;
 
@@ -85,9 +67,6 @@ mod program;
 /// pywebpush's foundations and node's web-push read what we write, and we read what they write.
 mod peers;
 
-/// Claims of the sender's own are kept, filled in, and never sent to another origin.
-mod own_claims;
-
 /// The library in one call, many calls, or parts.
 mod one_call;
 
@@ -121,9 +100,6 @@ mod deploying;
 
 /// Keys in KMS and Secrets Manager are fetched once, sign once, and can be rotated.
 mod keys_in_aws;
-
-/// A token that is signed elsewhere, by KMS, is one as any other.
-mod signatures;
 
 /// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
 mod subscribe;

@@ -1,4 +1,4 @@
-//! The library as its users call it: once, many times, or in parts.
+//! The library as programs use it: one call, many pushes, or single steps.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn vapid() -> Vapid {
 
 #[tokio::test]
 async fn one_call_pushes_and_gives_the_answer() {
-    // Plain HTTP, for local work: its certificate would have to be trusted first.
+    // Over plain HTTP, as `push` trusts no certificate of a local service.
     let service = PushService::builder().plain().start().await;
     let browser = service.subscribe(None);
     let subscription = subscription(&browser, &service);
@@ -148,7 +148,7 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
 }
 
 #[tokio::test]
-async fn a_request_is_built_without_being_sent_and_posted_to_its_own_endpoint_alone() {
+async fn a_request_is_built_without_being_sent_and_posted_only_to_its_own_endpoint() {
     let service = PushService::builder().plain().start().await;
     let here = subscription(&service.subscribe(None), &service);
     let there = subscription(&service.subscribe(None), &service);
@@ -164,7 +164,7 @@ async fn a_request_is_built_without_being_sent_and_posted_to_its_own_endpoint_al
 }
 
 #[test]
-fn to_encode_without_data_is_the_error_no_data() {
+fn encrypting_no_data_is_an_error() {
     let receiver = webpush::Receiver::generate().unwrap();
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
         let refused = encrypt(receiver.keys(), b"", encoding, Padding::Bucket);

@@ -18,7 +18,7 @@ use crate::support::push_service::listener::Builder;
 use crate::support::random::Random;
 use crate::support::subscribers::browser::Browser;
 
-/// Far more than anything here takes.
+/// Much longer than any push here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn pusher(limits: Limits, service: Option<&PushService>) -> Pusher {
@@ -27,7 +27,7 @@ fn pusher(limits: Limits, service: Option<&PushService>) -> Pusher {
     Pusher::new(client.expect("it can be made"), keyring, Clock::system())
 }
 
-/// `browser`'s subscription, as if it were at `origin`.
+/// The subscription of `browser`, moved to `origin`.
 fn at(origin: &str, browser: &Browser) -> Subscription {
     let mut json = browser.to_json();
     json["endpoint"] = format!("{origin}/wpush/v2/{}", browser.id()).into();
@@ -35,7 +35,7 @@ fn at(origin: &str, browser: &Browser) -> Subscription {
     Subscription::from_json(&json.to_string(), &allowed).expect("it is good")
 }
 
-/// A push service, somebody subscribed there, and a client.
+/// A push service, one of its subscribers, and a client.
 struct Scene {
     service: PushService,
     browser: Browser,
@@ -72,7 +72,7 @@ impl Scene {
         assert_eq!(*report.outcome(), Outcome::Accepted, "{text}: {report:?}");
     }
 
-    /// Each of `texts` was delivered once, and nothing else.
+    /// Each of `texts` was delivered once, and nothing else was.
     fn assert_delivered(&self, texts: impl IntoIterator<Item = String>) {
         let mut delivered: Vec<String> = self.service.deliveries().iter().map(text).collect();
         let mut expected: Vec<String> = texts.into_iter().collect();
@@ -81,7 +81,7 @@ impl Scene {
         assert_eq!(delivered, expected, "{:?}", self.service);
     }
 
-    /// As many as may be under way at once still are.
+    /// As many requests as the limit allows can still be in flight.
     async fn assert_every_place_is_free(&self, places: usize) {
         self.service.wait_until_idle(PATIENCE).await;
         self.service.behave_normally();
@@ -101,7 +101,7 @@ impl Scene {
             push.abort();
         }
         self.service.wait_until_idle(PATIENCE).await;
-        // One that was given up before it was read has not met what was meant for it.
+        // A request that was dropped before it was read has not used up the answer that was meant for it.
         self.service.behave_normally();
         self.assert_accepted("after all").await;
     }
@@ -130,7 +130,7 @@ fn both_versions() -> [Builder; 2] {
     ]
 }
 
-/// Connections that are closed by the other side are known to be once the runtime has been idle for a moment.
+/// Waits until the runtime has noticed connections that the service has closed.
 async fn hear_of_it(service: &PushService) {
     while service.open_connections() > 0 {
         tokio::task::yield_now().await;
@@ -183,7 +183,7 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
         http2_connections: 3,
         ..Limits::default()
     };
-    // Streams: 3 times 20, and 60 is less than 70. Then plenty of streams, and 70 places.
+    // First 3 connections of 20 streams, 60 in all, less than the 70 permits. Then more streams than permits.
     for (streams, peak, connections) in [(20, 60, 3), (50, 70, 2)] {
         let builder = PushService::builder().max_streams(streams);
         let scene = Scene::new(builder, limits).await;
@@ -222,7 +222,7 @@ async fn http1_connections_serve_again_and_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_http1_connection_serves_all_who_wait_for_it() {
+async fn one_http1_connection_serves_all_pushes_that_wait_for_it() {
     let limits = Limits {
         http1_connections: 1,
         ..Limits::default()
@@ -260,7 +260,7 @@ async fn a_service_that_hangs_costs_the_limit_and_the_next_push_works() {
     }
 }
 
-/// What a push to `origin` is told, and how long it took.
+/// The reason that a push to `origin` reports.
 async fn told(origin: &str, limits: Limits, trusted: Option<&PushService>) -> String {
     let browser = Browser::new("somebody".to_owned(), format!("{origin}/somebody"));
     let pusher = pusher(limits, trusted);
@@ -304,7 +304,7 @@ async fn a_connection_that_cannot_be_made_is_told_apart() {
 
     let service = PushService::start().await;
     let stranger = PushService::start().await;
-    // Its certificate is for 127.0.0.1, and not for this one.
+    // The certificate is for 127.0.0.1, and not for this address.
     let other = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).await;
     let other = other.expect("all of 127/8 is this machine");
     let elsewhere = format!("https://{}", other.local_addr().expect("it is bound"));
@@ -313,7 +313,7 @@ async fn a_connection_that_cannot_be_made_is_told_apart() {
         let address = format!("127.0.0.1:{}", port.expect("a port"));
         while let Ok((mut client, _)) = other.accept().await {
             let mut server = TcpStream::connect(&address).await.expect("it listens");
-            // It ends when the client breaks off.
+            // Ends when the client closes the connection.
             copy_bidirectional(&mut client, &mut server).await.ok();
         }
     });
@@ -350,7 +350,7 @@ async fn answering(answer: &'static str) -> (String, JoinHandle<()>) {
     let serving = tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut request = vec![0; 8192];
-            // One read holds the small request. What cannot be read or written, the client notices.
+            // A single read holds the small request. The client notices if reading or writing fails.
             let _read = socket.read(&mut request).await;
             socket.write_all(answer.as_bytes()).await.ok();
         }
@@ -359,7 +359,7 @@ async fn answering(answer: &'static str) -> (String, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_none_unless_it_said_that_the_message_was_taken() {
+async fn half_an_answer_is_none_unless_its_status_is_a_success() {
     for (answer, outcome) in [
         ("", Outcome::Unreachable),
         ("HTTP/1.1 201 Cre", Outcome::Unreachable),
@@ -413,7 +413,7 @@ async fn an_answer_that_drips_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_not_a_way() {
+async fn a_redirect_is_an_answer_and_is_not_followed() {
     let target = PushService::start().await;
     let scene = Scene::new(PushService::builder(), Limits::default()).await;
     let location = format!("{}/wpush/v2/{}", target.origin(), scene.browser.id());
@@ -435,7 +435,7 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
         let scene = Scene::new(builder, limits).await;
         let origin = scene.subscription.endpoint.origin();
         let client = Client::new(limits, Some(scene.service.ca_file())).expect("a client");
-        // More than one connection's flow control window in all, were it not given back.
+        // Together more than the flow-control window of one connection, unless it is given back.
         for round in 0..4 {
             let report = {
                 scene
@@ -452,7 +452,7 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
         assert_eq!(scene.service.deliveries().len(), 8);
         assert_eq!(is_http2, scene.service.connections() == 1);
 
-        // A body that is within the limit is whole; the first byte beyond it is not there.
+        // A body within the limit is complete, and the first byte beyond the limit is cut off.
         for (size, read) in [
             (0, 0),
             (limits.body, limits.body),
@@ -504,7 +504,7 @@ async fn a_burst_while_the_service_goes_away_is_delivered_once() {
     };
     let pushing = async {
         let mut reports = Vec::new();
-        // Not more at once than one connection's streams: what waits inside a connection goes down with it.
+        // Not more at once than the streams of one connection: requests that wait inside a connection are lost with it.
         for chunk in numbered(400).collect::<Vec<_>>().chunks(50) {
             reports.extend(scene.burst(chunk.iter().cloned()).await);
         }
@@ -526,7 +526,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
     };
     let builder = PushService::builder().http2_only().max_streams(2);
     let scene = Scene::new(builder, limits).await;
-    // One hangs on for a while on each connection, so that none of them can close at once.
+    // One request hangs on each connection, so that no connection can close immediately.
     scene
         .service
         .slow(Whom::Everyone, Duration::from_millis(600));
@@ -539,7 +539,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
         .collect();
     scene.service.wait_for_requests(12, PATIENCE).await;
     assert_eq!(scene.service.connections(), 6);
-    // Half of them are given up: each connection has room for one.
+    // Half of them are dropped: each connection has one free stream.
     for push in slow.iter().step_by(2) {
         push.abort();
     }
@@ -580,7 +580,7 @@ async fn a_dead_origin_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pushes_given_up_at_any_moment_leave_no_place_taken() {
+async fn pushes_that_are_dropped_at_any_moment_give_their_permits_back() {
     for (seed, builder) in both_versions().into_iter().enumerate() {
         let random = Random::new(seed.try_into().expect("small"));
         let limits = Limits {
@@ -603,7 +603,7 @@ async fn pushes_given_up_at_any_moment_leave_no_place_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_fails_fails_all_who_wait_and_the_next_is_tried_anew() {
+async fn a_failed_connection_fails_all_pushes_that_wait_and_the_next_push_connects_again() {
     for plain in [true, false] {
         let builder = || {
             if plain {
@@ -634,7 +634,7 @@ async fn a_connection_that_fails_fails_all_who_wait_and_the_next_is_tried_anew()
         }
         assert!(started.elapsed() < Duration::from_secs(5));
 
-        // Back, on the same port: whoever asks is answered.
+        // The service is back on the same port, and answers.
         let address = format!("127.0.0.1:{port}");
         let back = TcpListener::bind(&address).await.expect("the port is free");
         let answered = tokio::spawn(async move { back.accept().await.is_ok() });
@@ -676,5 +676,5 @@ async fn the_client_says_who_it_is_and_follows_the_uri_it_is_given() {
     for line in ["POST /a/b?c=d HTTP/1.1", &host, "content-length: 4"] {
         assert!(lines.contains(line), "{line}: {read}");
     }
-    assert!(read.contains("user-agent: pushcast/"), "{read}");
+    assert!(read.contains("user-agent: webpush/"), "{read}");
 }

@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use super::settings::CONNECT_TIMEOUT;
-use webpush::tls_config;
+use webpush::client::tls_config;
 
 /// One for all services of a function. A clone shares its connections, and its TLS sessions.
 #[derive(Debug, Clone)]

@@ -7,11 +7,11 @@
 //! record: AES-128-GCM( data | delimiter | zero octets ) | tag (16)
 //! ```
 //!
-//! What Web Push sends is always one record; [`open`] reads any number.
+//! Web Push sends exactly one record; [`open`] reads any number of them.
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::hkdf;
+use crate::hkdf;
 
 /// Octets of the AEAD tag.
 pub const TAG_LEN: usize = 16;
@@ -22,32 +22,32 @@ const DELIMITER: u8 = 1;
 /// Ends the last record.
 const LAST_DELIMITER: u8 = 2;
 
-/// Why a body could not be read.
+/// The body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Shorter than its own header says.
+    /// The body is shorter than its header.
     #[error("the body ends before its header does")]
     Truncated,
-    /// `rs` is below 18, or beyond what fits (RFC 8188, section 2.1).
+    /// `rs` is less than 18, or 2^31 or more (RFC 8188, section 2.1).
     #[error("the record size {0} is not usable")]
     RecordSize(u32),
-    /// Another key, or a changed octet.
+    /// The key is another one, or an octet was changed.
     #[error("the body does not decrypt with this key")]
     Decrypt,
-    /// A delimiter is missing, or the last one stands elsewhere than in the last record.
+    /// A delimiter is missing, or the last record's delimiter is in another record.
     #[error("the padding delimiter is missing or in the wrong record")]
     Padding,
-    /// The key is refused: not on the curve, or not of its length.
+    /// The sender's key has another length, or is not on the curve.
     #[error("the sender's public key is not a point on P-256")]
     SenderKey,
-    /// `Content-Encoding`, or what `aesgcm` needs beside it, is missing or unknown.
+    /// `Content-Encoding`, or a header that `aesgcm` needs, is missing or unknown.
     #[error(
         "the headers do not say how the body is encrypted: Content-Encoding, and for aesgcm Encryption and Crypto-Key"
     )]
     Headers,
 }
 
-/// The header of a body, and where its records begin.
+/// The header of a body (RFC 8188, section 2.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     /// Fresh for each message.
@@ -79,12 +79,12 @@ impl<'a> Header<'a> {
         Ok((Self { salt, rs, keyid }, records))
     }
 
-    /// Octets this header takes.
+    /// Length of a header with this key id, in octets.
     pub fn len(keyid: &[u8]) -> usize {
         FIXED_HEADER_LEN + keyid.len()
     }
 
-    /// Writes the header at the end of `body`.
+    /// Appends the header to `body`.
     ///
     /// # Panics
     /// If the key id is longer than 255 octets.
@@ -96,14 +96,14 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The content-encryption key and the nonce's base (RFC 8188, sections 2.2 and 2.3).
+/// The content-encryption key and the base of the nonces (RFC 8188, sections 2.2 and 2.3).
 pub struct ContentKeys {
     pub(super) cek: [u8; 16],
     pub(super) nonce: [u8; NONCE_LEN],
 }
 
 impl ContentKeys {
-    /// Derives both from the input keying material and the salt.
+    /// Derives both from the salt and the input keying material.
     pub fn derive(salt: &[u8; 16], ikm: &[u8]) -> Self {
         let prk = hkdf::Prk::new(hkdf::extract(salt, ikm));
         Self {
@@ -116,7 +116,7 @@ impl ContentKeys {
         LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &self.cek).expect("a key of 16 octets"))
     }
 
-    /// The nonce of record `sequence`: the base with the number XORed into its last octets.
+    /// The nonce of record `sequence`: the base XOR the number, in the last 8 octets.
     pub(super) fn nonce(&self, sequence: u64) -> Nonce {
         let mut nonce = self.nonce;
         for (octet, number) in nonce[NONCE_LEN - 8..]
@@ -145,7 +145,7 @@ pub fn seal(header: &Header<'_>, keys: &ContentKeys, plaintext: &[u8], padding: 
     body
 }
 
-/// Reads records that [`Header::split`] has cut off.
+/// Decrypts the records that [`Header::split`] returns.
 ///
 /// # Errors
 /// [`OpenError::Decrypt`] and [`OpenError::Padding`].

@@ -1,7 +1,7 @@
-//! The push service's answer is a value, not an error: read once, here, in one table.
+//! Reads the push service's answer, in one table. An answer is a value, not an error.
 //!
-//! Each service has its own words. Mozilla answers JSON `{code, errno, error, message}`, Apple JSON `{reason}`, FCM
-//! plain text, WNS headers. What is written here decides who is pruned, so it is exhaustive and tested row by row.
+//! Each service has its own format: Mozilla answers JSON `{code, errno, error, message}`, Apple JSON `{reason}`, FCM plain
+//! text, WNS headers. This table decides which subscriptions are deleted, so it is exhaustive and tested row by row.
 
 use http::HeaderMap;
 use http::header::{LOCATION, RETRY_AFTER};
@@ -10,40 +10,50 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 use std::time::Duration;
 
-use super::endpoint::PushService;
+use crate::push_service::PushService;
 
-/// WNS without `X-WNS-CONTINUE-AFTER`: it throttles for an hour to a day.
+/// Wait for WNS when it throttles without `X-WNS-CONTINUE-AFTER`: it does so for an hour to a day.
 const WNS_THROTTLE: Duration = Duration::from_secs(60 * 60);
-/// Nothing asks for more than a week in earnest.
+/// Longest wait that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// Characters of the service's own words that are kept.
+/// Characters of the service's own words that an answer keeps.
 const MAX_WORDS: usize = 200;
 
-/// What became of one push.
+/// What became of one message, and so what the sender should do next.
+///
+/// | outcome | what to do |
+/// |---|---|
+/// | `Accepted` | nothing |
+/// | `Gone` | delete the subscription |
+/// | `Mismatched` | sign with the key that the subscription was made with |
+/// | `TooLarge`, `Refused` | change this message; the subscription may be good |
+/// | `Throttled`, `Unavailable` | send again after the wait, if one is given |
+/// | `Unreachable` | send again |
+/// | `OurFault` | stop, and correct key, claims or headers: every message would be refused |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The service took the message.
+    /// The service accepted the message.
     Accepted,
-    /// The subscription is no more.
+    /// The subscription no longer exists.
     Gone,
     /// The subscription was made with another VAPID key than the one that signed.
     Mismatched,
-    /// The message is larger than the service takes.
+    /// The message is larger than the service accepts.
     TooLarge,
-    /// Too many messages, or a pause is asked for.
+    /// There were too many messages. The service may ask for a wait.
     Throttled(Option<Duration>),
-    /// The service has trouble of its own.
+    /// The service has a problem of its own. It may ask for a wait.
     Unavailable(Option<Duration>),
-    /// No answer: name, connection, TLS, time-out, reset. It says nothing about the subscriber.
+    /// There is no answer: DNS, connection, TLS, time-out, reset. This says nothing about the subscription.
     Unreachable,
-    /// Our token, key or headers are wrong: everyone would be refused.
+    /// The sender's token, key or headers are wrong: every message would be refused.
     OurFault,
-    /// The service will not have this message, for another reason.
+    /// The service refuses this message for another reason.
     Refused,
 }
 
 impl Outcome {
-    /// One lower-case word, for the API, logs and figures.
+    /// One lower-case word, for APIs, logs and metrics.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -58,7 +68,7 @@ impl Outcome {
         }
     }
 
-    /// How long the service asks to wait.
+    /// Time that the service asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled(after) | Self::Unavailable(after) => *after,
@@ -73,14 +83,14 @@ impl Outcome {
     }
 }
 
-/// An answer that was read.
+/// A push service's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// What it means.
+    /// What became of the message.
     pub outcome: Outcome,
-    /// Mozilla's `code`, which is the status as the service meant it.
+    /// Mozilla's `code`: the status that the service intended.
     pub code: Option<u32>,
     /// Mozilla's error number.
     pub errno: Option<u32>,
@@ -88,14 +98,28 @@ pub struct Answer {
     pub reason: Option<String>,
     /// The service's own words, at most 200 characters, without control characters.
     pub message: Option<String>,
-    /// How long to wait before the next try, whatever the status: `Retry-After`, or WNS's own header.
+    /// Time to wait before the next try, for any status: `Retry-After`, or WNS's own header. At most a week.
     pub retry_after: Option<Duration>,
-    /// Where the message can be followed (RFC 8030, section 5).
+    /// The message's own URL at the service (RFC 8030, section 5).
     pub location: Option<String>,
 }
 
 impl Answer {
-    /// Reads an answer. `body` may have been cut off; `now` is for a `Retry-After` that is a date.
+    /// Reads an answer of `service`. `body` may have been cut off. `now` is the time that a date in `Retry-After` is compared
+    /// with.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use webpush::{Answer, Outcome, PushService};
+    ///
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("retry-after", 120.into());
+    /// let now = jiff::Timestamp::from_second(1_800_000_000)?;
+    /// let answer = Answer::read(PushService::Fcm, 429, &headers, b"quota", now);
+    /// assert_eq!(answer.outcome, Outcome::Throttled(Some(Duration::from_secs(120))));
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
     pub fn read(
         service: PushService,
         status: u16,
@@ -104,7 +128,7 @@ impl Answer {
         now: Timestamp,
     ) -> Self {
         let text = String::from_utf8_lossy(body);
-        // Member by member: one of an unexpected type must not hide the others.
+        // Member by member, so that one of an unexpected type does not hide the others.
         let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
         let member = |name: &str| json.as_ref().and_then(|json| json.get(name));
         let string = |name: &str| member(name).and_then(Value::as_str);
@@ -146,7 +170,7 @@ impl Answer {
     }
 }
 
-/// What an answer says beside its status.
+/// The parts of an answer beside its status.
 struct Words<'a> {
     service: PushService,
     errno: Option<u32>,
@@ -157,7 +181,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// The table.
+    /// The table of outcomes.
     fn outcome(&self, status: u16) -> Outcome {
         match status {
             200..=299 if self.wns_dropped() => Outcome::Throttled(self.retry_after()),
@@ -170,20 +194,20 @@ impl Words<'_> {
             }
             429 => Outcome::Throttled(self.retry_after()),
             408 | 500..=599 => Outcome::Unavailable(self.retry_after()),
-            // Redirects are never followed: an endpoint is an address that was checked.
+            // Redirects are never followed: only the endpoint was checked.
             0..=199 | 300..=399 => Outcome::Refused,
             402 | 405..=407 | 409 | 411 | 412 | 414..=428 | 430..=499 => Outcome::Refused,
             600.. => Outcome::Refused,
         }
     }
 
-    /// 400, 401 and 403: the subscription's key, our own fault, or this message.
+    /// 400, 401 and 403: the subscription's key, the sender's fault, or this message.
     fn refusal(&self, status: u16) -> Outcome {
         if self.key_mismatch() {
             return Outcome::Mismatched;
         }
         let ours = match (self.service, status) {
-            // A bad token or key, whoever says so.
+            // A bad token or key, at any service.
             (_, 401 | 403) => true,
             (PushService::Fcm, _) => self.text.contains("UnauthorizedRegistration"),
             (PushService::Mozilla | PushService::Apple | PushService::Other, _) => {
@@ -208,7 +232,7 @@ impl Words<'_> {
         }
     }
 
-    /// The words for "subscribed under another key", which is one subscriber's affair and not ours.
+    /// Whether the service says that the subscription was made with another key.
     fn key_mismatch(&self) -> bool {
         let says = |words: &str| self.text.contains(words);
         match self.service {
@@ -219,13 +243,14 @@ impl Words<'_> {
             PushService::Mozilla => says("VAPID public key mismatch"),
             PushService::Apple => self.reason == "VapidPkHashMismatch",
             PushService::Wns => false,
-            // A service of the operator's own may be autopush.
+            // A service that was added may run autopush.
             PushService::Other => {
                 says("VAPID public key mismatch") || self.reason == "VapidPkHashMismatch"
             }
         }
     }
 
+    /// Whether WNS answered 200 for a message that it dropped.
     fn wns_dropped(&self) -> bool {
         self.service == PushService::Wns
             && matches!(
@@ -234,12 +259,12 @@ impl Words<'_> {
             )
     }
 
-    /// WNS: seconds.
+    /// WNS's header, in seconds.
     fn continue_after(&self) -> Option<Duration> {
         seconds(header(self.headers, "x-wns-continue-after")?)
     }
 
-    /// Seconds or an HTTP date (RFC 9110, section 10.2.3); WNS has a header of its own.
+    /// `Retry-After`, seconds or an HTTP date (RFC 9110, section 10.2.3), or else WNS's header.
     fn retry_after(&self) -> Option<Duration> {
         let Some(value) = header(self.headers, RETRY_AFTER.as_str()) else {
             return self.continue_after();
@@ -260,7 +285,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(str::trim)
 }
 
-/// Whole seconds, however many digits.
+/// Whole seconds, of any number of digits.
 fn seconds(value: &str) -> Option<Duration> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| {
@@ -271,7 +296,7 @@ fn seconds(value: &str) -> Option<Duration> {
     })
 }
 
-/// One line, no control characters, not endless.
+/// One line of limited length, without control characters.
 fn tidy(text: &str) -> Option<String> {
     let line = text
         .split(|c: char| c.is_control() || c.is_whitespace())

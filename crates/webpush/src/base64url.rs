@@ -1,6 +1,6 @@
-//! Base64 as it is met in the wild: written one way, read in every dialect.
+//! Base64 (RFC 4648): written in one way, read in every dialect.
 //!
-//! Browsers give unpadded base64url; servers and exports give standard alphabets and padding too.
+//! Browsers write unpadded base64url. Servers and exports also write the standard alphabet and padding.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -11,7 +11,7 @@ const ANY_PADDING: GeneralPurposeConfig =
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
 
-/// The text is not base64 in any dialect.
+/// The text is not base64 of any dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not base64 (URL-safe or standard, padded or not)")]
 pub struct NotBase64(#[from] base64::DecodeError);
@@ -24,7 +24,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// Reads base64, URL-safe or standard, padded or not (RFC 4648, sections 4 and 5).
 ///
 /// # Errors
-/// [`NotBase64`] for anything else, a mixture of both alphabets included.
+/// [`NotBase64`] for anything else, such as a mixture of both alphabets.
 pub fn decode(text: &str) -> Result<Vec<u8>, NotBase64> {
     let engine = if text.contains(['+', '/']) {
         STANDARD

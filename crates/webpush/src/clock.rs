@@ -1,16 +1,16 @@
-//! Time, as an argument: the only place in this crate that asks the machine for it.
+//! Time as an argument. No other file of this crate asks the system for it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// Where `now` comes from.
+/// A source of the current time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system's clock.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is where time enters the program"
@@ -19,12 +19,12 @@ impl Clock {
         Self(Arc::new(Timestamp::now))
     }
 
-    /// A clock of one's own, for tests.
+    /// A clock that calls `now`, for tests and simulations.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }

@@ -1,9 +1,9 @@
-//! To and from the types of the crate `web-push` (feature `web-push`), so that code written on it switches one call at a
-//! time.
+//! Conversions to and from the types of the crate `web-push` (feature `web-push`), so that a program can replace that
+//! crate one call at a time.
 //!
-//! | of the crate | here |
+//! | in `web_push` | in this crate |
 //! |---|---|
-//! | `IsahcWebPushClient`, `HyperWebPushClient` | [`CrateClient`], which is a `WebPushClient` too |
+//! | `IsahcWebPushClient`, `HyperWebPushClient` | [`CrateClient`], which is also a `WebPushClient` |
 //! | `SubscriptionInfo` | [`Subscription::from_web_push`], `TryFrom`, and `From` back |
 //! | `WebPushMessage` | [`to_message`], and [`from_message`] back |
 //! | `VapidSignature` | [`Vapid::web_push_signature`], and [`Message::with_web_push_signature`] back |
@@ -39,11 +39,15 @@ use web_push::{SubscriptionInfo, VapidSignature};
 pub use error::outcome;
 pub use message::{CrateClient, from_message, to_message};
 
-use crate::vapid::TokenError;
-use crate::{
-    AllowList, ContentEncoding, Endpoint, HeaderError, Keys, Message, Origin, Subscription,
-    SubscriptionError, Urgency, Vapid, base64url,
-};
+use crate::base64url;
+use crate::encrypt::ContentEncoding;
+use crate::endpoint::{AllowList, Endpoint};
+use crate::headers::HeaderError;
+use crate::message::Message;
+use crate::origin::Origin;
+use crate::subscription::{Keys, Subscription, SubscriptionError};
+use crate::urgency::Urgency;
+use crate::vapid::{TokenError, Vapid};
 
 impl From<ContentEncoding> for web_push::ContentEncoding {
     fn from(encoding: ContentEncoding) -> Self {
@@ -86,7 +90,7 @@ impl From<web_push::Urgency> for Urgency {
 }
 
 impl Subscription {
-    /// Checks a subscription of the crate's, which holds any text.
+    /// Checks a `SubscriptionInfo`, which may hold any text.
     ///
     /// # Errors
     /// [`SubscriptionError`] names the member that is wrong.
@@ -104,7 +108,7 @@ impl Subscription {
 impl TryFrom<&SubscriptionInfo> for Subscription {
     type Error = SubscriptionError;
 
-    /// At one of the browsers' push services.
+    /// Checks a subscription at one of the browsers' push services.
     fn try_from(info: &SubscriptionInfo) -> Result<Self, SubscriptionError> {
         Self::from_web_push(info, &AllowList::default())
     }
@@ -121,10 +125,10 @@ impl From<&Subscription> for SubscriptionInfo {
 }
 
 impl Vapid {
-    /// The signature for messages to `origin`, as the crate holds it. It is made once per origin, and then reused.
+    /// The signature for messages to `origin`, as `web-push` holds it. It is made once for each origin, and reused.
     ///
     /// # Errors
-    /// As [`Vapid::authorization`].
+    /// [`TokenError`], as for [`Vapid::authorization`].
     pub fn web_push_signature(
         &self,
         origin: &Origin,
@@ -141,12 +145,12 @@ impl Vapid {
 }
 
 impl Message {
-    /// The same, signed with a signature that the crate's `VapidSignatureBuilder` made: build it with
-    /// [`build_unsigned`](crate::build_unsigned). The crate drops the port from `aud`: a signature for an endpoint with a port is refused then,
-    /// as it would be by the push service.
+    /// Adds a signature that a `VapidSignatureBuilder` made. Build the request with
+    /// [`build_unsigned`](crate::build_unsigned). `web-push` drops the port from `aud`, so a signature for an endpoint
+    /// with a port is refused there, as the push service would refuse it.
     ///
     /// # Errors
-    /// When the signature holds what no header can.
+    /// [`HeaderError`] when the signature holds a character that no header can hold.
     pub fn with_web_push_signature(self, signature: &VapidSignature) -> Result<Self, HeaderError> {
         let key = base64url::encode(&signature.auth_k);
         let value = format!("vapid t={}, k={key}", signature.auth_t);

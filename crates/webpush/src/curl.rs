@@ -1,4 +1,4 @@
-//! A request as a command of curl, to be pasted into a shell: for trying, and for showing to a push service's support.
+//! A request as a curl command that can be pasted into a shell: to try it, or to show it to a push service's support.
 
 use std::path::Path;
 
@@ -6,24 +6,23 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Request};
 
-/// What else curl is to be told.
+/// Options of the curl command.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CurlOptions<'a> {
-    /// The file that the body was written to; a request without a body needs none.
+    /// The file with the request's body. A request without a body needs none.
     pub body: Option<&'a Path>,
-    /// A certificate authority of one's own, PEM.
+    /// A file with an additional root certificate, PEM.
     pub ca_file: Option<&'a Path>,
     /// Seconds for the whole exchange.
     pub timeout: Option<f64>,
 }
 
-/// Writes `request` as a command for a POSIX shell that posts the same and prints the answer.
+/// Writes `request` as a command for a POSIX shell. The command posts the same request and prints the answer.
 ///
-/// It holds what the push itself carries, and so can be used by whoever reads it until the token ends: the endpoint and
-/// the signed token, never the key.
+/// It holds the endpoint and the signed token, but never the key. Anyone who reads it can send until the token expires.
 ///
 /// ```
-/// use webpush::curl::{CurlOptions, curl_command};
+/// use webpush::{CurlOptions, curl_command};
 ///
 /// let mut request = http::Request::post("https://push.example.org/a'b").body(bytes::Bytes::new())?;
 /// request.headers_mut().insert("ttl", 60.into());
@@ -33,7 +32,7 @@ pub struct CurlOptions<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn curl_command(request: &Request<Bytes>, options: CurlOptions<'_>) -> String {
-    // Without --globoff, curl takes [] and {} of an address for patterns.
+    // Without --globoff, curl expands [] and {} in a URL.
     let mut lines = vec!["curl --globoff --include --silent --show-error".to_owned()];
     if let Some(seconds) = options.timeout {
         lines.push(format!("--max-time {seconds}"));
@@ -48,7 +47,7 @@ pub fn curl_command(request: &Request<Bytes>, options: CurlOptions<'_>) -> Strin
             let file = format!("@{}", file.display());
             lines.push(format!("--data-binary {}", quoted(&file)));
         }
-        // No data at all would be no Content-Length either.
+        // Without --data, curl sends no Content-Length.
         Some(_) | None => lines.push("--data ''".to_owned()),
     }
     lines.push(quoted(&request.uri().to_string()));
@@ -58,18 +57,18 @@ pub fn curl_command(request: &Request<Bytes>, options: CurlOptions<'_>) -> Strin
 fn header_lines(headers: &HeaderMap) -> Vec<String> {
     let mut lines: Vec<String> = headers
         .iter()
-        // It is what curl counts by itself.
+        // curl computes it.
         .filter(|(name, _)| **name != CONTENT_LENGTH)
         .map(
             |(name, value)| match String::from_utf8_lossy(value.as_bytes()) {
-                // `name:` would take the header away.
+                // `name:` would remove the header.
                 value if value.is_empty() => format!("{name};"),
                 value => format!("{name}: {value}"),
             },
         )
         .collect();
     if !headers.contains_key(CONTENT_TYPE) {
-        // Else curl says that it posts a form.
+        // Otherwise curl says that it posts a form.
         lines.push("content-type:".to_owned());
     }
     lines
@@ -78,7 +77,7 @@ fn header_lines(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// One word for a POSIX shell, whatever it holds.
+/// Quotes any text as one word for a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

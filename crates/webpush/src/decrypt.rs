@@ -1,41 +1,42 @@
-//! The browser's half: reading what [`encrypt`](super::encrypt()) wrote. For tests and receivers.
+//! Message decryption, as browsers do it (RFC 8291; draft-ietf-webpush-encryption-04): for tests and for receivers that
+//! are not browsers.
 
-use aws_lc_rs::aead::Aad;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
 use aws_lc_rs::rand;
 use http::HeaderMap;
 
-use super::aes128gcm::{ContentKeys, Header, OpenError, open};
-use super::base64url;
-use super::encrypt::{aesgcm_keys, ikm};
-use super::subscription::{Keys, KeysError};
+use crate::aes128gcm::{ContentKeys, Header, OpenError, open};
+use crate::aesgcm;
+use crate::base64url;
+use crate::encrypt::ikm;
+use crate::subscription::{Keys, KeysError};
 
-/// The secrets of one subscription, as a browser holds them.
+/// The private keys of one subscription, as a browser holds them.
 pub struct Receiver {
     ua_private: PrivateKey,
     keys: Keys,
 }
 
-/// What a body needs beside itself to be read.
+/// The content coding of a body, with the values that are not in the body.
 #[derive(Debug, Clone, Copy)]
 pub enum Coding<'a> {
-    /// RFC 8291: all is in the body.
+    /// RFC 8291: all values are in the body.
     Aes128gcm,
-    /// The old draft: the headers `Encryption: salt=..` and `Crypto-Key: dh=..`.
+    /// The draft before it: the headers `Encryption: salt=..` and `Crypto-Key: dh=..` hold these values.
     Aesgcm {
-        /// 16 octets.
+        /// The message's salt.
         salt: &'a [u8; 16],
-        /// 65 octets.
+        /// The message's public key, 65 octets.
         as_public: &'a [u8],
     },
 }
 
 impl Receiver {
-    /// A new subscription's secrets.
+    /// The keys of a new subscription.
     ///
     /// # Errors
-    /// When the operating system gives no randomness.
+    /// [`KeysError::Crypto`] when the system gives no random bytes.
     pub fn generate() -> Result<Self, KeysError> {
         let mut auth = [0; 16];
         rand::fill(&mut auth).map_err(|_| KeysError::Crypto)?;
@@ -43,10 +44,10 @@ impl Receiver {
         Self::from_private_key(ua_private, &auth)
     }
 
-    /// Secrets that are kept elsewhere: the private scalar (32 octets) and `auth` (16 octets).
+    /// Keys that were stored: the private scalar (32 octets) and `auth` (16 octets).
     ///
     /// # Errors
-    /// When either is not of its length, or the scalar is out of range.
+    /// [`KeysError`] when one has another length, or the scalar is out of range.
     pub fn from_raw(private: &[u8], auth: &[u8]) -> Result<Self, KeysError> {
         let ua_private =
             PrivateKey::from_private_key(&ECDH_P256, private).map_err(|_| KeysError::Crypto)?;
@@ -61,7 +62,7 @@ impl Receiver {
         Ok(Self { ua_private, keys })
     }
 
-    /// What the browser tells the server: `p256dh` and `auth`.
+    /// The keys that the browser tells the server: `p256dh` and `auth`.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
@@ -78,7 +79,7 @@ impl Receiver {
         private.as_ref().to_vec()
     }
 
-    /// Reads the message of a whole request, in either coding, as its headers say. Empty for a push without a body.
+    /// Decrypts the message of a request, in the coding that its headers name. Empty for a push without a body.
     ///
     /// ```
     /// use webpush::{
@@ -149,20 +150,8 @@ pub fn decrypt(receiver: &Receiver, coding: Coding<'_>, body: &[u8]) -> Result<V
                 sender,
                 OpenError::SenderKey,
                 |ecdh_secret| {
-                    let keys = aesgcm_keys(ecdh_secret, auth, ua_public, as_public, salt);
-                    let mut record = body.to_vec();
-                    let opened = keys
-                        .key()
-                        .open_in_place(keys.nonce(0), Aad::empty(), &mut record)
-                        .map_err(|_| OpenError::Decrypt)?;
-                    let (len, rest) = opened.split_at_checked(2).ok_or(OpenError::Padding)?;
-                    let padding = usize::from(u16::from_be_bytes([len[0], len[1]]));
-                    let (zeros, plaintext) =
-                        rest.split_at_checked(padding).ok_or(OpenError::Padding)?;
-                    if zeros.iter().any(|&octet| octet != 0) {
-                        return Err(OpenError::Padding);
-                    }
-                    Ok(plaintext.to_vec())
+                    let keys = aesgcm::derive(ecdh_secret, auth, ua_public, as_public, salt);
+                    aesgcm::open(&keys, body)
                 },
             )
         }

@@ -1,18 +1,18 @@
 //! Message encryption: RFC 8291 (`aes128gcm`), and the draft before it (`aesgcm`).
 //!
-//! Every message has a fresh key pair and a fresh salt. [`encrypt`] draws them and calls
-//! [`encrypt_predictably`], which the tests call with the RFC's own values.
+//! Every message has a fresh key pair and a fresh salt. [`encrypt`] draws them and calls [`encrypt_with`], which the tests
+//! call with the values of the RFC's example.
 
-use aws_lc_rs::aead::Aad;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, agree};
 use aws_lc_rs::rand;
 
-use super::aes128gcm::{self, ContentKeys, Header};
-use super::hkdf;
-use super::subscription::Keys;
+use crate::aes128gcm::{self, ContentKeys, Header};
+use crate::aesgcm;
+use crate::hkdf;
+use crate::subscription::Keys;
 
-/// The most octets of plaintext that every push service takes: 4096 (RFC 8030, section 7.2), less
-/// 86 of header, 1 of delimiter and 16 of tag.
+/// Longest plaintext that every push service accepts, in octets: 4096 (RFC 8030, section 7.2), less 86 of header, 1 of
+/// delimiter and 16 of tag.
 pub const MAX_PLAINTEXT: usize = 4096 - 86 - 1 - aes128gcm::TAG_LEN;
 
 /// The record size written into the header. The one record is never longer.
@@ -21,15 +21,15 @@ const RECORD_SIZE: u32 = 4096;
 /// How the payload is encrypted, as the `Content-Encoding` header names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ContentEncoding {
-    /// RFC 8291; every browser of today.
+    /// RFC 8291: all current browsers.
     #[default]
     Aes128gcm,
-    /// draft-ietf-webpush-encryption-04; browsers before 2018.
+    /// draft-ietf-webpush-encryption-04: browsers before 2018.
     Aesgcm,
 }
 
 impl ContentEncoding {
-    /// The header's value.
+    /// The value of the header `Content-Encoding`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aes128gcm => "aes128gcm",
@@ -38,22 +38,22 @@ impl ContentEncoding {
     }
 }
 
-/// How much the length of a payload is hidden.
+/// How much of a payload's length is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Padding {
-    /// The length shows.
+    /// Nothing: the length of the body reveals the length of the payload.
     None,
-    /// Up to the next multiple of 128 octets: hides most, costs little.
+    /// Up to the next multiple of 128 octets: hides most of it at little cost.
     #[default]
     Bucket,
-    /// Up to [`MAX_PLAINTEXT`]: hides all, and is refused by some services' bridges.
+    /// Up to [`MAX_PLAINTEXT`]: hides all of it, but bridges of some services refuse bodies of this size.
     Maximum,
 }
 
 impl Padding {
     const BUCKET: usize = 128;
 
-    /// Zero octets to add to a plaintext of `len` octets, never past [`MAX_PLAINTEXT`].
+    /// Zero octets to add to a plaintext of `len` octets, at most up to [`MAX_PLAINTEXT`].
     pub fn octets(self, len: usize) -> usize {
         let target = match self {
             Self::None => len,
@@ -64,59 +64,56 @@ impl Padding {
     }
 }
 
-/// Why a payload cannot be encrypted.
+/// The payload cannot be encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncryptError {
-    /// An encrypted empty string is refused by Chromium: send no body instead.
+    /// The payload is empty. Chromium refuses an encrypted empty string: send no body instead.
     #[error("there is no data to encrypt")]
     NoData,
-    /// Over [`MAX_PLAINTEXT`].
+    /// The payload is longer than [`MAX_PLAINTEXT`].
     #[error(
         "the payload is {0} bytes, {over} more than the {MAX_PLAINTEXT} that every push service takes",
         over = .0 - MAX_PLAINTEXT
     )]
     TooLarge(usize),
-    /// The operating system gave no randomness, or the key agreement failed.
+    /// The system gave no random bytes, or the key agreement failed.
     #[error("the cryptographic library failed")]
     Crypto,
 }
 
-/// An encrypted payload and what the request's headers need of it.
+/// An encrypted payload, and the values that the request's headers need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encrypted {
     /// The request's body.
     pub body: Vec<u8>,
-    /// How it was encrypted.
+    /// The body's content coding.
     pub encoding: ContentEncoding,
-    /// The message's salt; `aesgcm` sends it in `Encryption`.
+    /// The message's salt. With `aesgcm`, the header `Encryption` holds it.
     pub salt: [u8; 16],
-    /// The message's public key; `aesgcm` sends it in `Crypto-Key`.
+    /// The message's public key. With `aesgcm`, the header `Crypto-Key` holds it.
     pub as_public: [u8; 65],
 }
 
 /// Encrypts `plaintext` for the holder of `keys`, with a fresh key pair and salt.
 ///
 /// # Errors
-/// [`EncryptError::NoData`] for nothing, [`EncryptError::TooLarge`] over [`MAX_PLAINTEXT`] octets.
+/// [`EncryptError::NoData`] for an empty plaintext, [`EncryptError::TooLarge`] for more than [`MAX_PLAINTEXT`] octets.
 pub fn encrypt(
     keys: &Keys,
     plaintext: &[u8],
     encoding: ContentEncoding,
     padding: Padding,
 ) -> Result<Encrypted, EncryptError> {
-    // Before the key pair: it is the costly part.
+    // Before the key pair is made, which costs most.
     check_length(plaintext)?;
     let mut salt = [0; 16];
     rand::fill(&mut salt).map_err(|_| EncryptError::Crypto)?;
     let as_private = PrivateKey::generate(&ECDH_P256).map_err(|_| EncryptError::Crypto)?;
-    encrypt_predictably(keys, plaintext, encoding, padding, salt, &as_private)
+    encrypt_with(keys, plaintext, encoding, padding, salt, &as_private)
 }
 
-/// Encrypts with a given salt and key pair. For tests: a salt or a key used twice gives the messages away.
-///
-/// # Errors
-/// As [`encrypt`].
-pub fn encrypt_predictably(
+/// Encrypts with a given salt and key pair. A pair that is used twice reveals both messages.
+pub(crate) fn encrypt_with(
     keys: &Keys,
     plaintext: &[u8],
     encoding: ContentEncoding,
@@ -149,8 +146,9 @@ pub fn encrypt_predictably(
                 )
             }
             ContentEncoding::Aesgcm => {
-                let keys = aesgcm_keys(ecdh_secret, keys.auth(), keys.p256dh(), &as_public, &salt);
-                aesgcm_seal(&keys, plaintext, padding)
+                let keys =
+                    aesgcm::derive(ecdh_secret, keys.auth(), keys.p256dh(), &as_public, &salt);
+                aesgcm::seal(&keys, plaintext, padding)
             }
         })
     };
@@ -183,42 +181,4 @@ pub(super) fn ikm(
         ua_public,
         as_public,
     ])
-}
-
-/// Key and nonce of the old draft, which bind both public keys into each
-/// (draft-ietf-webpush-encryption-04, section 3; draft-ietf-httpbis-encryption-encoding-03).
-pub(super) fn aesgcm_keys(
-    ecdh_secret: &[u8],
-    auth_secret: &[u8],
-    ua_public: &[u8],
-    as_public: &[u8],
-    salt: &[u8; 16],
-) -> ContentKeys {
-    // The length of a public key, 65, in two octets before each.
-    const KEY_LEN: &[u8] = &[0, 65];
-    let ikm: [u8; 32] = hkdf::Prk::new(hkdf::extract(auth_secret, ecdh_secret))
-        .expand(&[b"Content-Encoding: auth\0"]);
-    let prk = hkdf::Prk::new(hkdf::extract(salt, &ikm));
-    let context = [b"P-256\0", KEY_LEN, ua_public, KEY_LEN, as_public];
-    let info = |label: &'static [u8]| {
-        let [curve, l1, ua, l2, server] = context;
-        [label, curve, l1, ua, l2, server]
-    };
-    ContentKeys {
-        cek: prk.expand(&info(b"Content-Encoding: aesgcm\0")),
-        nonce: prk.expand(&info(b"Content-Encoding: nonce\0")),
-    }
-}
-
-/// One record of the old draft: the padding's length in two octets, the padding, the data, the tag.
-fn aesgcm_seal(keys: &ContentKeys, plaintext: &[u8], padding: usize) -> Vec<u8> {
-    let mut body = Vec::with_capacity(2 + padding + plaintext.len() + aes128gcm::TAG_LEN);
-    let padding_len = u16::try_from(padding).expect("padding stays below the payload limit");
-    body.extend_from_slice(&padding_len.to_be_bytes());
-    body.resize(2 + padding, 0);
-    body.extend_from_slice(plaintext);
-    keys.key()
-        .seal_in_place_append_tag(keys.nonce(0), Aad::empty(), &mut body)
-        .expect("AES-128-GCM seals any message of this size");
-    body
 }

@@ -1,118 +1,24 @@
-//! Where a message may be sent. The endpoint is the attacker's to choose, so it is parsed once into an
-//! [`Endpoint`], which only exists for an address on the allow-list (RFC 8030, section 8.3).
-//!
-//! Hosts are matched by whole labels, never strings by pattern: `https://169.254.169.254/x.google.com/` is off the list.
+//! Where a message may be sent. The subscriber chooses the endpoint, and may be an attacker. So it is parsed once, into
+//! an [`Endpoint`], and only an address on the [`AllowList`] becomes one (RFC 8030, section 8.3).
 
 use std::fmt;
 
-use url::{Host, Url};
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use http::Uri;
 
-/// A DynamoDB partition key holds no more.
+use crate::base64url;
+use crate::host::Authority;
+use crate::origin::Origin;
+use crate::push_service::{KNOWN_HOSTS, PushService};
+
+/// Longest endpoint that is accepted, in bytes. (A partition key of DynamoDB holds as much.)
 pub const MAX_ENDPOINT_LEN: usize = 2048;
 
-/// The host that stands for a subscription which is dead for good.
+/// Chromium's host for a subscription that was removed for good.
 const PERMANENTLY_REMOVED: &str = "permanently-removed.invalid";
 
-/// The push services that browsers use. A host that begins with a dot stands for every name under it.
-const KNOWN_HOSTS: [(&str, PushService); 5] = [
-    ("fcm.googleapis.com", PushService::Fcm),
-    ("jmt17.google.com", PushService::Fcm),
-    (".push.services.mozilla.com", PushService::Mozilla),
-    (".push.apple.com", PushService::Apple),
-    (".notify.windows.com", PushService::Wns),
-];
-
-/// Who runs a push service, since each has its own words for what went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PushService {
-    /// Chrome, Opera, Samsung Internet, Edge on Android: Firebase Cloud Messaging.
-    Fcm,
-    /// Firefox: autopush.
-    Mozilla,
-    /// Safari.
-    Apple,
-    /// Edge on Windows: Windows Notification Service.
-    Wns,
-    /// A service that the operator has added.
-    Other,
-}
-
-impl PushService {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Fcm,
-        Self::Mozilla,
-        Self::Apple,
-        Self::Wns,
-        Self::Other,
-    ];
-
-    /// Whose service an endpoint is at, for counting, whether or not it may be posted to.
-    pub fn of_url(endpoint: &str) -> Self {
-        let url = Url::parse(endpoint).ok();
-        url.and_then(|url| known(url.domain()?))
-            .unwrap_or(Self::Other)
-    }
-
-    /// A short lower-case name, for logs and figures.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Fcm => "fcm",
-            Self::Mozilla => "mozilla",
-            Self::Apple => "apple",
-            Self::Wns => "wns",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Scheme, host and port of an endpoint, as RFC 6454, section 6.2 writes them: the port only where it
-/// is not the default one. This is what a VAPID token's `aud` holds.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin(String);
-
-impl Origin {
-    /// Reads `https://host`, `http://host:port` and the like.
-    ///
-    /// # Errors
-    /// For anything that has more than scheme, host and port, or another scheme.
-    pub fn parse(text: &str) -> Result<Self, NotAnOrigin> {
-        let error = || NotAnOrigin(text.to_owned());
-        let url = Url::parse(text).map_err(|_| error())?;
-        let origin = url.origin().ascii_serialization();
-        let bare = text.strip_suffix('/').unwrap_or(text) == origin;
-        if !bare || !matches!(url.scheme(), "http" | "https") {
-            return Err(error());
-        }
-        Ok(Self(origin))
-    }
-
-    /// As it stands in `aud`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The text is not an origin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not an origin: write scheme, host and, if need be, port, such as https://push.example.org:8443"
-)]
-pub struct NotAnOrigin(String);
-
-/// Which push services may be posted to: those of the browsers, and the operator's additions.
+/// The push services that messages may be posted to: those of the browsers, and the origins that were added.
 #[derive(Debug, Clone, Default)]
 pub struct AllowList {
     added: Vec<Origin>,
@@ -126,60 +32,52 @@ impl AllowList {
         }
     }
 
-    /// The operator's additions.
+    /// The origins that were added.
     pub fn added(&self) -> &[Origin] {
         &self.added
     }
 
-    /// The hosts of the browsers' services; one that begins with a dot stands for every name under it.
+    /// Hosts of the browsers' services. A host that begins with a dot stands for every name under it.
     pub fn known_hosts() -> impl Iterator<Item = &'static str> {
         KNOWN_HOSTS.iter().map(|(host, _)| *host)
     }
 
-    /// Whose service `url` is, if it is on the list.
-    fn admit(&self, url: &Url, origin: &Origin) -> Result<PushService, EndpointError> {
+    /// The service at an origin, if the origin is on the list.
+    fn admit(
+        &self,
+        origin: &Origin,
+        scheme: &str,
+        authority: Authority<'_>,
+    ) -> Result<PushService, EndpointError> {
+        let known = PushService::at_host(authority.host);
         if self.added.contains(origin) {
-            // An operator may spell out a browser's service: its answers are read in its own words all the same.
-            return Ok(url.domain().and_then(known).unwrap_or(PushService::Other));
+            // The origin of a browser's service may be added too: its answers are still read in its own words.
+            return Ok(known.unwrap_or(PushService::Other));
         }
-        if url.scheme() != "https" {
+        if scheme != "https" {
             return Err(EndpointError::NotHttps);
         }
-        let Some(Host::Domain(host)) = url.host() else {
+        if authority.is_address() {
             return Err(EndpointError::IpAddress);
-        };
-        if host == PERMANENTLY_REMOVED {
+        }
+        if authority.host == PERMANENTLY_REMOVED {
             return Err(EndpointError::PermanentlyRemoved);
         }
-        match known(host) {
-            Some(_) if url.port().is_some() => Err(EndpointError::Port),
+        match known {
+            Some(_) if authority.port.is_some() => Err(EndpointError::Port),
             Some(service) => Ok(service),
             None => Err(EndpointError::NotAllowed),
         }
     }
 }
 
-/// Whose service a host is, by whole labels: `a.push.apple.com`, and neither `apush.apple.com` nor `..push.apple.com`.
-fn known(host: &str) -> Option<PushService> {
-    let is = |known: &str| match known.strip_prefix('.') {
-        Some(_) => host
-            .strip_suffix(known)
-            .is_some_and(|labels| labels.split('.').all(|label| !label.is_empty())),
-        None => host == known,
-    };
-    KNOWN_HOSTS
-        .iter()
-        .find(|(known, _)| is(known))
-        .map(|(_, service)| *service)
-}
-
-/// Why an address is not one to post to. Never holds the address: whoever has it can send.
+/// The rule that an address breaks. Never holds the address: whoever knows it can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Over [`MAX_ENDPOINT_LEN`].
+    /// Longer than [`MAX_ENDPOINT_LEN`].
     #[error("is longer than {MAX_ENDPOINT_LEN} bytes")]
     TooLong,
-    /// Not an absolute URL in the form that browsers give it.
+    /// Not an absolute URL in the normal form in which browsers write it.
     #[error("is not an absolute URL as a browser writes it")]
     NotUrl,
     /// Plain http, or another scheme.
@@ -194,73 +92,81 @@ pub enum EndpointError {
     /// A port on a browser's service.
     #[error("must not name a port")]
     Port,
-    /// An IP address that is not an addition of the operator's.
+    /// An IP address that was not added to the allow-list.
     #[error("must name a host, not an IP address")]
     IpAddress,
     /// Only an origin.
     #[error("has no path: it names a service, not a subscription")]
     NoPath,
-    /// The sentinel for a dead subscription.
+    /// Chromium's placeholder for a removed subscription.
     #[error("stands for a subscription that was removed for good")]
     PermanentlyRemoved,
-    /// Some other host.
-    #[error(
-        "is not at a known push service; an operator can add its origin with PUSHCAST_PUSH_ORIGINS"
-    )]
+    /// Any other host.
+    #[error("is not at a known push service, and its origin was not added to the allow-list")]
     NotAllowed,
 }
 
-/// An address that may be posted to, exactly as the browser gave it.
+/// An address that messages may be posted to, byte for byte as the browser gave it.
 ///
-/// It is a capability: whoever holds it can send. `Debug` and `Display` show the origin only;
-/// [`Endpoint::as_str`] is the whole.
+/// The value that was checked is the value that is posted to: a request takes [`Endpoint::uri`] as it is, and no second
+/// parser reads the text. A clone shares the text.
+///
+/// An endpoint is a capability: whoever knows it can send. `Debug` and `Display` show its origin and a short hash;
+/// [`Endpoint::as_str`] is the whole address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    url: String,
+    /// `uri` is made of slices of this.
+    text: Bytes,
+    uri: Uri,
     origin: Origin,
     service: PushService,
 }
 
 impl Endpoint {
-    /// Checks an address against the rules and the list.
+    /// Checks an address against the rules and the allow-list.
+    ///
+    /// ```
+    /// use webpush::{AllowList, Endpoint, EndpointError, PushService};
+    ///
+    /// let endpoint = Endpoint::parse("https://web.push.apple.com/QGuQ", &AllowList::default())?;
+    /// assert_eq!(endpoint.service(), PushService::Apple);
+    ///
+    /// let refused = Endpoint::parse("https://169.254.169.254/latest", &AllowList::default());
+    /// assert_eq!(refused, Err(EndpointError::IpAddress));
+    /// # Ok::<(), EndpointError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`EndpointError`] says which rule.
+    /// [`EndpointError`] names the rule that is broken.
     pub fn parse(text: &str, allowed: &AllowList) -> Result<Self, EndpointError> {
         if text.len() > MAX_ENDPOINT_LEN {
             return Err(EndpointError::TooLong);
         }
-        let url = Url::parse(text).map_err(|_| EndpointError::NotUrl)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(EndpointError::NotHttps);
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(EndpointError::UserInfo);
-        }
-        if url.fragment().is_some() {
+        let scheme = parse_scheme(text)?;
+        // `Uri` would drop a fragment without a word.
+        if text.contains('#') {
             return Err(EndpointError::Fragment);
         }
-        let origin = Origin(url.origin().ascii_serialization());
-        let service = allowed.admit(&url, &origin)?;
-        // The client that posts must see the host that was checked here, and one subscription must have one
-        // spelling: so the text is the URL's own normal form (no tabs, no `:443`, no upper-case host).
-        let path = text
-            .strip_prefix(origin.as_str())
-            .ok_or(EndpointError::NotUrl)?;
-        let as_sent = text
-            .parse::<http::Uri>()
-            .map_err(|_| EndpointError::NotUrl)?;
-        if url.as_str() != text && !(path.is_empty() && url.path() == "/") {
-            return Err(EndpointError::NotUrl);
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let uri = Uri::from_maybe_shared(bytes.clone()).map_err(|_| EndpointError::NotUrl)?;
+        let authority = uri.authority().ok_or(EndpointError::NotUrl)?.as_str();
+        if authority.contains('@') {
+            return Err(EndpointError::UserInfo);
         }
-        if as_sent.host() != url.host_str() || as_sent.port_u16() != url.port() {
-            return Err(EndpointError::NotUrl);
-        }
+        let (origin, path) = text.split_at(scheme.len() + "://".len() + authority.len());
+        let origin = Origin::new(origin);
+        let authority = Authority::parse(authority, scheme).ok_or(EndpointError::NotUrl)?;
+        let service = allowed.admit(&origin, scheme, authority)?;
         if matches!(path, "" | "/") {
             return Err(EndpointError::NoPath);
         }
+        let is_posted = uri.path_and_query().is_some_and(|posted| posted == path);
+        if !path.starts_with('/') || !is_posted || !is_normal_path(&uri) {
+            return Err(EndpointError::NotUrl);
+        }
         Ok(Self {
-            url: text.to_owned(),
+            text: bytes,
+            uri,
             origin,
             service,
         })
@@ -268,7 +174,12 @@ impl Endpoint {
 
     /// The whole address. Never log it.
     pub fn as_str(&self) -> &str {
-        &self.url
+        std::str::from_utf8(&self.text).expect("an endpoint is made of a str")
+    }
+
+    /// The whole address, as a request takes it. Never log it.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     /// Scheme, host and port.
@@ -276,16 +187,57 @@ impl Endpoint {
         &self.origin
     }
 
-    /// Whose service it is.
+    /// The service at this address.
     pub fn service(&self) -> PushService {
         self.service
     }
 }
 
+/// The scheme of an absolute URL, if messages may be posted to it.
+fn parse_scheme(text: &str) -> Result<&'static str, EndpointError> {
+    for scheme in ["https", "http"] {
+        let rest = text.strip_prefix(scheme);
+        if rest.is_some_and(|rest| rest.starts_with("://")) {
+            return Ok(scheme);
+        }
+    }
+    let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    match text.split_once(':') {
+        Some((scheme, _))
+            if ["http", "https"]
+                .iter()
+                .any(|s| s.eq_ignore_ascii_case(scheme)) =>
+        {
+            Err(EndpointError::NotUrl)
+        }
+        // RFC 3986, section 3.1.
+        Some((scheme, _))
+            if scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(is_scheme_byte) =>
+        {
+            Err(EndpointError::NotHttps)
+        }
+        Some(_) | None => Err(EndpointError::NotUrl),
+    }
+}
+
+/// Whether a browser would write path and query in this way: with nothing left to percent-encode (WHATWG URL, section
+/// 1.3) and without `.` and `..`, in any spelling (section 4.4).
+fn is_normal_path(uri: &Uri) -> bool {
+    let is_path_byte = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>?`{}\\".contains(&byte);
+    let is_query_byte = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>'".contains(&byte);
+    let is_dots = |segment: &str| {
+        let dots = segment.to_ascii_lowercase().replace("%2e", ".");
+        dots == "." || dots == ".."
+    };
+    uri.path().bytes().all(is_path_byte)
+        && uri.query().unwrap_or_default().bytes().all(is_query_byte)
+        && !uri.path().split('/').any(is_dots)
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.url.as_bytes());
-        let hash = super::base64url::encode(&digest.as_ref()[..6]);
+        let hash = base64url::encode(&digest(&SHA256, &self.text).as_ref()[..6]);
         write!(f, "{}/~{hash}", self.origin)
     }
 }

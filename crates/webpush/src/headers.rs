@@ -1,5 +1,5 @@
-//! Headers of the sender's own, beside those that every push has: whatever a push service wants, and nothing that would
-//! break the message.
+//! Headers that the sender adds to those of every push: any header that a push service may read, and none that would break
+//! the message.
 
 use std::fmt;
 
@@ -10,10 +10,11 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::{Map, Value};
 
-use super::base64url;
-use super::endpoint::{Endpoint, Origin};
-use super::topic::NotATopic;
-use super::urgency::NotAnUrgency;
+use crate::base64url;
+use crate::endpoint::Endpoint;
+use crate::origin::Origin;
+use crate::topic::NotATopic;
+use crate::urgency::NotAnUrgency;
 
 pub(super) const TTL: HeaderName = HeaderName::from_static("ttl");
 pub(super) const URGENCY: HeaderName = HeaderName::from_static("urgency");
@@ -22,16 +23,16 @@ pub(super) const CRYPTO_KEY: HeaderName = HeaderName::from_static("crypto-key");
 pub(super) const ENCRYPTION: HeaderName = HeaderName::from_static("encryption");
 pub(super) const WNS_CACHE_POLICY: HeaderName = HeaderName::from_static("x-wns-cache-policy");
 
-/// Whether WNS is to keep a message for a device that is not there.
+/// Value of `X-WNS-Cache-Policy`: whether WNS keeps a message for a device that is offline.
 pub(super) fn wns_cache_policy(ttl: u32) -> &'static str {
     if ttl == 0 { "no-cache" } else { "cache" }
 }
 
-/// Headers beside those that every push has. [`Message::with_header`](crate::Message::with_header) adds to them.
+/// Headers that the sender adds to those of every push, with [`Message::with_header`](crate::Message::with_header).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ExtraHeaders(HeaderMap);
 
-/// Why a header is refused. Never holds its value: it may be a token.
+/// A header is refused. The error never holds its value, which may be a token.
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderError {
     /// Not JSON.
@@ -40,51 +41,51 @@ pub enum HeaderError {
     /// JSON, but not an object.
     #[error("the headers must be a JSON object, such as {{\"X-WNS-Type\": \"wns/toast\"}}")]
     NotAnObject,
-    /// A list, an object or null.
+    /// A JSON list, object or null, where a header needs text.
     #[error("the header {0} must be text, a number, true or false")]
     Form(String),
-    /// HTTP has no such names.
+    /// HTTP has no such name.
     #[error("`{0}` cannot be a header's name")]
     Name(String, #[source] InvalidHeaderName),
-    /// HTTP has no such values.
+    /// HTTP has no such value.
     #[error("the header {0} holds what no header can, such as a line break")]
     Value(HeaderName, #[source] InvalidHeaderValue),
-    /// `TTL` is no number.
+    /// `TTL` is not a number of seconds.
     #[error("the header TTL must be a whole number of seconds, at most {max}", max = u32::MAX)]
     Ttl,
-    /// `Urgency` is none.
+    /// `Urgency` is not an urgency.
     #[error("the header Urgency {0}")]
     Urgency(#[from] NotAnUrgency),
-    /// `Topic` is none.
+    /// `Topic` is not a topic.
     #[error("the header Topic {0}")]
     Topic(#[from] NotATopic),
-    /// It belongs to one hop, and HTTP/2 forbids it (RFC 9113, section 8.2.2).
-    #[error("the header {0} is about the connection, which is not the message's to decide")]
+    /// The header belongs to the connection, and HTTP/2 forbids it (RFC 9113, section 8.2.2).
+    #[error("the header {0} belongs to the connection: a message cannot set it")]
     Connection(HeaderName),
-    /// Another coding than the body's.
+    /// Another content coding than the body's.
     #[error(
         "the header Content-Encoding is not what the body is in, {0}: the browser could not read the message; leave the header out, or choose the encoding"
     )]
     ContentEncoding(&'static str),
-    /// Every message has a salt of its own.
+    /// Each message has a fresh salt, so the header cannot be given.
     #[error(
         "the header Encryption cannot be given: each message has a salt of its own, which aesgcm sends there and aes128gcm in the body"
     )]
     Encryption,
-    /// The message's own key is missing from it, or is there twice.
+    /// `Crypto-Key` with `dh=`, or for `aes128gcm`.
     #[error(
         "the header Crypto-Key may add to what aesgcm sends there, without dh=; with aes128gcm push services refuse it (errno 110)"
     )]
     CryptoKey,
-    /// It would take the place of the signature.
+    /// `Authorization` would replace the signature.
     #[error(
         "the header Authorization would take the place of this push's own signature: leave the header out, or push without a key"
     )]
     Authorization,
-    /// No VAPID token.
+    /// `Authorization` without a VAPID token.
     #[error("the header Authorization holds no VAPID token: vapid t=.., k=..")]
     NoToken,
-    /// The token would go to a service that it was not made for, which could then use it.
+    /// The token is for another push service. The service that received it could use it there.
     #[error(
         "the header Authorization holds a token for another push service than {0}: it is never sent there"
     )]
@@ -98,22 +99,23 @@ pub enum HeaderError {
 }
 
 impl ExtraHeaders {
-    /// Whether there is none.
+    /// Whether there are no such headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Sets one of them.
+    /// Sets one header.
     pub(super) fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.insert(name, value);
     }
 
-    /// The value of one of them.
+    /// The value of one header.
     pub fn get(&self, name: &str) -> Option<&HeaderValue> {
         self.0.get(name)
     }
 
-    /// Puts them into `request`, whose own headers are complete. `signed` says that its `Authorization` is ours.
+    /// Adds the headers to `request`, whose own headers are complete. `signed` says that its `Authorization` was made for
+    /// this push.
     pub(super) fn apply(
         &self,
         request: &mut Request<Bytes>,
@@ -124,10 +126,10 @@ impl ExtraHeaders {
         let authority = request.uri().authority().map(ToString::to_string);
         let headers = request.headers_mut();
         for (name, value) in &self.0 {
-            let stands = headers.get(name);
+            let existing = headers.get(name);
             if *name == CONTENT_ENCODING {
-                if stands != Some(value) {
-                    let coding = stands.and_then(|coding| match coding.as_bytes() {
+                if existing != Some(value) {
+                    let coding = existing.and_then(|coding| match coding.as_bytes() {
                         b"aes128gcm" => Some("aes128gcm"),
                         b"aesgcm" => Some("aesgcm"),
                         _ => None,
@@ -137,14 +139,14 @@ impl ExtraHeaders {
                     ));
                 }
             } else if *name == CRYPTO_KEY {
-                // `;`, as services misread the comma that the draft asks for.
-                let own = stands.ok_or(HeaderError::CryptoKey)?;
+                // Joined by `;`: services misread the comma of the draft.
+                let own = existing.ok_or(HeaderError::CryptoKey)?;
                 let joined = [value.as_bytes(), b";", own.as_bytes()].concat();
                 let joined =
                     HeaderValue::from_bytes(&joined).map_err(|_| HeaderError::CryptoKey)?;
                 headers.insert(name, joined);
             } else if *name == AUTHORIZATION {
-                if signed && stands != Some(value) {
+                if signed && existing != Some(value) {
                     return Err(HeaderError::Authorization);
                 }
                 check_token(value, endpoint.origin())?;
@@ -165,9 +167,9 @@ impl ExtraHeaders {
     }
 }
 
-/// Whether a token that someone else signed is for `origin`.
+/// Checks that a token, which was signed elsewhere, is for `origin`.
 fn check_token(authorization: &HeaderValue, origin: &Origin) -> Result<(), HeaderError> {
-    // `vapid t=..`, or `WebPush ..` of the draft before it.
+    // `vapid t=..` (RFC 8292, section 3), or `WebPush ..` of the draft before it.
     let token = authorization.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.split_once(' ')?;
         match &*scheme.to_ascii_lowercase() {
@@ -190,7 +192,7 @@ fn check_token(authorization: &HeaderValue, origin: &Origin) -> Result<(), Heade
 }
 
 impl fmt::Debug for ExtraHeaders {
-    /// Names alone: a value may be a token.
+    /// Only the names, as a value may be a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }

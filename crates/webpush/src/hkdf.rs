@@ -1,4 +1,4 @@
-//! HKDF with SHA-256 (RFC 5869), its steps visible so that tests can hold each to an RFC's value.
+//! HKDF with SHA-256 (RFC 5869). Each step is a function, so that tests compare it with the values of the RFCs.
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, Tag, sign};
 
@@ -7,7 +7,7 @@ pub(super) fn extract(salt: &[u8], ikm: &[u8]) -> Tag {
     sign(&Key::new(HMAC_SHA256, salt), ikm)
 }
 
-/// The pseudorandom key, ready to be expanded more than once.
+/// A pseudorandom key, which can be expanded more than once.
 pub(super) struct Prk(Key);
 
 impl Prk {
@@ -15,7 +15,7 @@ impl Prk {
         Self(Key::new(HMAC_SHA256, prk.as_ref()))
     }
 
-    /// HKDF-Expand for at most one block, L <= 32: `T(1) = HMAC(PRK, info || 0x01)` (RFC 5869, section 2.3).
+    /// HKDF-Expand of at most one block, L <= 32: `T(1) = HMAC(PRK, info || 0x01)` (RFC 5869, section 2.3).
     pub(super) fn expand<const L: usize>(&self, info: &[&[u8]]) -> [u8; L] {
         const { assert!(L <= 32) };
         let mut context = aws_lc_rs::hmac::Context::with_key(&self.0);

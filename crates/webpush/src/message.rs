@@ -1,4 +1,4 @@
-//! A message and what the push service is asked to do with it (RFC 8030, section 5).
+//! A message, and what the push service should do with it (RFC 8030, section 5).
 
 use std::fmt;
 
@@ -8,45 +8,58 @@ use http::header::{
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::encrypt::{ContentEncoding, Padding};
-use super::headers::{
+use crate::encrypt::{ContentEncoding, Padding};
+use crate::headers::{
     CRYPTO_KEY, ENCRYPTION, ExtraHeaders, HeaderError, TOPIC, TTL, URGENCY, WNS_CACHE_POLICY,
     wns_cache_policy,
 };
-use super::topic::Topic;
-use super::urgency::Urgency;
+use crate::topic::Topic;
+use crate::urgency::Urgency;
 
-/// How long a push service keeps a message unless told otherwise: four weeks, as most senders ask.
+/// Seconds that a push service keeps a message unless the sender says otherwise: four weeks.
 pub const DEFAULT_TTL: u32 = 4 * 7 * 24 * 60 * 60;
 
-/// One message, to any number of subscriptions.
+/// One message, for any number of subscriptions.
+///
+/// ```
+/// use webpush::{Message, Urgency};
+///
+/// let message = Message {
+///     ttl: 600,
+///     urgency: Some(Urgency::High),
+///     topic: Some("train-942".parse()?),
+///     ..Message::text("Platform 7")
+/// };
+/// assert_eq!(message.payload, b"Platform 7");
+/// # Ok::<(), webpush::NotATopic>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Message {
-    /// Plaintext; empty means a push without a body.
+    /// Plaintext, at most [`MAX_PLAINTEXT`](crate::MAX_PLAINTEXT) bytes. Empty means a push without a body.
     pub payload: Vec<u8>,
-    /// Seconds that the service keeps it; 0 means now or never (RFC 8030, section 5.2).
+    /// Seconds that the service keeps it for a device that is offline; 0 means now or never (RFC 8030, section 5.2).
     pub ttl: u32,
-    /// Left out, services take `normal` (RFC 8030, section 5.3).
+    /// Without it, services assume `normal` (RFC 8030, section 5.3).
     pub urgency: Option<Urgency>,
-    /// A later message with the same topic replaces one not yet delivered (RFC 8030, section 5.4).
+    /// A later message with the same topic replaces one that is not delivered yet (RFC 8030, section 5.4).
     pub topic: Option<Topic>,
     /// How the payload is encrypted.
     pub encoding: ContentEncoding,
-    /// How much its length is hidden.
+    /// How much of its length is hidden.
     pub padding: Padding,
-    /// The payload is a declarative notification; Apple wants to be told.
+    /// The payload is a declarative notification: Apple requires another `Content-Type` for it.
     pub declarative: bool,
-    /// Headers beside those that every push has.
+    /// Headers that are added to those of every push.
     pub headers: ExtraHeaders,
 }
 
 impl Message {
-    /// A message of plain text, kept four weeks.
+    /// A message of text, kept for four weeks.
     pub fn text(text: impl Into<String>) -> Self {
         Self::bytes(text.into())
     }
 
-    /// A message of any bytes, kept four weeks.
+    /// A message of any bytes, kept for four weeks.
     pub fn bytes(payload: impl Into<Vec<u8>>) -> Self {
         Self {
             payload: payload.into(),
@@ -55,14 +68,14 @@ impl Message {
         }
     }
 
-    /// A push without a body, kept four weeks: the service worker is woken, and told nothing.
+    /// A push without a body, kept for four weeks: it only wakes the service worker.
     pub fn empty() -> Self {
         Self::bytes([])
     }
 }
 
 impl fmt::Debug for Message {
-    /// Without the payload: it may end in a log.
+    /// Without the payload, since the text may end in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("payload", &format_args!("{} bytes", self.payload.len()))
@@ -76,8 +89,7 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    /// The same with one more header, or with another value of it. `TTL`, `Urgency` and `Topic` become the message's
-    /// own.
+    /// Adds a header, or replaces its value. `TTL`, `Urgency` and `Topic` set the fields of the message.
     ///
     /// ```
     /// use webpush::Message;
@@ -88,11 +100,12 @@ impl Message {
     ///     .with_header("Content-Type", "text/xml")?;
     /// assert_eq!(message.ttl, 600);
     /// assert_eq!(message.headers.get("x-wns-type").unwrap(), "wns/toast");
-    /// # Ok::<(), webpush::headers::HeaderError>(())
+    /// # Ok::<(), webpush::HeaderError>(())
     /// ```
     ///
     /// # Errors
-    /// For a header that HTTP or the message cannot have. What depends on the encrypted body, `build_request` checks.
+    /// [`HeaderError`] for a header that HTTP or the message cannot have. Headers that depend on the encrypted body are
+    /// checked by [`build_request`](crate::build_request).
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, HeaderError> {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|error| HeaderError::Name(name.to_owned(), error))?;
@@ -104,7 +117,7 @@ impl Message {
             self.urgency = Some(value.trim().parse()?);
         } else if name == TOPIC {
             self.topic = Some(value.trim().parse::<Topic>()?);
-        } else if is_of_the_connection(&name) {
+        } else if is_connection_header(&name) {
             return Err(HeaderError::Connection(name));
         } else if name == ENCRYPTION {
             return Err(HeaderError::Encryption);
@@ -121,10 +134,10 @@ impl Message {
         Ok(self)
     }
 
-    /// The same with every header of a JSON object, `{"X-WNS-Type": "wns/toast", "TTL": 600}`.
+    /// Adds every header of a JSON object, such as `{"X-WNS-Type": "wns/toast", "TTL": 600}`.
     ///
     /// # Errors
-    /// As [`with_header`](Self::with_header), and for what is no such object.
+    /// [`HeaderError`] as for [`with_header`](Self::with_header), and for anything but such an object.
     pub fn with_headers_from_json(self, text: &str) -> Result<Self, HeaderError> {
         let headers = match serde_json::from_str(text)? {
             Value::Object(headers) => headers,
@@ -149,8 +162,8 @@ impl Message {
         })
     }
 
-    /// The same with `X-WNS-Cache-Policy` as its TTL is now: `no-cache` for 0, else `cache`. Messages to WNS have it
-    /// without being asked; this is for a service that speaks its language elsewhere.
+    /// Adds `X-WNS-Cache-Policy`, as the TTL is now: `no-cache` for 0, otherwise `cache`. Messages to WNS have the header
+    /// anyway; this is for a service elsewhere that understands it.
     pub fn with_wns_cache_policy(mut self) -> Self {
         let policy = HeaderValue::from_static(wns_cache_policy(self.ttl));
         self.headers.insert(WNS_CACHE_POLICY, policy);
@@ -165,7 +178,7 @@ fn seconds(value: &str) -> Option<u32> {
     digits.then(|| value.parse().ok())?
 }
 
-fn is_of_the_connection(name: &HeaderName) -> bool {
+fn is_connection_header(name: &HeaderName) -> bool {
     [
         CONNECTION,
         PROXY_AUTHORIZATION,

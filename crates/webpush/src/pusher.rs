@@ -1,40 +1,43 @@
-//! Pushing many messages: keeps connections and tokens.
+//! Pushes many messages over kept connections, with kept tokens.
 
 mod many;
 
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::answer::{Answer, Outcome};
 use crate::client::{Client, Dispatched, RawAnswer, Signal};
 use crate::clock::Clock;
+use crate::message::Message;
+use crate::request::build_authorized;
 use crate::signer::{Authorizer, Signer};
+use crate::subscription::Subscription;
 use crate::vapid::{KeyId, Keyring, Vapid};
-use crate::{Answer, Message, Outcome, Subscription, build_authorized};
 
-/// What became of one push.
+/// The result of one push: an answer of the push service, or the reason why there is none.
 #[derive(Debug, Clone)]
 pub enum Report {
     /// The push service answered.
     Answered {
         /// Its answer.
         answer: Answer,
-        /// The key that the push was signed with.
+        /// The key that signed the push.
         key: KeyId,
-        /// From the push to its answer. Waiting for a permit to send is part of it.
+        /// Time from the push to its answer, with the wait for a permit to send.
         latency: Duration,
     },
-    /// There is no answer: the push was not made, or the exchange failed.
+    /// There is no answer: the request could not be built, or the exchange failed.
     Unanswered {
-        /// What that means.
+        /// What that means for the message.
         outcome: Outcome,
-        /// Why, in words.
+        /// The error and its causes, as one line.
         reason: String,
     },
 }
 
 impl Report {
-    /// A push that has no answer.
+    /// The report of a push that has no answer.
     pub fn unanswered(outcome: Outcome, reason: impl ToString) -> Self {
         Self::Unanswered {
             outcome,
@@ -42,7 +45,7 @@ impl Report {
         }
     }
 
-    /// What it means.
+    /// What became of the message.
     pub fn outcome(&self) -> &Outcome {
         match self {
             Self::Answered { answer, .. } => &answer.outcome,
@@ -58,7 +61,7 @@ impl Report {
         }
     }
 
-    /// The key under which the service accepted the message.
+    /// The key with which the service accepted the message, if it did.
     pub fn accepted_with(&self) -> Option<&KeyId> {
         match self {
             Self::Answered { answer, key, .. } if answer.outcome == Outcome::Accepted => Some(key),
@@ -66,7 +69,7 @@ impl Report {
         }
     }
 
-    /// From the push to its answer, if there is one.
+    /// Time from the push to its answer, if there is one.
     pub fn latency(&self) -> Option<Duration> {
         match self {
             Self::Answered { latency, .. } => Some(*latency),
@@ -74,12 +77,12 @@ impl Report {
         }
     }
 
-    /// HTTP status of the answer.
+    /// HTTP status of the answer, if there is one.
     pub fn status(&self) -> Option<u16> {
         self.answer().map(|answer| answer.status)
     }
 
-    /// The service's words, or why there is no answer.
+    /// The service's own words, or why there is no answer.
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::Answered { answer, .. } => answer.detail(),
@@ -88,7 +91,7 @@ impl Report {
     }
 }
 
-/// Pushes messages to subscriptions. Keeps connections and tokens: make one, and keep it. A clone shares them.
+/// Pushes messages to subscriptions. It keeps connections and tokens, so make one and keep it. A clone shares both.
 #[derive(Debug, Clone)]
 pub struct Pusher {
     client: Client,
@@ -97,7 +100,7 @@ pub struct Pusher {
 }
 
 impl Pusher {
-    /// Signs with the keys of `keyring`, and posts through `client`.
+    /// A pusher that signs with the keys of `keyring` and posts through `client`.
     pub fn new(client: Client, keyring: impl Into<Arc<Keyring>>, clock: Clock) -> Self {
         Self {
             client,
@@ -106,7 +109,7 @@ impl Pusher {
         }
     }
 
-    /// The same with `signer` for those keys whose private half is not in this process ([`Vapid::elsewhere`]).
+    /// The same pusher with `signer` for the keys whose private half is not in this process ([`Vapid::elsewhere`]).
     pub fn with_signer(mut self, signer: Arc<dyn Signer>) -> Self {
         let keyring = Arc::clone(self.authorizer.keyring());
         self.authorizer = Arc::new(Authorizer::new(keyring, Some(signer)));
@@ -119,18 +122,18 @@ impl Pusher {
         self.authorizer.forget_failures();
     }
 
-    /// Whether every push is signed with the same key.
+    /// Whether the keyring has a single key.
     pub fn has_one_key(&self) -> bool {
         self.authorizer.keyring().all().nth(1).is_none()
     }
 
-    /// Pushes one message to one subscription, signed with the current key.
+    /// Pushes one message to one subscription. The current key signs; if the service says that the subscription was made
+    /// with another key, the older keys are tried.
     pub async fn push(&self, subscription: &Subscription, message: &Message) -> Report {
         self.push_made_with(None, subscription, message).await
     }
 
-    /// Pushes to a subscription that was made with a known key. When the service says that it was made with another
-    /// key, tries the others.
+    /// Pushes to a subscription that was made with the key `made_with`. That key signs first.
     pub async fn push_made_with(
         &self,
         made_with: Option<&KeyId>,
@@ -142,7 +145,7 @@ impl Pusher {
     }
 
     /// [`push_made_with`](Self::push_made_with), which sets `dispatched` once the service may have seen the message.
-    /// Set under one key, it stays set while others are tried.
+    /// Once set, `dispatched` stays set while other keys are tried.
     pub async fn push_tracked(
         &self,
         made_with: Option<&KeyId>,
@@ -180,7 +183,7 @@ impl Pusher {
             Ok(request) => request,
             Err(error) => return Report::unanswered(error.outcome(), error),
         };
-        let judge = |raw: RawAnswer| {
+        let read = |raw: RawAnswer| {
             let (status, now) = (raw.status.as_u16(), self.clock.now());
             let answer = Answer::read(endpoint.service(), status, &raw.headers, &raw.body, now);
             let signal = Signal::of(&answer, now);
@@ -189,7 +192,7 @@ impl Pusher {
         let began = Instant::now();
         let exchange = self
             .client
-            .exchange_judged(origin, request, dispatched, judge);
+            .exchange_and_read(origin, request, dispatched, read);
         match exchange.await {
             Ok(answer) => Report::Answered {
                 answer,
@@ -197,13 +200,24 @@ impl Pusher {
                 latency: began.elapsed(),
             },
             Err(error) => {
-                let reason = match error.source() {
-                    Some(cause) => format!("{error}: {cause}"),
-                    None => error.to_string(),
-                };
+                let reason = with_causes(&error);
                 tracing::debug!(%endpoint, reason, "no answer");
                 Report::unanswered(Outcome::Unreachable, reason)
             }
         }
     }
+}
+
+/// An error and all its causes, as one line. A cause that repeats the text before it is left out.
+fn with_causes(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line
 }

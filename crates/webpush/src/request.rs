@@ -2,36 +2,39 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use jiff::Timestamp;
 
-use super::answer::Outcome;
-use super::base64url;
-use super::encrypt::{ContentEncoding, EncryptError, Encrypted, encrypt};
-use super::endpoint::PushService;
-use super::headers::{
+use crate::answer::Outcome;
+use crate::base64url;
+use crate::encrypt::{ContentEncoding, EncryptError, Encrypted, encrypt};
+use crate::headers::{
     CRYPTO_KEY, ENCRYPTION, HeaderError, TOPIC, TTL, URGENCY, WNS_CACHE_POLICY, wns_cache_policy,
 };
-use super::message::Message;
-use super::subscription::Subscription;
-use super::vapid::{TokenError, Vapid};
+use crate::message::Message;
+use crate::push_service::PushService;
+use crate::subscription::Subscription;
+use crate::vapid::{TokenError, Vapid};
 
-/// Why a request cannot be built.
+/// Headers of a request, with a few of the sender's own: more would make the map grow.
+const TYPICAL_HEADERS: usize = 12;
+
+/// The request cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The payload is too large, or there is no randomness.
+    /// The payload is too large, or the system gives no random bytes.
     #[error(transparent)]
     Encrypt(#[from] EncryptError),
-    /// There is no token: the key does not sign, or the claims are not for this endpoint.
+    /// There is no token: the key cannot sign, or the claims are for another endpoint.
     #[error(transparent)]
     Sign(#[from] TokenError),
-    /// A header of the sender's own would break the message.
+    /// One of the sender's own headers would break the message.
     #[error(transparent)]
     Header(#[from] HeaderError),
 }
 
 impl BuildError {
-    /// What it means for the push: the message is too large, or something is wrong with us.
+    /// What the error means for a message: it is too large, or the sender is at fault.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Encrypt(EncryptError::TooLarge(_)) => Outcome::TooLarge,
@@ -42,7 +45,7 @@ impl BuildError {
     }
 }
 
-/// Encrypts `message` for `subscription`, signs it, and builds the request to post.
+/// Encrypts `message` for `subscription`, signs it, and builds the request (`POST`) that any HTTP client may send.
 ///
 /// # Errors
 /// [`BuildError::Encrypt`] for a payload that is too large, [`BuildError::Sign`] for claims that are not for this
@@ -57,10 +60,10 @@ pub fn build_request(
     build_authorized(subscription, message, authorization)
 }
 
-/// The same with an `Authorization` that is there already: of a key that signs elsewhere.
+/// As [`build_request`], with an `Authorization` that was signed before: for a key whose private half is elsewhere.
 ///
 /// # Errors
-/// As [`build_request`], without signing.
+/// [`BuildError::Encrypt`] and [`BuildError::Header`], as for [`build_request`].
 pub fn build_authorized(
     subscription: &Subscription,
     message: &Message,
@@ -70,11 +73,11 @@ pub fn build_authorized(
     assemble(subscription, message, encrypted, Some(authorization))
 }
 
-/// The same without a signature: for a subscription that was made without an `applicationServerKey`, or with an
-/// `Authorization` among the message's headers that was signed elsewhere.
+/// As [`build_request`], without a signature: for a subscription that was made without an `applicationServerKey`, or for
+/// a message whose own headers include an `Authorization`.
 ///
 /// # Errors
-/// As [`build_request`], without signing.
+/// [`BuildError::Encrypt`] and [`BuildError::Header`], as for [`build_request`].
 pub fn build_unsigned(
     subscription: &Subscription,
     message: &Message,
@@ -107,13 +110,10 @@ fn assemble(
     let service = subscription.endpoint.service();
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = subscription
-        .endpoint
-        .as_str()
-        .parse()
-        .expect("an Endpoint was parsed as a URI");
+    *request.uri_mut() = subscription.endpoint.uri().clone();
 
     let headers = request.headers_mut();
+    headers.reserve(TYPICAL_HEADERS);
     let signed = authorization.is_some();
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
@@ -126,35 +126,17 @@ fn assemble(
         headers.insert(TOPIC, ascii(topic.as_str()));
     }
     if service == PushService::Wns {
-        // WNS answers 400 to TTL 0 unless the cache policy agrees; other services may refuse the header.
+        // WNS answers 400 to TTL 0 unless the cache policy agrees. Other services may refuse the header.
         let policy = wns_cache_policy(message.ttl);
         headers.insert(WNS_CACHE_POLICY, HeaderValue::from_static(policy));
     }
     if encrypted.is_none() {
-        // WNS wants a length, and over HTTP/1.1 an empty body goes without one.
+        // WNS requires a length, and hyper sends none for an empty body over HTTP/1.1.
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     if let Some(encrypted) = encrypted {
-        headers.insert(
-            CONTENT_ENCODING,
-            HeaderValue::from_static(encrypted.encoding.as_str()),
-        );
         let declarative = message.declarative && service == PushService::Apple;
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static(if declarative {
-                "application/notification+json"
-            } else {
-                "application/octet-stream"
-            }),
-        );
-        // With aes128gcm both stand in the body, and autopush refuses the headers (errno 110).
-        if encrypted.encoding == ContentEncoding::Aesgcm {
-            let salt = base64url::encode(encrypted.salt);
-            let dh = base64url::encode(encrypted.as_public);
-            headers.insert(ENCRYPTION, ascii(&format!("salt={salt}")));
-            headers.insert(CRYPTO_KEY, ascii(&format!("dh={dh}")));
-        }
+        describe_body(headers, &encrypted, declarative);
         *request.body_mut() = Bytes::from(encrypted.body);
     }
     if !message.headers.is_empty() {
@@ -162,6 +144,24 @@ fn assemble(
         message.headers.apply(&mut request, endpoint, signed)?;
     }
     Ok(request)
+}
+
+fn describe_body(headers: &mut HeaderMap, encrypted: &Encrypted, declarative: bool) {
+    let coding = encrypted.encoding.as_str();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    let content_type = if declarative {
+        "application/notification+json"
+    } else {
+        "application/octet-stream"
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // With aes128gcm both values are in the body, and autopush refuses the headers (errno 110).
+    if encrypted.encoding == ContentEncoding::Aesgcm {
+        let salt = base64url::encode(encrypted.salt);
+        let dh = base64url::encode(encrypted.as_public);
+        headers.insert(ENCRYPTION, ascii(&format!("salt={salt}")));
+        headers.insert(CRYPTO_KEY, ascii(&format!("dh={dh}")));
+    }
 }
 
 fn ascii(value: &str) -> HeaderValue {

@@ -1,17 +1,18 @@
-//! The RFCs' own examples, value by value: a failure says which step broke.
+//! The examples of the RFCs, value by value: a failure names the step that is wrong.
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use jiff::Timestamp;
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 
-use super::aes128gcm::{ContentKeys, Header, open, seal};
-use super::base64url::{decode, encode};
-use super::decrypt::{Coding, decrypt};
-use super::encrypt::{ContentEncoding, Encrypted, Padding, aesgcm_keys, encrypt_predictably, ikm};
-use super::hkdf;
-use super::vapid::Claims;
-use super::{Keys, Receiver};
+use crate::aes128gcm::{ContentKeys, Header, open, seal};
+use crate::aesgcm;
+use crate::base64url::{decode, encode};
+use crate::decrypt::{Coding, decrypt};
+use crate::encrypt::{ContentEncoding, Encrypted, Padding, encrypt_with, ikm};
+use crate::hkdf;
+use crate::vapid::Claims;
+use crate::{Keys, Receiver};
 
 fn bytes(text: &str) -> Vec<u8> {
     decode(text).expect("the RFC's base64url")
@@ -144,7 +145,7 @@ fn rfc_8291_derives_each_intermediate_value() {
 #[test]
 fn rfc_8291_encrypts_the_message_bit_for_bit_and_reads_it_back() {
     let keys = Keys::from_base64(UA_PUBLIC, AUTH_SECRET).expect("the RFC's subscription");
-    let Encrypted { body, .. } = encrypt_predictably(
+    let Encrypted { body, .. } = encrypt_with(
         &keys,
         PLAINTEXT,
         ContentEncoding::Aes128gcm,
@@ -212,7 +213,7 @@ fn the_draft_before_rfc_8291_encrypts_bit_for_bit_and_reads_back() {
         "RNjC-NVW4BGJbxWPW7G2mowsLeDa53LYKYm4--NOQ6Y",
         "shared secret"
     );
-    let keys = aesgcm_keys(
+    let keys = aesgcm::derive(
         &ecdh_secret,
         &auth_secret,
         &bytes(UA_PUBLIC),
@@ -222,7 +223,7 @@ fn the_draft_before_rfc_8291_encrypts_bit_for_bit_and_reads_back() {
     assert_eq!(encode(keys.cek), "AN2-xhvFWeYh5z0fcDu0Ww", "CEK");
     assert_eq!(encode(keys.nonce), "JY1Okw5rw1Drkg9J", "NONCE");
 
-    let encrypted = encrypt_predictably(
+    let encrypted = encrypt_with(
         &Keys::new(&bytes(UA_PUBLIC), &auth_secret).expect("the draft's subscription"),
         b"I am the walrus",
         ContentEncoding::Aesgcm,

@@ -1,4 +1,4 @@
-//! Tokens for pushes, also with keys whose private half is not in this process.
+//! Signs VAPID tokens, also with keys whose private half is not in this process.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,13 +11,14 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::answer::Outcome;
+use crate::origin::Origin;
 use crate::vapid::{KeyId, Keyring, TokenError, Vapid};
-use crate::{Origin, Outcome};
 
 /// After a signer has failed, it is not asked for the same token again for this long: the pushes that wait for the token
 /// fail with the same error.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Entries for tokens that are being signed, or could not be, before those that nobody waits for are removed.
+/// Pending tokens that are remembered before those without a waiting push are forgotten.
 const MAX_PENDING: usize = 256;
 
 /// What [`Signer::sign`] returns.
@@ -36,7 +37,7 @@ pub trait Signer: fmt::Debug + Send + Sync {
     fn sign<'a>(&'a self, key: &'a KeyId, signing_input: &'a str) -> SignFuture<'a>;
 }
 
-/// Why there is no token.
+/// There is no token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SignError {
     /// The signer could not be reached or is busy. It may succeed later.
@@ -51,7 +52,7 @@ pub enum SignError {
 }
 
 impl SignError {
-    /// What it means for the push: our own fault, or it may succeed later.
+    /// What the error means for a message: a fault of the sender, or a push that may succeed later.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Unavailable(_) => Outcome::Unreachable,
@@ -93,7 +94,7 @@ impl Authorizer {
     /// The value of `Authorization` for messages to `origin`, signed with one of the keys.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// [`SignError`] when it cannot be signed.
     pub(crate) async fn authorization(
         &self,
         vapid: &Vapid,
@@ -123,7 +124,7 @@ impl Authorizer {
                 Ok(vapid.signed(origin, &unsigned, &signature, now)?)
             }
             Err(error) => {
-                tracing::error!(%error, "a VAPID token cannot be signed");
+                tracing::error!(%error, "a token cannot be signed");
                 *failure = Some((Instant::now(), error.clone()));
                 Err(error)
             }

@@ -1,20 +1,20 @@
-//! A subscription: where to send, and the keys to encrypt for. Whoever holds one of these types holds
-//! values that were checked: the endpoint is on the allow-list, the key on the curve.
+//! A subscription: an endpoint and the keys to encrypt for. A value of these types was checked: its endpoint is on the
+//! allow-list, and its key is a point on the curve.
 
 use std::fmt;
 
 use aws_lc_rs::agreement::{ECDH_P256, ParsedPublicKey, UnparsedPublicKey};
 use serde::Deserialize;
 
-use super::base64url;
-use super::endpoint::{AllowList, Endpoint, EndpointError};
+use crate::base64url;
+use crate::endpoint::{AllowList, Endpoint, EndpointError};
 
 /// Octets of an uncompressed P-256 point.
-pub const P256DH_LEN: usize = 65;
+const P256DH_LEN: usize = 65;
 /// Octets of the authentication secret (RFC 8291, section 3.2).
-pub const AUTH_LEN: usize = 16;
+const AUTH_LEN: usize = 16;
 
-/// A browser's public key and authentication secret (RFC 8291, section 3).
+/// A browser's public key and authentication secret (RFC 8291, section 3). `Debug` shows neither.
 #[derive(Clone)]
 pub struct Keys {
     p256dh: [u8; P256DH_LEN],
@@ -22,27 +22,27 @@ pub struct Keys {
     ua_public: ParsedPublicKey,
 }
 
-/// Why keys are refused.
+/// The keys are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeysError {
     /// `p256dh` is not base64.
     #[error("keys.p256dh {0}")]
     P256dhText(#[source] base64url::NotBase64),
-    /// `p256dh` has another length or form.
+    /// `p256dh` is not 65 octets that begin with 4.
     #[error(
         "keys.p256dh must be 65 bytes that begin with 0x04, an uncompressed P-256 point; it has {0} bytes"
     )]
     P256dhForm(usize),
-    /// `p256dh` is not a point of the curve.
+    /// `p256dh` is not a point on the curve.
     #[error("keys.p256dh is not a point on the curve P-256")]
     P256dhCurve,
     /// `auth` is not base64.
     #[error("keys.auth {0}")]
     AuthText(#[source] base64url::NotBase64),
-    /// `auth` has another length.
+    /// `auth` is not 16 octets.
     #[error("keys.auth must be 16 bytes; it has {0}")]
     AuthLength(usize),
-    /// The library refused, or there was no randomness.
+    /// The cryptographic library failed, or the system gave no random bytes.
     #[error("the cryptographic library failed")]
     Crypto,
 }
@@ -59,10 +59,10 @@ impl KeysError {
 }
 
 impl Keys {
-    /// Checks raw keys: 65 octets on the curve, 16 octets.
+    /// Checks raw keys: `p256dh`, 65 octets (an uncompressed point on P-256), and `auth`, 16 octets.
     ///
     /// # Errors
-    /// [`KeysError`] says which and why.
+    /// [`KeysError`] says which key is wrong, and why.
     pub fn new(p256dh: &[u8], auth: &[u8]) -> Result<Self, KeysError> {
         let point: [u8; P256DH_LEN] = p256dh
             .try_into()
@@ -82,27 +82,27 @@ impl Keys {
         })
     }
 
-    /// Reads both from base64 in any dialect.
+    /// Reads both keys from base64, URL-safe or standard, padded or not.
     ///
     /// # Errors
-    /// [`KeysError`] says which and why.
+    /// [`KeysError`] says which key is wrong, and why.
     pub fn from_base64(p256dh: &str, auth: &str) -> Result<Self, KeysError> {
         let p256dh = base64url::decode(p256dh).map_err(KeysError::P256dhText)?;
         let auth = base64url::decode(auth).map_err(KeysError::AuthText)?;
         Self::new(&p256dh, &auth)
     }
 
-    /// The browser's public key, an uncompressed point.
-    pub fn p256dh(&self) -> &[u8; P256DH_LEN] {
+    /// The browser's public key, an uncompressed point on P-256.
+    pub fn p256dh(&self) -> &[u8; 65] {
         &self.p256dh
     }
 
     /// The authentication secret.
-    pub fn auth(&self) -> &[u8; AUTH_LEN] {
+    pub fn auth(&self) -> &[u8; 16] {
         &self.auth
     }
 
-    /// The public key, parsed once; a clone of it shares the parsed key.
+    /// The public key as it was parsed. The clone shares it.
     pub(super) fn ua_public(&self) -> ParsedPublicKey {
         self.ua_public.clone()
     }
@@ -122,16 +122,16 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// One browser's subscription.
+/// One browser's subscription. `Debug` shows the endpoint's origin, and no keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Where to send.
+    /// Where messages are posted.
     pub endpoint: Endpoint,
-    /// What to encrypt for.
+    /// The keys that messages are encrypted for.
     pub keys: Keys,
 }
 
-/// `PushSubscription.toJSON()`, as it comes over the wire.
+/// `PushSubscription.toJSON()` (Push API).
 #[derive(Deserialize)]
 struct PushSubscriptionJson {
     endpoint: String,
@@ -144,7 +144,7 @@ struct KeysJson {
     auth: String,
 }
 
-/// Why a subscription is refused.
+/// The subscription is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscriptionError {
     /// Not JSON, or a member is missing or of another type.
@@ -159,7 +159,8 @@ pub enum SubscriptionError {
 }
 
 impl Subscription {
-    /// Reads `PushSubscription.toJSON()`: `{"endpoint", "keys": {"p256dh", "auth"}}`, other members ignored.
+    /// Reads the JSON of `PushSubscription.toJSON()`: `{"endpoint", "keys": {"p256dh", "auth"}}`. Other members are
+    /// ignored.
     ///
     /// # Errors
     /// [`SubscriptionError`] names the member that is wrong.

@@ -1,4 +1,4 @@
-//! A topic: a later message replaces one that is not yet delivered (RFC 8030, section 5.4).
+//! The topic of a message (RFC 8030, section 5.4).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::base64url;
 
-/// A topic in the form every service takes.
+/// A topic: a later message replaces one with the same topic that is not delivered yet (RFC 8030, section 5.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic(String);
 
@@ -17,14 +17,14 @@ pub struct Topic(String);
 pub struct NotATopic;
 
 impl Topic {
-    /// A topic for any name: 24 octets of its SHA-256, which is 32 characters.
+    /// A topic for any name: 24 octets of its SHA-256, which are 32 characters of base64url.
     pub fn for_name(name: &str) -> Self {
         Self(base64url::encode(
             &digest(&SHA256, name.as_bytes()).as_ref()[..24],
         ))
     }
 
-    /// As the header `Topic` holds it.
+    /// The value of the header `Topic`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -33,8 +33,8 @@ impl Topic {
 impl FromStr for Topic {
     type Err = NotATopic;
 
-    /// Apple decodes a topic as base64 and refuses lengths that base64 cannot have (1 mod 4: `new_event`). Such
-    /// a name travels as [`Topic::for_name`], which folds messages just as well.
+    /// Apple decodes a topic as base64 and refuses a length that base64 cannot have (1 mod 4: `new_event`). Such a name
+    /// becomes [`Topic::for_name`], which replaces messages just as well.
     fn from_str(text: &str) -> Result<Self, NotATopic> {
         let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if !(1..=32).contains(&text.len()) || !text.bytes().all(alphabet) {

@@ -1,17 +1,17 @@
-//! When a device is woken for a message (RFC 8030, section 5.3).
+//! The urgency of a message (RFC 8030, section 5.3).
 
 use std::str::FromStr;
 
-/// When a device is woken for a message (RFC 8030, section 5.3).
+/// In which state of its battery a device is woken for a message (RFC 8030, section 5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
-    /// On power and Wi-Fi.
+    /// On power and Wi-Fi: advertisements.
     VeryLow,
-    /// On power or Wi-Fi.
+    /// On power or Wi-Fi: topic updates.
     Low,
-    /// On neither.
+    /// On neither: chat and calendar messages.
     Normal,
-    /// Even on low battery.
+    /// On low battery: calls and alerts.
     High,
 }
 

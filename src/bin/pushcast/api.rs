@@ -14,8 +14,8 @@ use pushcast::config;
 use serde_json::Value;
 use url::{Host, Url};
 use webpush::Origin;
+use webpush::client::{ExchangeError, RawAnswer};
 use webpush::{Client, Limits};
-use webpush::{ExchangeError, RawAnswer};
 
 use crate::data_folder::{self, DataFolder};
 

@@ -1,42 +1,43 @@
-//! How many requests a push service gets at once: more while it keeps up, half as many when it does not.
+//! The concurrency limit of a push service: it grows while the service keeps up, and is halved when it does not.
 //!
-//! TCP's rule for a network of unknown size (RFC 5681, section 3.1), for a service of unknown size. It begins with what
-//! services allow on one connection. Until the first complaint each answer makes room for one more, which doubles the
-//! limit in a epoch trip: a broadcast should not spend its first minute finding out that the service keeps up. After
-//! it, a limit's worth of answers makes room for one more.
+//! This is TCP's congestion control (RFC 5681, section 3.1), for a service of unknown capacity instead of a network of
+//! unknown capacity. The limit starts at the streams that services allow on one connection. Until the first complaint
+//! every answer raises it by one, which doubles it in a round trip: a broadcast should not spend its first minute
+//! finding out that the service keeps up. After the first complaint, as many answers as the limit raise it by one.
 //!
-//! Unlike a lost packet, a complaint may be about one subscriber: FCM answers 429 for a device that gets too many. So it
-//! takes a share of them to halve: were each one heeded, a campaign with 5 % of such devices would go on at five
-//! requests at a time.
+//! Unlike a lost packet, a complaint may be about a single subscriber: FCM answers 429 for a device that gets too many
+//! messages. So only a share of complaints halves the limit. If every complaint did, a campaign with 5 % of such devices
+//! would continue at five requests at a time.
 
 use jiff::Timestamp;
 
-use crate::{Answer, Outcome};
+use crate::answer::{Answer, Outcome};
 
-/// Requests under way before anything is known of the service: one connection's streams.
+/// Limit before anything is known of the service: the streams of one connection.
 const START: usize = 100;
 
-/// Complaints that are heeded: more than this share of a limit's worth of answers, or of the fewest that say anything.
+/// The limit is halved when more than one in so many answers is a complaint.
 const SHARE: usize = 10;
-const FEWEST: usize = 20;
+/// Answers in a window: as many as the limit, but at least so many, as fewer say nothing.
+const MIN_WINDOW: usize = 20;
 
-/// What an exchange says about how busy the service is.
+/// What an exchange says about how busy the push service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// It did its work, and may do more.
+    /// The service did its work, and may get more.
     Served,
-    /// Nothing, or nothing about others.
+    /// Nothing, or nothing about other subscribers.
     Unclear,
-    /// It has too much to do, and perhaps says until when.
+    /// The service has too much to do. It may ask to wait until a certain time.
     Busy(Option<Timestamp>),
 }
 
 impl Signal {
-    /// What an answer that came at `now` says.
+    /// The signal of an answer that came at `now`.
     pub fn of(answer: &Answer, now: Timestamp) -> Self {
         match answer.outcome {
             Outcome::Accepted | Outcome::Gone => Self::Served,
-            // Of WNS's 200 that was no delivery: it speaks of one subscriber's channel, not of the service.
+            // WNS answers 200 for a message that it dropped: that is about one subscriber's channel.
             Outcome::Throttled(_) if answer.status < 300 => Self::Unclear,
             Outcome::Throttled(after) => Self::busy(after, now),
             Outcome::Unavailable(after) if answer.status == 503 => Self::busy(after, now),
@@ -54,48 +55,48 @@ impl Signal {
     }
 }
 
-/// When a request began: after how many halvings, and after how often the service had asked to wait. A complaint about
-/// a request of an earlier time is the one that was heeded.
+/// The epoch in which a request began: how often the limit had been halved, and how often the service had asked to wait.
+/// A complaint about a request of an earlier epoch has had its effect already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Epoch {
     halvings: u64,
     asks: u64,
 }
 
-/// The limit, and what it is going by.
+/// The limit, and the counts that move it.
 #[derive(Debug)]
 pub(super) struct ConcurrencyLimit {
     limit: usize,
-    most: usize,
+    max: usize,
     epoch: Epoch,
-    /// No complaint so far.
+    /// The limit was never halved: every answer raises it ("slow start" in TCP).
     starting: bool,
-    /// Answers since the limit last changed.
+    /// Answers at a full limit since the limit last changed.
     served: usize,
-    /// Answers that were looked at for complaints, and how many of them were some.
-    looked_at: usize,
+    /// Answers in this window, and how many of them were complaints.
+    answers: usize,
     complaints: usize,
-    /// Until when the service asked to wait, and since when.
+    /// Time until which the service asked to wait, and the epoch in which it asked.
     asked: Option<(Timestamp, Epoch)>,
 }
 
 impl ConcurrencyLimit {
-    /// `most`: where growth ends.
-    pub(super) fn new(most: usize) -> Self {
-        let most = most.max(1);
+    /// `max`: where growth ends.
+    pub(super) fn new(max: usize) -> Self {
+        let max = max.max(1);
         Self {
-            limit: START.min(most),
-            most,
+            limit: START.min(max),
+            max,
             epoch: Epoch::default(),
             starting: true,
             served: 0,
-            looked_at: 0,
+            answers: 0,
             complaints: 0,
             asked: None,
         }
     }
 
-    /// From 1, so that work always goes on, to the most.
+    /// At least 1, so that work always goes on.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
@@ -108,18 +109,18 @@ impl ConcurrencyLimit {
         self.asked.map(|(not_before, _)| not_before)
     }
 
-    /// A request of `epoch` was served. `full`: as many were under way as may be. Unless they were, that all went well
-    /// says nothing about more.
+    /// A request of `epoch` was served. `full` says that the limit was used up: otherwise a success says nothing about a
+    /// higher limit.
     pub(super) fn served(&mut self, epoch: Epoch, full: bool) {
         if self
             .asked
             .is_some_and(|(_, since)| epoch.asks >= since.asks)
         {
-            // Its pause is over, or was for one subscriber: FCM's 429 may be about a single device.
+            // The pause is over, or was for one subscriber: FCM's 429 may be about a single device.
             self.asked = None;
         }
-        self.look(epoch, false);
-        if !full || self.limit == self.most {
+        self.count(epoch, false);
+        if !full || self.limit == self.max {
             return;
         }
         self.served += 1;
@@ -129,15 +130,15 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// A request of `epoch` was one too many. Whether the limit is lower now.
+    /// A request of `epoch` was one too many. Returns whether the limit was lowered.
     pub(super) fn busy(&mut self, epoch: Epoch, not_before: Option<Timestamp>) -> bool {
         let before = self.limit;
-        // Those of one burst all complain about the same: it is heeded once.
-        if self.look(epoch, true) {
+        // Complaints of one burst have the same cause: they halve the limit once.
+        if self.count(epoch, true) {
             self.limit = (self.limit / 2).max(1);
             self.epoch.halvings += 1;
             self.starting = false;
-            (self.served, self.looked_at, self.complaints) = (0, 0, 0);
+            (self.served, self.answers, self.complaints) = (0, 0, 0);
         }
         if let Some(not_before) = not_before.max(self.not_before()) {
             self.epoch.asks += 1;
@@ -146,16 +147,16 @@ impl ConcurrencyLimit {
         self.limit < before
     }
 
-    /// Counts an answer of this epoch. Whether there have been too many complaints.
-    fn look(&mut self, epoch: Epoch, complaint: bool) -> bool {
+    /// Counts an answer, if it belongs to this epoch. Returns whether there are too many complaints.
+    fn count(&mut self, epoch: Epoch, complaint: bool) -> bool {
         if epoch.halvings != self.epoch.halvings {
             return false;
         }
-        let window = self.limit.max(FEWEST);
-        if self.looked_at >= window {
-            (self.looked_at, self.complaints) = (0, 0);
+        let window = self.limit.max(MIN_WINDOW);
+        if self.answers >= window {
+            (self.answers, self.complaints) = (0, 0);
         }
-        self.looked_at += 1;
+        self.answers += 1;
         self.complaints += usize::from(complaint);
         self.complaints * SHARE > window
     }

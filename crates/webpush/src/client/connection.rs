@@ -1,4 +1,4 @@
-//! Opening a connection to a push service: TCP, TLS, and the HTTP version that both sides speak.
+//! Opens a connection to a push service: TCP, TLS, and the HTTP version that both sides speak.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,47 +19,47 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tower_service::Service as _;
 
-use crate::Origin;
+use crate::origin::Origin;
 
-/// A ping on a busy HTTP/2 connection, so that one which died in silence is noticed.
+/// Time between pings on a busy HTTP/2 connection: they reveal a connection that died in silence.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// On one connection, also where the service sets no limit: past this, another one serves better.
-const MOST_STREAMS: usize = 250;
+/// Most streams on one connection, also where the service sets no limit: beyond, another connection serves better.
+const MAX_STREAMS: usize = 250;
 
-/// Why no connection could be opened. Shared by all who waited for it.
+/// No connection could be opened. All requests that waited for it share this error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectError {
-    /// The name does not resolve, or nobody listens there.
+    /// The host name does not resolve, or no one listens at its address.
     #[error("the push service cannot be reached")]
     Tcp(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// The certificate is not trusted, or there is no common version.
+    /// The certificate is not trusted, or both sides have no TLS version in common.
     #[error("TLS with the push service failed")]
     Tls(#[source] Arc<io::Error>),
-    /// HTTP did not begin.
+    /// The HTTP handshake failed.
     #[error("HTTP with the push service failed")]
     Http(#[source] Arc<hyper::Error>),
-    /// It took longer than the limit.
+    /// Opening it took longer than [`Limits::connect`](super::Limits::connect).
     #[error("the push service did not accept a connection in time")]
     TimedOut,
 }
 
-/// A connection over HTTP/2: shared by as many requests as the service allows.
+/// An HTTP/2 connection, shared by as many requests as the service allows.
 #[derive(Debug)]
 pub(super) struct Http2 {
     pub(super) sender: http2::SendRequest<Full<Bytes>>,
     in_flight: AtomicUsize,
-    /// Streams that the service allows; it may change its mind at any time.
+    /// Streams that the service allows. It may change this number at any time.
     limit: Arc<AtomicUsize>,
 }
 
 impl Http2 {
-    /// Requests it can take now.
-    pub(super) fn room(&self) -> usize {
+    /// Requests that it can take now.
+    pub(super) fn free_streams(&self) -> usize {
         if self.sender.is_closed() {
             return 0;
         }
-        let limit = self.limit.load(Ordering::Relaxed).min(MOST_STREAMS);
+        let limit = self.limit.load(Ordering::Relaxed).min(MAX_STREAMS);
         limit.saturating_sub(self.in_flight.load(Ordering::Relaxed))
     }
 
@@ -154,7 +154,7 @@ where
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
-        // None until the service has said how many.
+        // No stream until the service's settings say how many there may be.
         .initial_max_send_streams(0)
         .handshake(io)
         .await
@@ -183,7 +183,7 @@ where
     })))
 }
 
-/// Runs a connection's tasks and tells when one has run: the service's settings come in there, unasked.
+/// Spawns a connection's tasks, and notifies after each poll of one: that is how the service's settings arrive.
 #[derive(Clone)]
 struct Watched(Arc<Notify>);
 
@@ -213,7 +213,7 @@ where
     let failed = |error| ConnectError::Http(Arc::new(error));
     let (mut sender, connection) = http1::handshake(io).await.map_err(failed)?;
     tokio::spawn(connection);
-    // Until its task has run, the connection takes no request, and would be passed over.
+    // Until its task has run, the connection is not ready, and the pool would skip it.
     sender.ready().await.map_err(failed)?;
     Ok(Opened::Http1(sender))
 }

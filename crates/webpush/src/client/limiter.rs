@@ -1,8 +1,8 @@
-//! Who may send to one push service now, and who waits: in order of arrival, for as many limiter as its
-//! [`concurrency`](super::concurrency) allows.
+//! The limiter of one push service: it hands out as many permits as the [concurrency limit](super::concurrency) allows,
+//! first come, first served.
 //!
-//! Limiter and turns are never lost: whoever is dropped while waiting leaves the queue, and whoever is dropped while
-//! holding a place gives it back.
+//! No permit is ever lost. A task that is dropped while it waits leaves the queue, and one that is dropped while it holds
+//! a permit gives the permit back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,21 +12,36 @@ use tokio::sync::oneshot;
 
 use super::concurrency::{ConcurrencyLimit, Epoch, Signal};
 
-/// How things stand with one push service.
+/// How busy one push service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Congestion {
-    /// Requests that may be under way. Right after it was halved, more still are.
+    /// The concurrency limit, in requests. Right after it was halved, more requests may be in flight.
     pub limit: usize,
-    /// Requests under way, those that wait for a connection included.
+    /// Requests in flight, those that wait for a connection included.
     pub in_flight: usize,
-    /// Pushes that wait for a place.
+    /// Pushes that wait for a permit.
     pub waiting: usize,
-    /// Until when the service last asked to wait; perhaps in the past. Forgotten when it serves a request that began
-    /// after it had asked. Nothing in here waits for it: whoever has other work to do puts this off.
+    /// Time until which the service last asked to wait; it may have passed. It is forgotten when the service serves a
+    /// request that began after it had asked. The limiter does not wait for it: a caller that has other work to do may.
     pub not_before: Option<Timestamp>,
 }
 
-/// The limiter at one push service.
+/// Limits how many requests one push service gets at once, and learns from its answers how many it can take.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use webpush::client::{Limiter, Signal};
+///
+/// let limiter = Limiter::new(500);
+/// assert_eq!(limiter.congestion().limit, 100, "it starts with the streams of one connection");
+///
+/// let permit = limiter.acquire().await;
+/// assert_eq!(limiter.congestion().in_flight, 1);
+/// permit.report(Signal::Served);
+/// assert_eq!(limiter.congestion().in_flight, 0);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Limiter(Mutex<State>);
 
@@ -34,26 +49,26 @@ pub struct Limiter(Mutex<State>);
 struct State {
     concurrency: ConcurrencyLimit,
     in_flight: usize,
-    /// By ticket: the first is next. Nobody is in here while a place is free.
+    /// Tasks that wait, by ticket: the lowest one is next. Empty while a permit is free.
     queue: BTreeMap<u64, oneshot::Sender<Epoch>>,
     tickets: u64,
 }
 
-/// A place that is already counted as taken, on its way to who waited for it.
+/// A permit that is already counted as in flight, on its way to the task that waited for it.
 type Grant = (oneshot::Sender<Epoch>, Epoch);
 
 impl Limiter {
-    /// Never more than `most`, and never fewer than one.
-    pub fn new(most: usize) -> Arc<Self> {
+    /// A limiter whose limit stays between 1 and `max`.
+    pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
-            concurrency: ConcurrencyLimit::new(most),
+            concurrency: ConcurrencyLimit::new(max),
             in_flight: 0,
             queue: BTreeMap::new(),
             tickets: 0,
         })))
     }
 
-    /// A place, when all who asked before have theirs.
+    /// Waits for a permit. Permits are granted in order of arrival.
     pub async fn acquire(self: &Arc<Self>) -> Permit {
         let epoch = match self.ask() {
             Ok(epoch) => epoch,
@@ -62,12 +77,12 @@ impl Limiter {
         Permit {
             limiter: Arc::clone(self),
             epoch,
-            taken: true,
-            left: false,
+            held: true,
+            reported: false,
         }
     }
 
-    /// How things stand.
+    /// How busy the service is now.
     pub fn congestion(&self) -> Congestion {
         let state = self.lock();
         Congestion {
@@ -80,7 +95,7 @@ impl Limiter {
 
     fn ask(self: &Arc<Self>) -> Result<Epoch, Waiter> {
         let mut state = self.lock();
-        if state.has_room() {
+        if state.has_free_permit() {
             state.in_flight += 1;
             return Ok(state.concurrency.epoch());
         }
@@ -96,7 +111,7 @@ impl Limiter {
         })
     }
 
-    fn leave(&self, epoch: Epoch, taken: bool, signal: Signal) -> bool {
+    fn leave(&self, epoch: Epoch, held: bool, signal: Signal) -> bool {
         let mut state = self.lock();
         let full = state.in_flight >= state.concurrency.limit();
         let lowered = match signal {
@@ -107,14 +122,14 @@ impl Limiter {
             Signal::Unclear => false,
             Signal::Busy(not_before) => state.concurrency.busy(epoch, not_before),
         };
-        state.in_flight -= usize::from(taken);
+        state.in_flight -= usize::from(held);
         let next = state.next();
         drop(state);
         self.hand_out(next);
         lowered
     }
 
-    /// Wakes those whose turn it is. Not under the lock: waking runs what others wrote.
+    /// Wakes the tasks whose turn it is. Without the lock, since waking a task runs code of its executor.
     fn hand_out(&self, mut next: Option<Grant>) {
         while let Some((waiter, epoch)) = next {
             let given_up = waiter.send(epoch).is_err();
@@ -132,13 +147,13 @@ impl Limiter {
 }
 
 impl State {
-    fn has_room(&self) -> bool {
+    fn has_free_permit(&self) -> bool {
         self.in_flight < self.concurrency.limit()
     }
 
-    /// Takes a place for the first in the queue.
+    /// Takes a permit for the first task in the queue.
     fn next(&mut self) -> Option<Grant> {
-        if !self.has_room() {
+        if !self.has_free_permit() {
             return None;
         }
         let (_, waiter) = self.queue.pop_first()?;
@@ -147,39 +162,40 @@ impl State {
     }
 }
 
-/// A place at a push service, given back when it is dropped.
+/// Permission for one request to a push service. Dropped, it is given back.
 #[derive(Debug)]
 pub struct Permit {
     limiter: Arc<Limiter>,
     epoch: Epoch,
-    taken: bool,
-    left: bool,
+    /// Counted as in flight.
+    held: bool,
+    reported: bool,
 }
 
 impl Permit {
-    /// Lets somebody else have the place; what is learned can still be said.
+    /// Gives the permit to the next task, while the request is still in flight. Its outcome can still be reported.
     pub fn release(&mut self) {
-        if std::mem::take(&mut self.taken) {
+        if std::mem::take(&mut self.held) {
             self.limiter.leave(self.epoch, true, Signal::Unclear);
         }
     }
 
-    /// Gives it back with what was learned. Whether the limit is lower now.
+    /// Gives the permit back with what the exchange says about the service. Returns whether the limit was lowered.
     pub fn report(mut self, signal: Signal) -> bool {
-        self.left = true;
-        self.limiter.leave(self.epoch, self.taken, signal)
+        self.reported = true;
+        self.limiter.leave(self.epoch, self.held, signal)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.left {
-            self.limiter.leave(self.epoch, self.taken, Signal::Unclear);
+        if !self.reported {
+            self.limiter.leave(self.epoch, self.held, Signal::Unclear);
         }
     }
 }
 
-/// In the queue until its turn, or until it is dropped.
+/// A place in the queue, left when its turn comes or when it is dropped.
 struct Waiter {
     limiter: Arc<Limiter>,
     ticket: u64,
@@ -196,7 +212,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         self.limiter.lock().queue.remove(&self.ticket);
-        // A grant that was not sent yet finds it closed and goes to the next.
+        // A permit that is not sent yet finds the channel closed, and goes to the next task.
         self.granted.close();
         if let Ok(epoch) = self.granted.try_recv() {
             self.limiter.leave(epoch, true, Signal::Unclear);

@@ -1,8 +1,9 @@
 //! The connections to one push service.
 //!
-//! A few HTTP/2 connections, opened on need and filled to the service's stream limit. One is opened at a time: while it
-//! is on its way everyone waits for it, since its hundred streams serve a hundred of them, and a connection for each early
-//! request would cost a handshake each. Over HTTP/1.1, where a connection serves one, several are opened at once.
+//! There are few HTTP/2 connections. They are opened on demand, one at a time, and filled up to the service's stream
+//! limit. While one is being opened, all requests wait for it: its hundred streams serve a hundred of them, and one
+//! connection for each early request would cost as many handshakes. An HTTP/1.1 connection serves one request at a time,
+//! so several of them are opened at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -13,17 +14,16 @@ use hyper::client::conn::http1;
 use tokio::sync::Notify;
 
 use super::connection::{ConnectError, Connector, Http2, Opened};
-use crate::Origin;
+use crate::origin::Origin;
 
-/// A connection nobody has used for this long is closed.
+/// A connection that was not used for this long is closed.
 const IDLE: Duration = Duration::from_secs(90);
-/// HTTP/1.1 connections that may be on their way at once.
+/// HTTP/1.1 connections that are opened at once.
 const OPENING_HTTP1: usize = 8;
+/// After an attempt to connect failed, the open connections do the work for this long before the next attempt.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// After a connection failed, those that stand do the work for this long before another is tried.
-const REST: Duration = Duration::from_secs(1);
-
-/// How many connections one origin may have.
+/// Connections that one origin may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) http2: usize,
@@ -46,19 +46,21 @@ struct State {
     /// HTTP/1.1 connections, idle or lent.
     http1_open: usize,
     opening: usize,
-    /// What the service spoke last.
+    /// The service chose HTTP/1.1 for the last connection.
     speaks_http1: bool,
-    /// Attempts to connect that failed, and how the last one did.
+    /// Attempts to connect that failed, and the last failure.
     failures: u64,
     last_failure: Option<(ConnectError, Instant)>,
 }
 
-enum Found {
-    Lease(Lease),
+/// The next step of a request that needs a connection.
+enum Step {
+    Use(Lease),
     Open,
+    /// Wait for a change.
     Wait,
-    /// For a change, or until another connection may be tried.
-    Rest(Duration),
+    /// Wait for a change, or for the time at which another connection may be tried.
+    WaitFor(Duration),
 }
 
 impl Pool {
@@ -72,83 +74,73 @@ impl Pool {
         })
     }
 
-    /// Whether it holds nothing that would be missed.
+    /// Whether there is no connection, and none is being opened.
     pub(super) fn is_unused(&self) -> bool {
         let mut state = self.lock();
         state.drop_idle();
         state.http2.is_empty() && state.http1_open == 0 && state.opening == 0
     }
 
-    /// A place on a connection, as soon as there is one.
+    /// Waits for a connection that can take a request.
     ///
-    /// An attempt to connect that fails, fails everyone who waits: each would only repeat it.
+    /// A failed attempt to connect fails all requests that wait for it: each of them would only repeat it.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectError> {
         let failures_before = self.lock().failures;
-        // Held by the attempt that this call has dispatched: while there is one, it begins no other.
+        // The attempt that this call has started: it starts no other one meanwhile.
         let mut attempt = Weak::new();
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Registered before looking, so that no change between looking and waiting is missed.
+            // Registered before the look, so that no change between look and wait is missed.
             changed.as_mut().enable();
-            match self.find(failures_before, attempt.strong_count() == 0)? {
-                Found::Lease(lease) => return Ok(lease),
-                Found::Open => {
-                    let under_way = Arc::new(());
-                    attempt = Arc::downgrade(&under_way);
-                    // On a task of its own: it goes on for the others when this one gives up.
-                    tokio::spawn(Arc::clone(self).open(under_way));
+            match self.next_step(failures_before, attempt.strong_count() == 0)? {
+                Step::Use(lease) => return Ok(lease),
+                Step::Open => {
+                    let started = Arc::new(());
+                    attempt = Arc::downgrade(&started);
+                    // In a task of its own, which goes on for the other requests when this one is dropped.
+                    tokio::spawn(Arc::clone(self).open(started));
                 }
-                Found::Wait => changed.await,
-                Found::Rest(left) => {
-                    // Either way: look again.
-                    let _rested = tokio::time::timeout(left, changed).await;
+                Step::Wait => changed.await,
+                Step::WaitFor(left) => {
+                    let _changed_or_elapsed = tokio::time::timeout(left, changed).await;
                 }
             }
         }
     }
 
-    fn find(
+    fn next_step(
         self: &Arc<Self>,
         failures_before: u64,
         may_begin: bool,
-    ) -> Result<Found, ConnectError> {
+    ) -> Result<Step, ConnectError> {
         let mut state = self.lock();
         state.drop_idle();
         if let Some(sender) = state.idle_http1() {
-            return Ok(Found::Lease(Lease::Http1 {
+            return Ok(Step::Use(Lease::Http1 {
                 pool: Arc::clone(self),
                 sender: Some(sender),
             }));
         }
-        // The fullest that still has room: the emptiest can then be closed.
-        let with_room = state
-            .http2
-            .iter_mut()
-            .filter(|(connection, _)| connection.room() > 0);
-        if let Some((connection, used)) = with_room.min_by_key(|(connection, _)| connection.room())
-        {
-            *used = Instant::now();
-            connection.enter();
-            if connection.room() > 0 {
-                // One release wakes one: whoever finds room to spare wakes the next.
+        if let Some(connection) = state.free_http2() {
+            if connection.free_streams() > 0 {
+                // The end of a request wakes one waiting request. That one wakes the next while streams are free.
                 self.changed.notify_one();
             }
-            let connection = Arc::clone(connection);
-            return Ok(Found::Lease(Lease::Http2 {
+            return Ok(Step::Use(Lease::Http2 {
                 pool: Arc::clone(self),
                 connection,
             }));
         }
         let connected = !state.http2.is_empty() || state.http1_open > 0;
         if let Some((error, at)) = &state.last_failure {
-            // Not only when nobody else is trying: those who come anew always are.
+            // Also while another attempt is being made: new requests start one all the time.
             if !connected && state.failures > failures_before {
                 return Err(error.clone());
             }
-            let left = REST.saturating_sub(at.elapsed());
+            let left = RETRY_AFTER.saturating_sub(at.elapsed());
             if connected && !left.is_zero() {
-                return Ok(Found::Rest(left));
+                return Ok(Step::WaitFor(left));
             }
         }
         let may_open = if state.speaks_http1 {
@@ -158,12 +150,12 @@ impl Pool {
         };
         if may_begin && may_open {
             state.opening += 1;
-            return Ok(Found::Open);
+            return Ok(Step::Open);
         }
-        Ok(Found::Wait)
+        Ok(Step::Wait)
     }
 
-    async fn open(self: Arc<Self>, under_way: Arc<()>) {
+    async fn open(self: Arc<Self>, started: Arc<()>) {
         let opened = self.connector.open(&self.origin).await;
         let mut state = self.lock();
         state.opening -= 1;
@@ -183,7 +175,7 @@ impl Pool {
             }
         }
         drop(state);
-        drop(under_way);
+        drop(started);
         self.changed.notify_waiters();
     }
 
@@ -193,7 +185,7 @@ impl Pool {
 }
 
 impl State {
-    /// Forgets what is closed, and closes what has been idle for long.
+    /// Forgets closed connections, and closes those that have been idle for long.
     fn drop_idle(&mut self) {
         let now = Instant::now();
         let fresh = |used: &Instant| now.duration_since(*used) < IDLE;
@@ -206,6 +198,18 @@ impl State {
         self.http1_open -= before - self.http1_idle.len();
     }
 
+    /// Takes a stream on the fullest HTTP/2 connection that has a free one: the emptiest can then become idle.
+    fn free_http2(&mut self) -> Option<Arc<Http2>> {
+        let free = self
+            .http2
+            .iter_mut()
+            .filter(|(connection, _)| connection.free_streams() > 0);
+        let (connection, used) = free.min_by_key(|(connection, _)| connection.free_streams())?;
+        *used = Instant::now();
+        connection.enter();
+        Some(Arc::clone(connection))
+    }
+
     fn idle_http1(&mut self) -> Option<http1::SendRequest<Full<Bytes>>> {
         let ready = self
             .http1_idle
@@ -215,7 +219,7 @@ impl State {
     }
 }
 
-/// A place on a connection, given back when it is dropped.
+/// The use of a connection for one request. Dropped, it is given back.
 pub(super) enum Lease {
     Http1 {
         pool: Arc<Pool>,
@@ -228,8 +232,8 @@ pub(super) enum Lease {
 }
 
 impl Lease {
-    /// Gives an HTTP/1.1 connection back for the next request, once the answer was read to its end. One that is
-    /// dropped without this is closed: part of an answer may still be on it.
+    /// Gives an HTTP/1.1 connection back for the next request, after the answer was read to its end. Without this call,
+    /// a dropped lease closes the connection: part of an answer may still be on it.
     pub(super) async fn done(mut self) {
         let Self::Http1 { pool, sender } = &mut self else {
             return;

@@ -1,4 +1,4 @@
-//! Whom to trust: Mozilla's roots, and those of a push service of one's own.
+//! Which certificates are trusted: Mozilla's roots, and those of a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,21 +6,21 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why the client cannot be made.
+/// TLS cannot be set up, so there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file of extra roots cannot be read.
     #[error("the CA file {path} cannot be read")]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file of extra roots holds no certificate.
     #[error("the CA file {path} holds no PEM certificate that can be a root")]
     NoCertificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// The TLS library refused its configuration.
@@ -28,14 +28,17 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// TLS for HTTP/2 or HTTP/1.1, whichever the service prefers.
+/// TLS for HTTP/2 or HTTP/1.1, as the service prefers.
 pub(super) fn http_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut tls = tls_config(ca_file)?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(tls)
 }
 
-/// TLS that leaves open what is spoken over it.
+/// A TLS configuration that trusts Mozilla's root certificates and those in `ca_file` (PEM), without ALPN protocols.
+///
+/// # Errors
+/// [`TlsError`] when the file cannot be read or holds no certificate.
 pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = ca_file {

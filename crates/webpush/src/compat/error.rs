@@ -1,4 +1,4 @@
-//! Answers and errors, each way.
+//! Answers and errors, both ways.
 
 use std::io;
 
@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use web_push::WebPushError;
 
-use crate::BuildError;
-use crate::EncryptError;
-use crate::PushError;
+use crate::answer::{Answer, Outcome};
+use crate::encrypt::EncryptError;
+use crate::push::PushError;
+use crate::push_service::PushService;
+use crate::request::BuildError;
 use crate::vapid::TokenError;
-use crate::{Answer, Outcome, PushService};
 
 impl From<&Answer> for WebPushError {
-    /// As the crate reads a status, with what it drops: the time to wait, of every answer that names one.
-    ///
-    /// An answer that is no refusal has no error: `Unspecified`.
+    /// The error that `web-push` makes of the same status. Unlike there, it keeps the time to wait of every answer that names
+    /// one. An accepted message becomes `Unspecified`, as there is no error for it.
     fn from(answer: &Answer) -> Self {
         let info = json!({
             "code": answer.status,
@@ -48,7 +48,7 @@ impl From<&Answer> for WebPushError {
     }
 }
 
-/// The crate keeps the name of its `ErrorInfo` to itself, but not how one is read.
+/// `web-push` does not export `ErrorInfo`, but the type can be deserialized.
 fn informed<T: DeserializeOwned>(
     info: Value,
     error: impl FnOnce(T) -> WebPushError,
@@ -75,7 +75,7 @@ impl From<PushError> for WebPushError {
     }
 }
 
-/// What an error of the crate's means. Its own clients lose the Retry-After of a 429.
+/// The outcome that an error of `web-push` stands for. That crate's own clients lose the `Retry-After` of a 429.
 pub fn outcome(error: &WebPushError, service: PushService) -> Outcome {
     match error {
         WebPushError::Unauthorized(info)
@@ -95,7 +95,7 @@ pub fn outcome(error: &WebPushError, service: PushService) -> Outcome {
         },
         WebPushError::EndpointNotValid(_) | WebPushError::EndpointNotFound(_) => Outcome::Gone,
         WebPushError::PayloadTooLarge => Outcome::TooLarge,
-        // Of this subscription, not of all.
+        // The fault is in this subscription.
         WebPushError::InvalidUri | WebPushError::InvalidCryptoKeys => Outcome::Refused,
         WebPushError::InvalidPackageName
         | WebPushError::InvalidTtl
@@ -109,13 +109,13 @@ pub fn outcome(error: &WebPushError, service: PushService) -> Outcome {
     }
 }
 
-/// The crate's `ErrorInfo`, read as the answer that it was made of.
+/// The outcome of the answer that an `ErrorInfo` was made of.
 fn read(info: &impl Serialize, service: PushService) -> Outcome {
     let info = serde_json::to_value(info).unwrap_or_default();
     let status = info["code"].as_u64().unwrap_or_default();
     let status = u16::try_from(status).unwrap_or_default();
     let (headers, body) = (HeaderMap::new(), info.to_string());
-    // The time is for a Retry-After that is a date: there is none.
+    // Only a Retry-After with a date needs the time, and there is none.
     let now = Timestamp::UNIX_EPOCH;
     Answer::read(service, status, &headers, body.as_bytes(), now).outcome
 }

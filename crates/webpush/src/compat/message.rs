@@ -1,4 +1,4 @@
-//! Messages, each way, and a client in the place of the crate's own.
+//! Messages, both ways, and a client that replaces those of `web-push`.
 
 use std::pin::Pin;
 
@@ -8,19 +8,21 @@ use http::{HeaderName, HeaderValue, Request};
 use jiff::Timestamp;
 use web_push::{WebPushError, WebPushMessage, WebPushPayload, request_builder};
 
-use crate::BuildError;
-use crate::Client;
-use crate::Clock;
-use crate::EndpointError;
-use crate::{AllowList, Endpoint, Message, Subscription, Vapid, build_request, build_unsigned};
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::endpoint::{AllowList, Endpoint, EndpointError};
+use crate::message::Message;
+use crate::request::{BuildError, build_request, build_unsigned};
+use crate::subscription::Subscription;
+use crate::vapid::Vapid;
 
-/// A message as the crate's clients send it, encrypted and signed here.
+/// Encrypts and signs a message, as the clients of `web-push` send it.
 ///
-/// What the crate has no place for is not in it: the signature of a message without a payload, and headers of the
-/// sender's own but `Authorization`.
+/// A `WebPushMessage` cannot hold everything: the signature of a message without a payload is lost, and so are the
+/// sender's own headers except `Authorization`.
 ///
 /// # Errors
-/// As [`build_request`], and [`build_unsigned`] without a key.
+/// [`BuildError`], as for [`build_request`], or without a key for [`build_unsigned`].
 pub fn to_message(
     subscription: &Subscription,
     message: &Message,
@@ -56,23 +58,20 @@ pub fn to_message(
     })
 }
 
-/// A message that the crate built, as a request to post with [`Client::post`].
+/// Converts a message that `web-push` built to a request for [`Client::post`].
 ///
 /// # Errors
-/// When the endpoint is not one that may be posted to.
+/// [`EndpointError`] when the endpoint is not on the allow-list.
 pub fn from_message(
     message: WebPushMessage,
     allowed: &AllowList,
 ) -> Result<(Endpoint, Request<Bytes>), EndpointError> {
     let endpoint = Endpoint::parse(&message.endpoint.to_string(), allowed)?;
-    // The crate stands on an older `http`, whose types are others.
+    // `web-push` uses an older version of `http`, with types of its own.
     let (head, body) = request_builder::build_request::<Vec<u8>>(message).into_parts();
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = endpoint
-        .as_str()
-        .parse()
-        .expect("an Endpoint was parsed as a URI");
+    *request.uri_mut() = endpoint.uri().clone();
     for (name, value) in &head.headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
         let value = HeaderValue::from_bytes(value.as_bytes());
@@ -84,16 +83,15 @@ pub fn from_message(
     Ok((endpoint, request))
 }
 
-/// Sends the crate's messages: in the place of its own clients, over HTTP/2, on connections that are kept.
+/// Sends the messages of `web-push` over HTTP/2 and kept connections. It replaces that crate's own clients.
 ///
 /// ```no_run
-/// use webpush::{Client, Limits};
 /// use webpush::compat::CrateClient;
-/// use webpush::AllowList;
+/// use webpush::{AllowList, Client, Limits};
 /// use web_push::{WebPushClient as _, WebPushError, WebPushMessageBuilder};
 ///
 /// # async fn example(builder: WebPushMessageBuilder<'_>) -> Result<(), Box<dyn std::error::Error>> {
-/// // Before: IsahcWebPushClient::new()?. What builds the message stays.
+/// // Before: IsahcWebPushClient::new()?. The code that builds the message stays.
 /// let client = CrateClient::new(Client::new(Limits::default(), None)?, AllowList::default());
 /// match client.send(builder.build()?).await {
 ///     Err(WebPushError::ServerError { retry_after, .. }) => println!("wait {retry_after:?}"),
@@ -109,14 +107,14 @@ pub struct CrateClient {
 }
 
 impl CrateClient {
-    /// Posts through `client` to what is on the list.
+    /// A client that posts through `client` to endpoints on the allow-list.
     pub fn new(client: Client, allowed: AllowList) -> Self {
         Self { client, allowed }
     }
 }
 
 impl web_push::WebPushClient for CrateClient {
-    // As the crate's `#[async_trait]` writes it.
+    // The form into which `#[async_trait]` expands the trait's method.
     fn send<'life0, 'async_trait>(
         &'life0 self,
         message: WebPushMessage,

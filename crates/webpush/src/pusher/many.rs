@@ -1,25 +1,25 @@
-//! One message to many, in a program of one's own that keeps its subscriptions itself.
+//! One message to many subscriptions.
 
 use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 
 use super::{Pusher, Report};
-use crate::{Message, Subscription};
+use crate::message::Message;
+use crate::subscription::Subscription;
 
 impl Pusher {
-    /// Pushes one message to each subscription, `at_once` at a time, and gives each report as it comes, beside its
-    /// subscription. Connections and tokens are shared. What is dropped before its end is broken off.
+    /// Pushes one message to each of `subscriptions`, `at_once` of them at a time. The stream yields each report with its
+    /// subscription, in order of completion. A stream that is dropped before its end drops the pushes in flight.
     ///
     /// ```no_run
     /// use futures_util::StreamExt as _;
-    /// use webpush::Pusher;
-    /// use webpush::{Message, Outcome, Subscription};
+    /// use webpush::{Message, Outcome, Pusher, Subscription};
     ///
     /// # async fn example(pusher: &Pusher, subscriptions: Vec<Subscription>) {
     /// let message = Message::text("hello, all of you");
     /// let mut reports = std::pin::pin!(pusher.push_to_many(&subscriptions, &message, 200));
     /// while let Some((subscription, report)) = reports.next().await {
-    ///     if report.outcome == Outcome::Gone {
-    ///         println!("{subscription:?} is no more");
+    ///     if *report.outcome() == Outcome::Gone {
+    ///         println!("{subscription:?} no longer exists: delete it");
     ///     }
     /// }
     /// # }
@@ -34,16 +34,16 @@ impl Pusher {
         I: IntoIterator<Item = &'a Subscription>,
         I::IntoIter: 'a,
     {
-        // By hand, where `map` and `buffer_unordered` give what is not known to be `Send` in a task.
+        // Not `map` and `buffer_unordered`: the compiler cannot prove that their stream is `Send` inside a task.
         let mut waiting = subscriptions.into_iter();
-        let mut under_way = FuturesUnordered::new();
+        let mut in_flight = FuturesUnordered::new();
         stream::poll_fn(move |context| {
-            while under_way.len() < at_once.max(1)
+            while in_flight.len() < at_once.max(1)
                 && let Some(subscription) = waiting.next()
             {
-                under_way.push(self.push_beside(subscription, message));
+                in_flight.push(self.push_beside(subscription, message));
             }
-            under_way.poll_next_unpin(context)
+            in_flight.poll_next_unpin(context)
         })
     }
 

@@ -1,21 +1,20 @@
-//! The claims of a VAPID token (RFC 8292, section 2): as a sender gives them, checked once, and as they are signed for
-//! one origin.
+//! The claims of a VAPID token (RFC 8292, section 2): as the sender gives them, and as they are signed for one origin.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::subject::{Subject, SubjectError};
-use crate::endpoint::{NotAnOrigin, Origin};
+use crate::origin::{NotAnOrigin, Origin};
 
-/// How long a token is good for. Services refuse more than 24 hours.
+/// Lifetime of a token, unless the sender gives `exp`.
 pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(12);
-/// Services refuse a token that is good for longer (RFC 8292, section 2).
+/// Longest lifetime of a token: services refuse more (RFC 8292, section 2).
 pub const MAX_TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Claims of the sender's own: whom to write to, and whatever else the token is to hold.
+/// The sender's own claims: the contact address `sub`, and any other claims that a token should hold.
 ///
-/// What is given is read and never changed: `aud` and `exp` are filled in as each token is signed, so the same claims
-/// serve every origin, for ever.
+/// `aud` and `exp` are filled in when a token is signed, and the given claims never change. So the same claims serve
+/// every origin at any time.
 ///
 /// ```
 /// use webpush::SenderClaims;
@@ -25,7 +24,7 @@ pub const MAX_TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(24);
 ///
 /// let refused = SenderClaims::from_json(r#"{"sub": "push@pushcast.dev"}"#).unwrap_err();
 /// assert!(refused.to_string().contains("BadJwtToken"));
-/// # Ok::<(), webpush::claims::ClaimsError>(())
+/// # Ok::<(), webpush::vapid::ClaimsError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderClaims {
@@ -35,7 +34,7 @@ pub struct SenderClaims {
     more: Map<String, Value>,
 }
 
-/// Why claims are refused, or not signed for an origin.
+/// The claims are refused, or are not for this origin or this time.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimsError {
     /// Not JSON.
@@ -44,21 +43,21 @@ pub enum ClaimsError {
     /// JSON, but not an object.
     #[error("the claims must be a JSON object, such as {{\"sub\": \"mailto:you@your.domain\"}}")]
     NotAnObject,
-    /// `sub` is missing, or no text.
+    /// `sub` is missing, or is not text.
     #[error(
         "the claims need `sub`, mailto:you@your.domain or https://your.domain: without it Apple answers 403 BadJwtToken"
     )]
     NoSubject,
-    /// `sub` names nobody.
+    /// `sub` is not a subject.
     #[error("the claim `sub` {0}")]
     Subject(#[source] SubjectError),
-    /// `aud` is no origin.
+    /// `aud` is not an origin.
     #[error("the claim `aud`: {0}; left out, it is filled from the endpoint")]
     Audience(#[source] NotAnOrigin),
-    /// `aud` is no text.
+    /// `aud` is not text.
     #[error("the claim `aud` must be text; left out, it is filled from the endpoint")]
     AudienceForm,
-    /// `exp` is no time.
+    /// `exp` is not a time.
     #[error("the claim `exp` must be a time in Unix seconds; left out, it is 12 hours from now")]
     ExpiryForm,
     /// `exp` is too far ahead.
@@ -66,20 +65,20 @@ pub enum ClaimsError {
         "the claim `exp` is {0} s ahead, and push services refuse a token that is good for more than 24 hours (86400 s); left out, it is 12 hours from now"
     )]
     TooLong(i64),
-    /// The token would go to a service that it was not made for, which could then use it.
+    /// The claims are for another push service. The service that received the token could use it there.
     #[error(
         "the claim `aud` is {given}, and the endpoint is at {origin}: a token for one push service is never sent to another; left out, `aud` is filled from the endpoint"
     )]
     OtherOrigin {
-        /// As claimed.
+        /// The claim `aud`.
         given: Origin,
-        /// Of the endpoint.
+        /// The endpoint's origin.
         origin: Origin,
     },
 }
 
 impl SenderClaims {
-    /// `sub` alone.
+    /// Claims with `sub` only.
     pub fn new(subject: Subject) -> Self {
         Self {
             subject,
@@ -89,7 +88,8 @@ impl SenderClaims {
         }
     }
 
-    /// Reads a JSON object: `sub` is required, `aud` and `exp` may be given, everything else is kept.
+    /// Reads a JSON object. `sub` is required, `aud` (an origin) and `exp` (Unix seconds) are optional, and all other
+    /// members are kept.
     ///
     /// # Errors
     /// [`ClaimsError`] names the claim that is wrong.
@@ -104,7 +104,7 @@ impl SenderClaims {
         }
     }
 
-    /// As [`from_json`](Self::from_json), of an object that was read already.
+    /// As [`from_json`](Self::from_json), for an object that was parsed before.
     ///
     /// # Errors
     /// [`ClaimsError`] names the claim that is wrong.
@@ -129,15 +129,15 @@ impl SenderClaims {
         })
     }
 
-    /// Whom a push service may write to.
+    /// Contact address of the sender.
     pub fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// When a token signed `now` ends: as claimed, or in 12 hours when that is not given or past.
+    /// Expiry of a token that is signed `now`: the given one, or in 12 hours if none is given or if it has passed.
     ///
     /// # Errors
-    /// [`ClaimsError::TooLong`] for more than 24 hours.
+    /// [`ClaimsError::TooLong`] for an expiry more than 24 hours ahead.
     pub fn expiry(&self, now: Timestamp) -> Result<Timestamp, ClaimsError> {
         match self.expires {
             Some(expires) if expires > now => {
@@ -151,7 +151,7 @@ impl SenderClaims {
         }
     }
 
-    /// The claims of a token for `origin`, signed `now`, and when it ends.
+    /// The claims of a token for `origin` that is signed `now`, and its expiry.
     ///
     /// # Errors
     /// [`ClaimsError::OtherOrigin`] for an `aud` of another service, [`ClaimsError::TooLong`] for an `exp` too far ahead.
@@ -182,7 +182,7 @@ impl From<Subject> for SenderClaims {
     }
 }
 
-/// What pywebpush takes for "not given".
+/// Whether pywebpush takes the value for one that was not given.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -192,8 +192,8 @@ fn is_blank(value: &Value) -> bool {
     }
 }
 
-/// Unix seconds, also as Python's `time.time()` (a fraction) or as text: services take an integer alone, so that is what
-/// is signed.
+/// Reads Unix seconds: an integer, a fraction as of Python's `time.time()`, or text. Services accept an integer only, so
+/// an integer is signed.
 fn instant(value: &Value) -> Option<Timestamp> {
     let seconds = match value {
         Value::Number(number) => number
@@ -207,7 +207,7 @@ fn instant(value: &Value) -> Option<Timestamp> {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "what is cut off is the fraction: the range is checked"
+    reason = "only the fraction is cut off: the range is checked"
 )]
 fn whole_seconds(seconds: f64) -> Option<i64> {
     (seconds.abs() < 1e15).then_some(seconds as i64)

@@ -1,6 +1,7 @@
-//! The application server's key pair (RFC 8292, section 3.2), in every form that peers write it.
+//! The application server's key pair (RFC 8292, section 3.2), in all forms that other tools write.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -9,7 +10,6 @@ use aws_lc_rs::encoding::{
 };
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-
 use serde::Deserialize;
 
 use crate::base64url;
@@ -17,41 +17,41 @@ use crate::base64url;
 /// Octets of the private scalar.
 const SCALAR_LEN: usize = 32;
 
-/// Why a key is refused. Never holds any of the key.
+/// The key is refused, or cannot sign. The error never holds any part of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VapidKeyError {
     /// Neither PEM, nor DER, nor base64, nor JSON.
     #[error(
-        "is neither PEM, nor DER, nor base64url, nor JSON: give the file or the text that `pushcast vapid generate` writes"
+        "is neither PEM, nor DER, nor base64url, nor JSON: give a P-256 private key as PEM (PKCS#8 or SEC1), DER, base64url of 32 bytes, or the JSON of node web-push"
     )]
     Form,
-    /// PEM, but of something else.
+    /// PEM, but not of a private key.
     #[error("is PEM of `{0}`: a PRIVATE KEY or an EC PRIVATE KEY is needed")]
     PemTag(String),
-    /// A public key where the private one is needed.
+    /// A public key, where a private key is needed.
     #[error("is a public key: the private key is needed")]
     Public,
-    /// A private key, but not of P-256.
+    /// A private key, but not on P-256.
     #[error("is not a private key on the curve P-256")]
     Curve,
-    /// JSON of a public key and another one's private key.
+    /// JSON with a public and a private key that are not a pair.
     #[error("holds a public key that does not belong to its private key")]
     Pair,
-    /// The library refused, or there was no randomness.
+    /// The cryptographic library failed, or the system gave no random bytes.
     #[error("the cryptographic library failed")]
     Crypto,
-    /// Only its public half is here: whoever has the private one has to sign first.
-    #[error("does not sign here, and no token for this origin has been signed elsewhere")]
+    /// The private half is not in this process, and no token for this origin was signed elsewhere.
+    #[error("is not in this process, and no token for this origin was signed elsewhere")]
     Elsewhere,
 }
 
-/// What stands before the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480, section 2).
+/// The octets before the point in the `SubjectPublicKeyInfo` of a P-256 key (RFC 5480, section 2).
 const SPKI_HEAD: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// The uncompressed point in a `SubjectPublicKeyInfo` in DER: a public key as KMS and OpenSSL give it.
+/// The uncompressed point, 65 octets, of a `SubjectPublicKeyInfo` in DER: the form of KMS and OpenSSL.
 ///
 /// # Errors
 /// [`VapidKeyError::Curve`] for any other kind of key.
@@ -63,19 +63,17 @@ pub fn public_from_spki(der: &[u8]) -> Result<[u8; 65], VapidKeyError> {
         .ok_or(VapidKeyError::Curve)
 }
 
-/// Names a public key in a few characters: the first 6 octets of its SHA-256, base64url.
+/// A short name of a public key: the first 6 octets of its SHA-256, base64url. A clone shares the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct KeyId(String);
+pub struct KeyId(Arc<str>);
 
 impl KeyId {
-    /// The name of `public_key`, 65 octets.
+    /// The name of `public_key`, an uncompressed point of 65 octets.
     pub fn of(public_key: &[u8]) -> Self {
-        Self(base64url::encode(
-            &digest(&SHA256, public_key).as_ref()[..6],
-        ))
+        Self(base64url::encode(&digest(&SHA256, public_key).as_ref()[..6]).into())
     }
 
-    /// As it is stored.
+    /// The text, 8 characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -83,7 +81,7 @@ impl KeyId {
 
 impl From<String> for KeyId {
     fn from(stored: String) -> Self {
-        Self(stored)
+        Self(stored.into())
     }
 }
 
@@ -93,7 +91,16 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// A P-256 key pair that signs VAPID tokens.
+/// A P-256 key pair that signs VAPID tokens. `Debug` shows its [`KeyId`] only.
+///
+/// ```
+/// use webpush::VapidKey;
+///
+/// let key = VapidKey::generate()?;
+/// let read = VapidKey::parse(key.to_pkcs8_pem().as_bytes())?;
+/// assert_eq!(read.public(), key.public());
+/// # Ok::<(), webpush::vapid::VapidKeyError>(())
+/// ```
 pub struct VapidKey {
     private: PrivateKey,
     signer: EcdsaKeyPair,
@@ -104,12 +111,12 @@ impl VapidKey {
     /// A new key pair.
     ///
     /// # Errors
-    /// When the operating system gives no randomness.
+    /// [`VapidKeyError::Crypto`] when the system gives no random bytes.
     pub fn generate() -> Result<Self, VapidKeyError> {
         Self::new(PrivateKey::generate(&ECDH_P256).map_err(|_| VapidKeyError::Crypto)?)
     }
 
-    /// Reads a private key: PEM (PKCS#8 or SEC1), DER (either), base64 of a raw scalar or of DER, or the JSON of node
+    /// Reads a private key: PEM or DER (PKCS#8 or SEC1), base64 of the scalar (32 octets) or of DER, or the JSON of node
     /// `web-push`, `{"publicKey", "privateKey"}`.
     ///
     /// # Errors
@@ -124,12 +131,12 @@ impl VapidKey {
         if text.starts_with('{') {
             return Self::from_json(text);
         }
-        // DER begins with a SEQUENCE (0x30), which base64 text may as well ("0"): the text is tried first.
+        // DER begins with 0x30, a SEQUENCE, and base64 text may begin with the same octet, "0": the text is tried first.
         let joined: String = text.split_ascii_whitespace().collect();
         match base64url::decode(&joined) {
             Ok(bytes) if bytes.len() == SCALAR_LEN => Self::from_raw(&bytes),
             Ok(bytes) if bytes.len() == 65 && bytes[0] == 4 => Err(VapidKeyError::Public),
-            // Many a word is base64 by accident: only what begins as DER is taken for a key.
+            // Many words are base64 by accident: only octets that begin like DER are taken for a key.
             Ok(bytes) if bytes.first() == Some(&0x30) => Self::from_der(&bytes),
             Ok(_) => Err(VapidKeyError::Form),
             Err(_) => Self::from_der(input).map_err(|_| VapidKeyError::Form),
@@ -160,7 +167,7 @@ impl VapidKey {
         match found.map(|block| (block.tag(), block.contents())) {
             Some(("PRIVATE KEY" | "EC PRIVATE KEY", der)) => Self::from_der(der),
             Some(("PUBLIC KEY", _)) => Err(VapidKeyError::Public),
-            // A label of RFC 7468 and not, by some accident, a piece of a key.
+            // Only a label of RFC 7468 is shown: other text may be a piece of a key.
             Some((tag, _)) if tag.bytes().all(|b| b.is_ascii_uppercase() || b == b' ') => {
                 Err(VapidKeyError::PemTag(tag.to_owned()))
             }
@@ -201,7 +208,7 @@ impl VapidKey {
         })
     }
 
-    /// The public key, an uncompressed point: what a page gives as `applicationServerKey`.
+    /// The public key, an uncompressed point: the `applicationServerKey` of web pages.
     pub fn public(&self) -> &[u8; 65] {
         &self.public
     }
@@ -211,7 +218,7 @@ impl VapidKey {
         base64url::encode(self.public)
     }
 
-    /// The short name under which subscriptions remember this key.
+    /// The short name of this key.
     pub fn id(&self) -> KeyId {
         KeyId::of(&self.public)
     }
@@ -225,7 +232,7 @@ impl VapidKey {
             .to_vec())
     }
 
-    /// The private scalar as unpadded base64url: what node `web-push` and py_vapid write.
+    /// The private scalar as unpadded base64url: the form of node `web-push` and py_vapid.
     pub fn to_raw_base64url(&self) -> String {
         let scalar: EcPrivateKeyBin<'_> = self
             .private
@@ -256,7 +263,7 @@ impl VapidKey {
     }
 }
 
-/// Gives each boundary a line of its own: environment variables often hold PEM with spaces, or `\n`, for line ends.
+/// Puts each boundary on its own line: environment variables often hold PEM with spaces, or `\n`, instead of line ends.
 fn own_lines(text: &str) -> String {
     let parts: Vec<String> = text
         .replace("\\n", "\n")

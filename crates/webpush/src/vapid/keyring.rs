@@ -1,11 +1,11 @@
-//! Several VAPID keys, so that one can be rotated without losing anybody: the first is current, the
-//! others still reach the subscriptions that were made with them.
+//! Several VAPID keys. A new key can then take over, while older keys still reach the subscriptions that were made with
+//! them.
 
 use super::key::{KeyId, VapidKey};
 use super::subject::Subject;
 use super::token::Vapid;
 
-/// At least one key; the first is current.
+/// The current VAPID key, and older ones.
 #[derive(Debug)]
 pub struct Keyring {
     current: Vapid,
@@ -13,18 +13,18 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// `current` signs for whoever subscribes from now on, `older` for those who did before.
+    /// Keys in this process: `current` for new subscriptions, `older` for those that were made with these keys.
     pub fn new(current: VapidKey, older: Vec<VapidKey>, subject: Option<&Subject>) -> Self {
         let vapid = |key| Vapid::new(key, subject.cloned());
         Self::of_all(vapid(current), older.into_iter().map(vapid).collect())
     }
 
-    /// The same of keys that may be elsewhere.
+    /// Keys that may be elsewhere ([`Vapid::elsewhere`]), or have their own claims ([`Vapid::with_claims`]).
     pub fn of_all(current: Vapid, older: Vec<Vapid>) -> Self {
         Self { current, older }
     }
 
-    /// One key, with claims of the sender's own.
+    /// A single key.
     pub fn of(current: Vapid) -> Self {
         Self {
             current,
@@ -32,25 +32,27 @@ impl Keyring {
         }
     }
 
-    /// The key that pages subscribe with.
+    /// The key for new subscriptions.
     pub fn current(&self) -> &Vapid {
         &self.current
     }
 
-    /// All of them, the current one first.
+    /// All keys, the current one first.
     pub fn all(&self) -> impl Iterator<Item = &Vapid> {
         std::iter::once(&self.current).chain(&self.older)
     }
 
-    /// The key with this public point, if it is one of ours.
+    /// The key with this public half (65 octets), if it is in the keyring.
     pub fn find(&self, public: &[u8]) -> Option<&Vapid> {
         self.all().find(|vapid| vapid.public() == public)
     }
 
-    /// In which order to try them for a subscription made with `made_with`: that one, then the others.
-    pub fn in_order(&self, made_with: Option<&KeyId>) -> Vec<&Vapid> {
-        let mut keys: Vec<&Vapid> = self.all().collect();
-        keys.sort_by_key(|vapid| made_with.is_some_and(|id| vapid.id() != id));
-        keys
+    /// All keys, in the order in which to try them for a subscription that was made with `made_with`: that key first.
+    pub fn in_order(&self, made_with: Option<&KeyId>) -> impl Iterator<Item = &Vapid> {
+        let first = self.all().find(|vapid| Some(vapid.id()) == made_with);
+        let others = self
+            .all()
+            .filter(move |vapid| first.is_none_or(|first| first.id() != vapid.id()));
+        first.into_iter().chain(others)
     }
 }

@@ -1,12 +1,12 @@
-//! Voluntary Application Server Identification (RFC 8292): who is sending.
+//! Voluntary Application Server Identification, VAPID (RFC 8292): a signed token tells the push service who sends.
 //!
 //! | file | owns | source |
 //! |---|---|---|
-//! | `key` | a P-256 key: read, made, written, signing | RFC 8292, section 2 |
-//! | `subject`, `claims` | what a token says of its sender | RFC 8292, sections 2 and 2.1 |
-//! | `token` | a signed token for each origin, kept until it nears its end | RFC 8292, section 3 |
-//! | `signature` | a signature as JWS wants it, from DER | RFC 7518, section 3.4 |
-//! | `keyring` | several keys, so that one can be rotated | |
+//! | `key` | [`VapidKey`]: a P-256 key that is made, read, written, and signs | RFC 8292, section 2 |
+//! | `subject`, `claims` | [`Subject`], [`SenderClaims`]: what a token says about its sender | RFC 8292, sections 2 and 2.1 |
+//! | `token` | [`Vapid`]: a key, and a signed token for each origin | RFC 8292, section 3 |
+//! | `signature` | [`from_der`]: a signature in the form of JWS | RFC 7518, section 3.4 |
+//! | `keyring` | [`Keyring`]: several keys, so that one can be replaced | |
 
 mod claims;
 mod key;

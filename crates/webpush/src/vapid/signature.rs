@@ -1,4 +1,4 @@
-//! ECDSA signatures of P-256 in their two forms: DER, as most signers give them, and `r || s`, as a token wants them
+//! ECDSA signatures of P-256 in their two forms: DER, which most signers return, and `r || s`, which a token holds
 //! (RFC 7518, section 3.4).
 
 /// Octets of `r`, and of `s`.
@@ -9,12 +9,12 @@ const SCALAR_LEN: usize = 32;
 #[error("is not the DER form of a P-256 signature")]
 pub struct NotDer;
 
-/// `r || s`, each in 32 octets, of a signature in DER.
+/// Converts a signature from DER to `r || s`, 32 octets each.
 ///
 /// # Errors
-/// For anything that is not exactly one signature.
+/// [`NotDer`] for anything but exactly one signature.
 pub fn from_der(der: &[u8]) -> Result<[u8; 2 * SCALAR_LEN], NotDer> {
-    // Both integers together are below 128 octets: lengths are single ones (X.690, section 8.1.3.4).
+    // Both integers together have less than 128 octets, so that each length is a single octet (X.690, section 8.1.3.4).
     let (&[0x30, length], rest) = der.split_first_chunk().ok_or(NotDer)? else {
         return Err(NotDer);
     };
@@ -32,14 +32,14 @@ pub fn from_der(der: &[u8]) -> Result<[u8; 2 * SCALAR_LEN], NotDer> {
     Ok(both)
 }
 
-/// The magnitude of a positive INTEGER, without the octet that only says it is positive; and what follows it.
+/// Splits off a positive INTEGER: its magnitude, without a leading zero octet, and the rest.
 fn integer(der: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
     let (&[0x02, length], rest) = der.split_first_chunk().ok_or(NotDer)? else {
         return Err(NotDer);
     };
     let (octets, rest) = rest.split_at_checked(length.into()).ok_or(NotDer)?;
     let magnitude = match octets {
-        // The shortest form is the only one (X.690, section 8.3.2).
+        // DER allows the shortest form only (X.690, section 8.3.2).
         [0, rest @ ..] if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,
         [first, ..] if (1..0x80).contains(first) => octets,
         _ => return Err(NotDer),

@@ -1,7 +1,7 @@
-//! Voluntary Application Server Identification (RFC 8292): who is sending, proved by a signed token.
+//! Signed tokens (RFC 8292, section 2), one for each origin.
 //!
-//! A token is made once per origin and key and reused until it nears its end: signing costs as much as
-//! encrypting, and Apple asks that it not be renewed more than once an hour.
+//! A token is signed once for each key and origin, and reused until it nears its expiry. Signing costs as much as
+//! encrypting, and Apple asks senders not to renew a token more than once an hour.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,13 +15,13 @@ use super::claims::{ClaimsError, SenderClaims, TOKEN_LIFE};
 use super::key::{KeyId, VapidKey, VapidKeyError};
 use super::subject::Subject;
 use crate::base64url;
-use crate::endpoint::Origin;
+use crate::origin::Origin;
 
-/// A token with less than this left is not used again.
+/// A token is not used in the last hour before its expiry.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(1);
-/// Workers read the clock before they ask: one may hold a time a moment older than the token.
-const CROSSING: SignedDuration = SignedDuration::from_mins(1);
-/// Tokens kept. Origins are few, but a host under a service's domain is the subscriber's to choose.
+/// A caller reads the clock before it asks for a token, so that its time may be older than a token of another caller.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(1);
+/// Tokens that are kept. Push services have few origins, but a subscriber can make up any number of hosts under them.
 const MAX_TOKENS: usize = 1024;
 
 /// The claims of one token (RFC 8292, section 2).
@@ -31,12 +31,12 @@ pub struct Claims<'a> {
     pub audience: &'a str,
     /// `exp`: at most 24 hours ahead.
     pub expires: Timestamp,
-    /// `sub`.
+    /// `sub`: contact address of the sender.
     pub subject: Option<&'a str>,
 }
 
 impl Claims<'_> {
-    /// What is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1), the members in the
+    /// The text that is signed: `base64url(header) . base64url(claims)` (RFC 7515, section 5.1), the members in the
     /// order of RFC 8292's example.
     pub fn signing_input(&self) -> String {
         #[derive(Serialize)]
@@ -60,10 +60,10 @@ fn signing_input(claims: &impl Serialize) -> String {
     format!("{header}.{}", base64url::encode(claims))
 }
 
-/// Why there is no token.
+/// There is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The key does not sign.
+    /// The key cannot sign.
     #[error("the VAPID token cannot be signed: {0}")]
     Key(#[from] VapidKeyError),
     /// The claims are not for this origin, or this time.
@@ -71,15 +71,15 @@ pub enum TokenError {
     Claims(#[from] ClaimsError),
 }
 
-/// What tokens hold beside `aud` and `exp`.
+/// The source of the claims beside `aud` and `exp`.
 #[derive(Debug)]
 enum Sender {
     Subject(Option<Subject>),
     Claims(SenderClaims),
 }
 
-/// One key and its tokens. The private half may be elsewhere: then tokens are signed there, between
-/// [`Vapid::unsigned`] and [`Vapid::signed`].
+/// One key and its tokens. If the private half is elsewhere, a caller takes the token of [`Vapid::unsigned`], has it
+/// signed there, and returns it with [`Vapid::signed`].
 pub struct Vapid {
     key: Option<VapidKey>,
     public: [u8; 65],
@@ -88,7 +88,7 @@ pub struct Vapid {
     tokens: Mutex<HashMap<Origin, Token>>,
 }
 
-/// A token, and between which times it is used.
+/// A token, and the period in which it is used.
 #[derive(Clone)]
 struct Token {
     authorization: HeaderValue,
@@ -97,13 +97,13 @@ struct Token {
 }
 
 impl Token {
-    /// From `now` on, if that is not before it was signed.
+    /// Whether the token was signed before `now` and does not expire soon.
     fn is_usable(&self, now: Timestamp) -> bool {
         self.since <= now && now < self.until
     }
 }
 
-/// A token that wants a signature.
+/// A token without its signature.
 #[derive(Debug, Clone)]
 pub struct Unsigned {
     input: String,
@@ -112,24 +112,24 @@ pub struct Unsigned {
 }
 
 impl Unsigned {
-    /// What is to be signed with ES256.
+    /// The text to sign with ES256.
     pub fn signing_input(&self) -> &str {
         &self.input
     }
 }
 
 impl Vapid {
-    /// Signs as `key`. Apple refuses a push without `subject`.
+    /// A key in this process. Apple refuses a push without `subject`.
     pub fn new(key: VapidKey, subject: Option<Subject>) -> Self {
         Self::of(*key.public(), Some(key), Sender::Subject(subject))
     }
 
-    /// Signs as `key`, with claims of the sender's own.
+    /// A key in this process, with the sender's own claims.
     pub fn with_claims(key: VapidKey, claims: SenderClaims) -> Self {
         Self::of(*key.public(), Some(key), Sender::Claims(claims))
     }
 
-    /// Is the key with this public half, whose private one signs elsewhere.
+    /// A key whose private half is elsewhere. `public` is an uncompressed point.
     pub fn elsewhere(public: [u8; 65], subject: Option<Subject>) -> Self {
         Self::of(public, None, Sender::Subject(subject))
     }
@@ -144,12 +144,12 @@ impl Vapid {
         }
     }
 
-    /// The key that signs, if it is here.
+    /// The key pair, if the private half is in this process.
     pub fn key(&self) -> Option<&VapidKey> {
         self.key.as_ref()
     }
 
-    /// The public key, an uncompressed point: what a page gives as `applicationServerKey`.
+    /// The public key, an uncompressed point: the `applicationServerKey` of web pages.
     pub fn public(&self) -> &[u8; 65] {
         &self.public
     }
@@ -159,7 +159,7 @@ impl Vapid {
         base64url::encode(self.public)
     }
 
-    /// The name of the key.
+    /// The short name of the key.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
@@ -167,8 +167,7 @@ impl Vapid {
     /// The value of `Authorization` for messages to `origin`: `vapid t=<token>, k=<key>` (RFC 8292, section 3).
     ///
     /// # Errors
-    /// When the signature cannot be made, or would have to be made elsewhere, or the claims are not for this origin or
-    /// this time.
+    /// [`TokenError`] when the key cannot sign or is elsewhere, or the claims are not for this origin or this time.
     pub fn authorization(
         &self,
         origin: &Origin,
@@ -187,7 +186,7 @@ impl Vapid {
         Ok(token.authorization)
     }
 
-    /// The same, if a token was signed before.
+    /// As [`authorization`](Self::authorization), if a usable token for `origin` was signed before.
     pub fn signed_before(&self, origin: &Origin, now: Timestamp) -> Option<HeaderValue> {
         let tokens = self.tokens();
         let usable = tokens.get(origin).filter(|token| token.is_usable(now));
@@ -197,7 +196,7 @@ impl Vapid {
     /// A new token for messages to `origin`, to be signed elsewhere.
     ///
     /// # Errors
-    /// When the claims are not for this origin or this time.
+    /// [`TokenError::Claims`] when the claims are not for this origin or this time.
     pub fn unsigned(&self, origin: &Origin, now: Timestamp) -> Result<Unsigned, TokenError> {
         let (input, until) = match &self.sender {
             Sender::Subject(subject) => {
@@ -210,23 +209,24 @@ impl Vapid {
             }
             Sender::Claims(sender) => {
                 let (claims, expires) = sender.for_origin(origin, now)?;
-                // One that is to end soon is used for half of its time.
+                // A token that expires soon is used for half of its lifetime.
                 let spare = RENEW_BEFORE.min(expires.duration_since(now) / 2);
                 (signing_input(&claims), expires - spare)
             }
         };
         Ok(Unsigned {
             input,
-            // Had the clock been set back by more, `exp` could be too far ahead.
-            since: now - CROSSING,
+            // If the clock is set back by more, `exp` could be too far ahead.
+            since: now - CLOCK_SKEW,
             until,
         })
     }
 
-    /// Takes a token for `origin` that was signed elsewhere, `r || s`, to be used until it nears its end.
+    /// Adds the signature (`r || s`) to a token for `origin`, and keeps the token for [`authorization`](Self::authorization)
+    /// and [`signed_before`](Self::signed_before). Returns the value of `Authorization`.
     ///
     /// # Errors
-    /// When it makes no header.
+    /// [`TokenError::Key`] when the token is not a valid header.
     pub fn signed(
         &self,
         origin: &Origin,
@@ -264,7 +264,7 @@ fn keep(tokens: &mut HashMap<Origin, Token>, origin: &Origin, token: Token, now:
     if tokens.len() >= MAX_TOKENS {
         tokens.retain(|_, token| token.is_usable(now));
     }
-    // Full of good ones: those stay, or made-up origins could have everyone's tokens renewed all the time.
+    // If all of them are usable they stay: otherwise made-up origins could push out the tokens of real ones.
     if tokens.len() < MAX_TOKENS || tokens.contains_key(origin) {
         tokens.insert(origin.clone(), token);
     }

@@ -1,4 +1,4 @@
-//! What a push service's answer means: one named row for each, and only 404 and 410 are ever gone.
+//! The meaning of push services' answers: one named row for each. Only 404 and 410 mean that a subscription is gone.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// One test per row: who answers what, and what it means.
+/// One test for each row: the service, its answer, and the expected outcome.
 macro_rules! rows {
     ($($name:ident: $service:expr, $status:expr, $headers:expr, $body:expr => $outcome:expr;)*) => {$(
         #[test]
@@ -68,7 +68,7 @@ mod fcm {
 mod mozilla {
     use super::*;
 
-    /// What autopush writes.
+    /// An error body as autopush writes it.
     fn body(code: u16, errno: u16, message: &str) -> String {
         format!(
             r#"{{"code":{code},"errno":{errno},"error":"Some Error","message":"{message}","more_info":"http://x"}}"#
@@ -171,7 +171,7 @@ mod wns {
 mod any_service {
     use super::*;
 
-    /// The same row for every service.
+    /// Tests the same row for every service.
     fn everywhere(status: u16, outcome: &Outcome) {
         for service in SERVICES {
             assert_eq!(

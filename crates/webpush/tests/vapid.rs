@@ -1,4 +1,4 @@
-//! Who is sending: keys in every form that peers write, the tokens they sign, and whom a service may write to.
+//! VAPID: keys in all forms that other tools write, the tokens that they sign, and the sender's contact address.
 
 use jiff::{SignedDuration, Timestamp};
 use openssl::ec::{EcGroup, EcKey, PointConversionForm};
@@ -263,7 +263,7 @@ mod what_is_no_key {
             key.to_raw_base64url(),
         ] {
             for end in 0..text.trim_end().len() {
-                // The last dashes of a PEM's end add nothing to the key.
+                // The last dashes of a PEM text add nothing to the key.
                 if let Ok(public) = read(&text[..end]) {
                     assert_eq!(public, key.public(), "{end} of {text}");
                     assert!(text[..end].trim_end_matches('-').ends_with("KEY"));
@@ -316,7 +316,7 @@ mod what_is_no_key {
 
         #[test]
         fn is_refused_as_random_text(input in r#"\PC{0,80}|(-----(BEGIN|END) [A-Z ]{0,12}-----|[\n A-Za-z0-9+/=]{0,20}){0,6}"#) {
-            // 43 random characters may be a scalar, but only 43.
+            // Only a text of 43 characters may be a scalar by chance.
             let scalar = base64url::decode(&input.split_whitespace().collect::<String>());
             prop_assume!(scalar.map_or(true, |octets| octets.len() != 32));
             prop_assert!(read(&input).is_err());
@@ -335,7 +335,7 @@ mod what_is_no_key {
     }
 }
 
-/// `Authorization`, taken apart: header, claims, and whether the key in it signed them.
+/// Takes `Authorization` apart: header and claims. Checks that the key in it signed them.
 struct Token {
     header: Value,
     claims: Value,
@@ -510,7 +510,7 @@ mod a_token {
             authorization(&vapid, &host(i), now());
         }
         assert_eq!(authorization(&vapid, &host(0), now()), first);
-        // Past the limit one is made each time, until those kept have run out.
+        // Beyond the limit a token is signed each time, until the kept ones have expired.
         let last = authorization(&vapid, &host(1100), now());
         assert_ne!(authorization(&vapid, &host(1100), now()), last);
         let later = now() + SignedDuration::from_hours(13);

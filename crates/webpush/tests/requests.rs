@@ -1,4 +1,4 @@
-//! The request that is posted for one message to one subscription.
+//! The request for one message to one subscription.
 
 use bytes::Bytes;
 use http::{Method, Request};

@@ -1,4 +1,4 @@
-//! Claims of the sender's own, in tokens that are made once per origin.
+//! The sender's own claims, in tokens that are signed once for each origin.
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
@@ -123,7 +123,7 @@ fn an_expiry_is_kept_or_replaced_when_past_and_refused_beyond_a_day() {
         (json!(NOW + HOUR), NOW + HOUR),
         (json!(NOW + 24 * HOUR), NOW + 24 * HOUR),
         (json!(NOW + 1), NOW + 1),
-        // As Python's time.time() has it, and as text.
+        // A fraction, as of Python's time.time(), and text.
         (json!(1_800_003_600.75), NOW + HOUR),
         (json!((NOW + HOUR).to_string()), NOW + HOUR),
         (json!(NOW), NOW + 12 * HOUR),
@@ -164,7 +164,7 @@ fn a_token_with_claims_is_made_once_and_never_used_past_its_end() {
             assert!(exp > second, "{exp} at {second}");
             assert!(exp - second <= SignedDuration::from_hours(24).as_secs());
         }
-        // Past its end, the token is one of 12 hours.
+        // After the given expiry has passed, tokens last 12 hours.
         assert_ne!(token(NOW + 2 * life), first);
     }
 }

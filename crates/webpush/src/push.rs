@@ -1,41 +1,43 @@
-//! One call that does it all, and its parts: for a script, or a message now and then. Who sends many keeps a
-//! [`Pusher`](super::Pusher).
+//! One push in one call, for a script or an occasional message. A program that pushes often keeps a
+//! [`Pusher`](crate::Pusher).
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 
+use crate::answer::{Answer, Outcome};
 use crate::client::{Client, ExchangeError, Limits, TlsError};
 use crate::clock::Clock;
-use crate::request::BuildError;
-use crate::{
-    Answer, Endpoint, Message, Outcome, Subscription, Vapid, build_request, build_unsigned,
-};
+use crate::endpoint::Endpoint;
+use crate::message::Message;
+use crate::request::{BuildError, build_request, build_unsigned};
+use crate::subscription::Subscription;
+use crate::vapid::Vapid;
 
-/// Why a message was not accepted: what pywebpush raises as `WebPushException`.
+/// The message was not accepted. (pywebpush raises `WebPushException`.)
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// There is no request: the payload, a header or a claim is wrong.
+    /// The request could not be built: the payload, a header or a claim is wrong.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// There is no client.
+    /// The client could not be made.
     #[error(transparent)]
     Client(#[from] TlsError),
-    /// The request is one for another endpoint: its token is not for this one.
+    /// The request was built for another endpoint, and its token may not be valid at this one.
     #[error("the request was built for another endpoint than {0}")]
     OtherEndpoint(Endpoint),
-    /// There is no answer. It says nothing about the subscriber.
+    /// There is no answer. This says nothing about the subscription.
     #[error(transparent)]
     NoAnswer(#[from] ExchangeError),
-    /// The service answered, and did not take the message.
+    /// The service answered, and did not accept the message.
     #[error("the push service refused the message: {status}{detail}", status = .0.status,
         detail = .0.detail().map_or_else(String::new, |detail| format!(", {detail}")))]
     Refused(Box<Answer>),
 }
 
 impl PushError {
-    /// What it means, in the same words as for a report.
+    /// What the error means for the message, as for a [`Report`](crate::Report).
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Build(error) => error.outcome(),
@@ -45,7 +47,7 @@ impl PushError {
         }
     }
 
-    /// The service's answer, if there was one.
+    /// The service's answer, if there is one.
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Refused(answer) => Some(answer),
@@ -53,28 +55,26 @@ impl PushError {
         }
     }
 
-    /// HTTP status of the answer.
+    /// HTTP status of the answer, if there is one.
     pub fn status(&self) -> Option<u16> {
         self.answer().map(|answer| answer.status)
     }
 
-    /// How long the service asks to wait, read from seconds or a date.
+    /// Time that the service asks to wait, whether it gave seconds or a date.
     pub fn retry_after(&self) -> Option<Duration> {
         self.answer().and_then(|answer| answer.retry_after)
     }
 }
 
-/// Encrypts `message`, signs it if there is a key, posts it, and reads the answer: the whole of pywebpush's
-/// `webpush()`.
+/// Encrypts `message`, signs it if there is a key, posts it, and reads the answer. (pywebpush calls this `webpush()`.)
 ///
-/// It ends by `limits`, or as soon as the future is dropped: then the exchange is broken off, and nobody knows whether the
-/// service had it already. Each call opens a connection; [`Pusher`](super::Pusher) keeps them.
+/// The call ends within `limits`. A future that is dropped earlier breaks the exchange off; the service may have taken the
+/// message by then. Each call opens a connection, while a [`Pusher`](crate::Pusher) keeps its connections.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use webpush::{Limits, push};
-/// use webpush::{AllowList, Message, SenderClaims, Subscription, Vapid, VapidKey};
+/// use webpush::{AllowList, Limits, Message, SenderClaims, Subscription, Vapid, VapidKey, push};
 ///
 /// # async fn example(json: &str, allowed: AllowList) -> Result<(), Box<dyn std::error::Error>> {
 /// let subscription = Subscription::from_json(json, &allowed)?;
@@ -85,14 +85,14 @@ impl PushError {
 /// let answer = push(&subscription, &Message::text("hello"), Some(&vapid), limits).await?;
 /// assert_eq!(answer.status, 201);
 ///
-/// // A second one, of which the service has enough.
+/// // The service has had enough, and refuses the second message.
 /// let error = push(&subscription, &Message::empty(), Some(&vapid), limits).await.unwrap_err();
 /// assert_eq!(error.status(), Some(429));
 /// assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
 /// # Ok(())
 /// # }
 /// #
-/// # // A push service that answers what it was told to.
+/// # // A push service with two answers.
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// #     use std::io::{Read as _, Write as _};
 /// #     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -119,7 +119,7 @@ impl PushError {
 /// ```
 ///
 /// # Errors
-/// [`PushError`]: anything but an accepted message.
+/// [`PushError`] for anything but an accepted message.
 pub async fn push(
     subscription: &Subscription,
     message: &Message,
@@ -139,14 +139,14 @@ impl Client {
     /// Posts a request that was built for `endpoint`, and reads the answer.
     ///
     /// # Errors
-    /// [`PushError`]: anything but an accepted message.
+    /// [`PushError`] for anything but an accepted message.
     pub async fn post(
         &self,
         endpoint: &Endpoint,
         request: Request<Bytes>,
         clock: &Clock,
     ) -> Result<Answer, PushError> {
-        if *request.uri() != *endpoint.as_str() {
+        if request.uri() != endpoint.uri() {
             return Err(PushError::OtherEndpoint(endpoint.clone()));
         }
         let raw = self.exchange(endpoint.origin(), request).await?;

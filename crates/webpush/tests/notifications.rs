@@ -1,9 +1,9 @@
-//! Declarative notifications: the one payload that Safari shows by itself and every service worker reads.
+//! Declarative notifications: Safari shows this payload by itself, and every service worker can read it.
 
 use serde_json::{Value, json};
 use webpush::Notification;
 
-/// The least that is a notification, and `more`.
+/// The smallest notification, with the members of `more`.
 fn notification(more: Value) -> Value {
     let mut all = json!({"title": "Train 9:42", "navigate": "https://pushcast.dev/trains/942"});
     let members = all.as_object_mut().unwrap();

@@ -1,4 +1,5 @@
-//! Encryption, judged by others: what we encrypt the crates `ece` and `web-push` open, and the other way round.
+//! Independent implementations judge the encryption: `ece` and `web-push` decrypt what this crate encrypts, and the
+//! other way round.
 
 use std::collections::HashSet;
 
@@ -28,12 +29,12 @@ fn open(receiver: &Receiver, sent: &Encrypted) -> Result<Vec<u8>, OpenError> {
     decrypt(receiver, coding, &sent.body)
 }
 
-/// `ece`'s view of our receiver.
+/// The keys of our receiver, in the types of `ece`.
 fn components(receiver: &Receiver) -> EcKeyComponents {
     EcKeyComponents::new(receiver.private(), receiver.keys().p256dh().to_vec())
 }
 
-/// What `web-push` makes of `text` for our receiver.
+/// `text`, encrypted by `web-push` for our receiver.
 fn by_web_push(
     receiver: &Receiver,
     encoding: web_push::ContentEncoding,
@@ -49,7 +50,7 @@ fn by_web_push(
     builder.build().unwrap().payload.unwrap()
 }
 
-/// The value of `name=..` in a header of the old draft.
+/// The value of `name=..` in a header of the draft.
 fn parameter(headers: &[(&str, String)], header: &str, name: &str) -> Vec<u8> {
     let value = &headers
         .iter()
@@ -252,7 +253,7 @@ fn any_padding() -> impl Strategy<Value = Padding> {
     prop::sample::select(&PADDINGS[..])
 }
 
-/// Payloads of every length, the ends of the range among them.
+/// Payloads of any length, also the shortest and the longest.
 fn any_payload() -> impl Strategy<Value = Vec<u8>> {
     let len = prop_oneof![Just(1), Just(MAX_PLAINTEXT), 1..=MAX_PLAINTEXT];
     len.prop_flat_map(|len| prop::collection::vec(any::<u8>(), len))
@@ -286,7 +287,7 @@ proptest! {
         let receiver = Receiver::generate().unwrap();
         let mut sent = encrypt(receiver.keys(), &payload, encoding, Padding::Bucket).unwrap();
         let at = at.index(sent.body.len());
-        // The record size is not authenticated: a larger one than the only record changes nothing.
+        // The record size is not authenticated: if it is larger than the only record, it changes nothing.
         prop_assume!(encoding == ContentEncoding::Aesgcm || !(16..20).contains(&at));
         sent.body[at] ^= 1_u8 << bit;
         prop_assert!(open(&receiver, &sent).is_err());

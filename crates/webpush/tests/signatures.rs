@@ -1,4 +1,4 @@
-//! Signatures that are made elsewhere: DER becomes `r || s`, whatever the numbers.
+//! Signatures that are made elsewhere: DER becomes `r || s`, for any numbers.
 
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{DerSignature, Signature, SigningKey, VerifyingKey};
@@ -24,7 +24,7 @@ fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    /// Numbers of every length: those with leading zeroes are the rare ones that break in production.
+    /// Numbers of any length. Those with leading zeros are rare, and break in production.
     #[test]
     fn der_becomes_r_and_s_in_32_octets_each(
         mut r in prop::array::uniform32(any::<u8>()), mut s in prop::array::uniform32(any::<u8>()),
@@ -65,7 +65,7 @@ fn a_signature_that_is_cut_off_goes_on_or_is_not_in_its_shortest_form_is_refused
     }
     let longer = [&good[..], &[0]].concat();
     assert_eq!(from_der(&longer), Err(NotDer));
-    // r = 1, written with an octet too many; negative; zero; of 33 octets.
+    // r = 1 with an octet too many; a negative r; r = 0; an r of 33 octets.
     for r in [&[2_u8, 2, 0, 1][..], &[2, 1, 0x80], &[2, 1, 0], &[2, 0]] {
         let both = [r, &[2, 1, 1]].concat();
         let der = [vec![0x30, u8::try_from(both.len()).unwrap()], both].concat();
@@ -104,7 +104,7 @@ fn a_token_signed_elsewhere_is_verified_with_the_key_that_stands_beside_it() {
     let signature = Signature::from_slice(&signature).unwrap();
     verifying.verify(input.as_bytes(), &signature).unwrap();
 
-    // Used until it nears its end, and then not.
+    // The token is used until the last hour before its expiry.
     let later = now + jiff::SignedDuration::from_hours(11);
     assert!(vapid.signed_before(&origin, later).is_none());
 }

@@ -27,7 +27,7 @@ pub enum Announcer {
     },
 }
 
-/// Why the end could not be announced.
+/// Why an end could not be announced.
 #[derive(Debug, thiserror::Error)]
 pub enum AnnounceError {
     /// EventBridge could not be reached, or refused.

@@ -208,3 +208,6 @@ impl BatchOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! `send`: a message -> one person's devices, now; or an audience, as a campaign.
+//! `send`: a message -> one person's devices, now; or -> an audience, as a campaign.
 
 use std::sync::Arc;
 
@@ -30,16 +30,16 @@ use crate::telemetry::metrics::Pushes;
 use webpush::{AllowList, Dispatched, Message, Pusher, Report};
 
 /// Devices of one user that are read, and pushed to, at a time.
-const PAGE: i32 = 100;
+const DEVICES_AT_ONCE: i32 = 100;
 
 /// What sending needs.
 #[derive(Debug)]
 pub struct Send<Q> {
-    /// Who is subscribed, and what starts campaigns.
+    /// Holds the subscribers, and starts campaigns.
     pub broadcast: Broadcast<Q>,
     /// Encrypts, signs, posts.
     pub pusher: Pusher,
-    /// Where messages may be sent: checked again, rows can be older than the rules.
+    /// Where messages may be sent: rows are checked again, since they can be older than the rules.
     pub allowed: AllowList,
 }
 
@@ -110,7 +110,7 @@ impl<Q: Queue> Send<Q> {
                 .broadcast
                 .store
                 .subscribers
-                .of_user(user, from, PAGE)
+                .of_user(user, from, DEVICES_AT_ONCE)
                 .await?;
             results.extend(self.send_to_all(page.rows, message).await);
             from = page.next;
@@ -184,7 +184,7 @@ impl Sent {
     }
 }
 
-/// Whom a message is for.
+/// To whom a message goes.
 #[derive(Debug, Clone, Copy)]
 enum To<'a> {
     Endpoint(&'a str),

@@ -647,7 +647,7 @@ async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
     reached.sort();
     assert_eq!(reached, [b"one".to_vec(), b"three".to_vec()]);
     let lines = stack.deliver.lines();
-    let bug = lines.iter().find(|line| line["message"] == "a bug");
+    let bug = lines.iter().find(|line| line["message"] == "panic");
     let bug = bug.expect("it is logged");
     assert_eq!(
         (&bug["campaign"], &bug["requestId"]),
@@ -681,7 +681,7 @@ fn a_panic_is_a_line_of_json_that_names_the_job() {
     let line: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
     assert_eq!(
         (&line["level"], &line["message"]),
-        (&json!("ERROR"), &json!("a bug"))
+        (&json!("ERROR"), &json!("panic"))
     );
     assert_eq!(line["campaign"], "news-17");
     let panic = line["panic"].as_str().expect("what happened");

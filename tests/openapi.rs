@@ -44,7 +44,7 @@ impl Document {
     fn read() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
         let text = std::fs::read_to_string(path).expect("it is there");
-        Self(serde_norway::from_str(&text).expect("it is YAML"))
+        Self(yaml_serde::from_str(&text).expect("it is YAML"))
     }
 
     fn at(&self, pointer: &str) -> &Value {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{Listed, Schedule, Schedules, SchedulesError, Stored, zone};
@@ -42,17 +42,6 @@ pub struct Fired {
     pub scheduled_time: Timestamp,
     /// What is to be sent.
     pub message: Value,
-}
-
-impl Fired {
-    /// As EventBridge Scheduler would say it to `broadcast`.
-    pub fn to_event(&self) -> Value {
-        json!({
-            "schedule": self.schedule,
-            "scheduled_time": self.scheduled_time.to_string(),
-            "message": self.message,
-        })
-    }
 }
 
 impl LocalSchedules {

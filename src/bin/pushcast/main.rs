@@ -1,6 +1,7 @@
 //! The program `pushcast`: everything on one machine, and the tools around it.
 
 mod api;
+mod campaign;
 mod campaigning;
 mod campaigns;
 mod data_folder;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::audience::tag::{MAX_TAG_LEN, is_tag};
 use crate::auth::UserSecret;
 use crate::json::{Change, Invalid, Members};
 use webpush::MAX_ENDPOINT_LEN;
@@ -14,8 +15,6 @@ use webpush::{AllowList, Endpoint, KeyId, Keyring, Keys, Subscription, base64url
 
 /// Tags that one subscription may carry.
 pub const MAX_TAGS: usize = 50;
-/// Characters of one tag.
-pub const MAX_TAG_LEN: usize = 64;
 /// Bytes of a user id.
 pub const MAX_USER_LEN: usize = 256;
 
@@ -159,14 +158,6 @@ fn tags(members: Members<'_>) -> Result<Change<BTreeSet<String>>, Invalid> {
         };
         list.iter().enumerate().map(tag).collect()
     })
-}
-
-pub(crate) fn is_tag(tag: &str) -> bool {
-    (1..=MAX_TAG_LEN).contains(&tag.len()) && tag.chars().all(is_tag_character)
-}
-
-pub(crate) fn is_tag_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
 }
 
 fn check_user(members: Members<'_>, user: &str) -> Result<String, Invalid> {

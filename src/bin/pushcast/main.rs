@@ -8,6 +8,7 @@ mod data_folder;
 mod demo;
 mod doctor;
 mod import;
+mod input_lines;
 mod message;
 mod output;
 mod push;

@@ -1,64 +1,63 @@
-//! Web Push for one's own AWS account, and for one machine.
+//! Web Push for your own AWS account, and for one machine.
 //!
-//! Two flows, and where to read on:
+//! The library `webpush` makes and sends one push. This crate is the service around it: it stores subscriptions, and sends
+//! a message to a person or to an audience.
+//!
+//! # A subscription, from the page to the table
 //!
 //! ```text
-//! browser --POST /push/subscribe--> subscribe --> registration --> store (DynamoDB, partition key: endpoint)
-//!
-//! backend --POST /push/send--> send --one person--> push ------------> push service --> browser
-//!                                \                   encrypt, vapid,      |
-//!                                 \-an audience->     request             |
-//! EventBridge (rule or Scheduler) ---> broadcast    policy <-- outcome <--+
-//!                                         |          keep | remove | retry | halt
-//!                       ledger and queue <+                      ^
-//!                              \--> deliver: batch -> push -----+-> checkpoint -> next batch
+//! browser --POST /push/subscribe--> http::subscribe --> subscribers::registration --> subscribers (DynamoDB)
+//!                                                       checked                       one row for each endpoint
 //! ```
 //!
-//! | stop | owns |
+//! | stop | what it does |
 //! |---|---|
-//! | [`subscribe`] | HTTP: a browser's subscription, and the way back |
-//! | [`registration`] | what a browser says of itself, checked |
-//! | [`send`] | HTTP: a message to one person's devices, now; or an audience, as a campaign |
-//! | [`campaign::request`], [`audience`] | what a sender asks for, checked; for whom it is |
-//! | [`broadcast`] | a request or an event -> a campaign: its plan, and a job for each segment |
-//! | [`campaign`] | campaigns, parts, checkpoints, figures, the policy: values and arithmetic, no I/O |
-//! | [`campaigns`] | HTTP: campaigns, looked at, cancelled, resumed |
-//! | [`stats`] | HTTP: how many are subscribed, and how many an audience has |
-//! | [`schedule`] | messages that are sent again and again, or at a time to come |
-//! | [`queue`] | jobs: SQS, or in the process |
-//! | [`deliver`] | a job -> push a batch -> settle it -> checkpoint |
-//! | [`announce`] | the end of a campaign, told to the world |
-//! | [`push`] | one push, and the connections to push services |
-//! | [`webpush`] | the RFCs as a library: no I/O, no clock |
-//! | [`store`] | the two DynamoDB tables, in AWS or embedded |
-//! | [`pages`] | the demo page and the console, as files |
-//! | [`edge`], [`problem`], [`wire`] | HTTP's outside: limits, errors, JSON members |
-//! | [`auth`] | the API token and the proof of a user id |
-//! | [`config`], [`aws`] | the environment, and what of it is kept in AWS |
-//! | [`clock`], [`telemetry`] | time and chance, logs and figures |
+//! | [`http::middleware`] | limits the body, answers CORS, logs the request |
+//! | [`http::subscribe`] | `POST /push/subscribe` and `/push/unsubscribe` |
+//! | [`subscribers::registration`] | checks what the browser sent: endpoint, keys, tags, the proof of a user id ([`auth`]) |
+//! | [`subscribers`] | writes the row and the count, in one transaction if the subscription is new |
 //!
-//! To push from code of one's own, once, [`push::webpush`] is one call; many times, a [`push::Pusher`] keeps connections and
-//! tokens. The parts stand alone as well: [`webpush::encrypt()`], [`webpush::build_request`], [`webpush::Answer`],
-//! [`webpush::decrypt()`]. `docs/from-pywebpush.md` says where each thing of pywebpush, node's `web-push` and the crate
-//! `web-push` is here; with the feature `web-push`, types convert to and from those of that crate.
+//! # A message, from the backend to the browser
 //!
-//! ```no_run
-//! use pushcast::clock::Clock;
-//! use pushcast::push::{Client, Limits, Pusher};
-//! use pushcast::webpush::{AllowList, Keyring, Message, Subscription, VapidKey};
-//!
-//! # async fn example(json: &str) -> Result<(), Box<dyn std::error::Error>> {
-//! let key = VapidKey::parse(&std::fs::read("vapid.pem")?)?;
-//! let keyring = Keyring::new(key, vec![], Some(&"mailto:push@pushcast.dev".parse()?));
-//! let client = Client::new(Limits::default(), None)?;
-//! let pusher = Pusher::new(client, keyring.into(), Clock::system());
-//!
-//! let subscription = Subscription::from_json(json, &AllowList::default())?;
-//! let report = pusher.push(&subscription, &Message::text("hello")).await;
-//! println!("{}: {:?}", report.outcome.label(), report.detail());
-//! # Ok(())
-//! # }
+//! ```text
+//! backend --POST /push/send--> http::send --to one person--> webpush::Pusher --> push service --> browser
+//!                                  |                              ^
+//!                             to an audience                      |
+//!                                  v                              |
+//! EventBridge, a schedule --> broadcast --> queue --> deliver: push a batch, settle it, write the checkpoint
+//!                                  \                    |
+//!                                   +---> ledger <------+
 //! ```
+//!
+//! | stop | what it does |
+//! |---|---|
+//! | [`http::send`] | `POST /push/send`: to one person now, or to an audience as a campaign |
+//! | [`campaign::request`], [`audience`] | check the message, and for whom it is |
+//! | [`schedule`] | sends a message later, once or repeatedly |
+//! | [`broadcast`] | makes a campaign of it: its plan, and a job for each segment of the table |
+//! | [`queue`] | carries jobs: SQS in AWS, in the process on one machine |
+//! | [`deliver`] | does a job: reads subscribers, pushes to them, writes a checkpoint, goes on |
+//! | [`campaign`] | the values and the arithmetic of that, without I/O; [`campaign::policy`] reads each outcome |
+//! | [`ledger`] | keeps campaigns, checkpoints and schedules |
+//! | [`announce`] | tells that a campaign has ended |
+//!
+//! # Around both
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`http`] | one file for each resource of the API; [`problem`]: errors as HTTP answers; [`cors`]; [`json`] |
+//! | [`store`], [`dynamo`] | the two tables, in DynamoDB or in the embedded database |
+//! | [`config`], [`aws`] | the environment, and the secrets that it refers to |
+//! | [`functions`] | the parts that the Lambda functions are made of (feature `aws`) |
+//! | [`clock`], [`telemetry`] | time and chance; logs and metrics |
+//!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `local` (default) | the program `pushcast` and its embedded database |
+//! | `aws` | the Lambda functions; keys and secrets in AWS; the program on tables in DynamoDB |
+//! | `web-push` | conversions to the types of the crate `web-push` |
 
 pub mod announce;
 pub mod audience;

@@ -339,7 +339,7 @@ fn metrics_written() -> BTreeSet<String> {
 }
 
 /// An alarm's metrics: one, or several that an expression puts together.
-fn metrics_of(alarm: &serde_norway::Value) -> Vec<&serde_norway::Value> {
+fn metrics_of(alarm: &yaml_serde::Value) -> Vec<&yaml_serde::Value> {
     match alarm["Metrics"].as_sequence() {
         Some(metrics) => {
             let metrics = metrics.iter().map(|metric| &metric["MetricStat"]["Metric"]);
@@ -360,8 +360,7 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     let mut found = BTreeSet::new();
     for alarm in template.of_type("AWS::CloudWatch::Alarm") {
         for metric in metrics_of(template.properties(&alarm)) {
-            let part =
-                |of: &serde_norway::Value, name: &str| template.text(&of[name]).expect("text");
+            let part = |of: &yaml_serde::Value, name: &str| template.text(&of[name]).expect("text");
             if ours(&part(metric, "Namespace"))? {
                 let dimensions = metric["Dimensions"].as_sequence().into_iter().flatten();
                 let dimensions =

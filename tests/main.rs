@@ -113,6 +113,9 @@ mod openapi;
 /// The program's other commands: keys, subscriptions in and out, the doctor.
 mod command_line;
 
+/// What the build takes out of the functions is out of them.
+mod build_settings;
+
 /// The demo page and the console, as files.
 mod pages;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use jsonschema::{Draft, Validator};
+use pushcast::audience::tag::MAX_TAG_LEN;
 use pushcast::audience::{MAX_DEPTH, MAX_LEN, MAX_NAMED};
 use pushcast::campaign::request::MAX_RATE;
 use pushcast::campaign::{MAX_ID_LEN, Status, Tally};
@@ -12,7 +13,7 @@ use pushcast::schedule::MAX_NAME_LEN;
 use pushcast::subscribers::MOST_DAYS;
 use pushcast::subscribers::MOST_ROWS;
 use pushcast::subscribers::MOST_TAGS;
-use pushcast::subscribers::registration::{MAX_TAG_LEN, MAX_TAGS, MAX_USER_LEN};
+use pushcast::subscribers::registration::{MAX_TAGS, MAX_USER_LEN};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use webpush::DEFAULT_TTL;
@@ -44,7 +45,7 @@ impl Document {
     fn read() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
         let text = std::fs::read_to_string(path).expect("it is there");
-        Self(serde_norway::from_str(&text).expect("it is YAML"))
+        Self(yaml_serde::from_str(&text).expect("it is YAML"))
     }
 
     fn at(&self, pointer: &str) -> &Value {

@@ -58,6 +58,40 @@ async fn every_file_of_the_client_is_served_typed_and_revalidated() {
 }
 
 #[tokio::test]
+async fn a_file_that_the_browser_has_is_not_sent_again_whatever_form_its_etag_comes_back_in() {
+    let service = PushService::start().await;
+    let server = Server::start(&service).await;
+    let etag = server.get("/style.css").await.headers["etag"].clone();
+    let etag = etag.to_str().expect("text");
+    let bare = etag.trim_matches('"');
+    for (asked, status) in [
+        (etag.to_owned(), 304),
+        (format!("W/{etag}"), 304),
+        (format!("\"another\", W/{etag}"), 304),
+        (format!("{etag},\"another\""), 304),
+        (format!("W/\"another\" , {etag} , W/\"a third\""), 304),
+        ("*".to_owned(), 304),
+        ("\"another\"".to_owned(), 200),
+        ("W/\"another\", \"a third\"".to_owned(), 200),
+        (bare.to_owned(), 200),
+        (format!("w/{etag}"), 200),
+        (format!("\"{bare}-gzip\""), 200),
+        (String::new(), 200),
+    ] {
+        let headers = [("if-none-match", asked.as_str())];
+        let answer = server
+            .request(Method::GET, "/style.css", &headers, "")
+            .await;
+        assert_eq!(answer.status, status, "{asked}");
+        assert_eq!(answer.body.is_empty(), status == 304, "{asked}");
+        assert_eq!(answer.headers["etag"], etag, "{asked}");
+    }
+    let both = [("if-none-match", "\"another\""), ("if-none-match", etag)];
+    let answer = server.request(Method::GET, "/style.css", &both, "").await;
+    assert_eq!(answer.status, 304, "in a second field");
+}
+
+#[tokio::test]
 async fn pages_load_nothing_from_elsewhere_and_run_nothing_inline() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;

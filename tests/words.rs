@@ -76,7 +76,7 @@ fn a_binary_is_configuration_clients_and_a_run_and_nothing_else() {
 #[test]
 fn the_gateway_knows_every_path_that_the_api_describes() {
     let text = std::fs::read_to_string(root().join("openapi.yaml")).expect("it is there");
-    let document: serde_json::Value = serde_norway::from_str(&text).expect("it is YAML");
+    let document: serde_json::Value = yaml_serde::from_str(&text).expect("it is YAML");
     let mut described = BTreeSet::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for method in ["get", "post", "put", "delete"] {

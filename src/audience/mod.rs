@@ -1,15 +1,17 @@
-//! For whom a campaign is: `all`, or an expression over tags such as `news && !(sports || beta)`.
+//! The subscribers that a campaign is for: `all`, or an expression over tags such as `news && !(sports || beta)`.
 //!
-//! Parsed once, at the edge. The same value then answers for one set of tags, and becomes the filter with which
-//! DynamoDB answers for a table: a test holds the two together.
+//! It is parsed once, at the edge. The value tells for one set of tags whether it fits, and becomes the filter with which
+//! DynamoDB reads a table. A test checks that both agree.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `parse` | text -> [`Audience`], or where it is wrong |
+//! | [`tag`] | what a tag may be |
 //! | `filter` | [`Audience`] -> [`Filter`], an expression of DynamoDB's |
 
 mod filter;
 mod parse;
+pub mod tag;
 
 use std::collections::BTreeSet;
 use std::fmt;

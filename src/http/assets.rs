@@ -122,7 +122,7 @@ impl File {
 
     /// The browser keeps it, and asks each time whether it changed: a worker must not be stale.
     fn serve(&self, etag: &HeaderValue, asked: &HeaderMap) -> Response {
-        let known = asked.get(IF_NONE_MATCH) == Some(etag);
+        let known = is_known(etag, asked);
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
@@ -146,4 +146,15 @@ impl File {
         }
         response
     }
+}
+
+/// Whether the browser has this content: one of its ETags is the file's, or it asks for any (`*`). The comparison is weak,
+/// so that a proxy may weaken an ETag when it compresses the file (RFC 9110, sections 8.8.3.2 and 13.1.2).
+fn is_known(etag: &HeaderValue, asked: &HeaderMap) -> bool {
+    let etag = etag.as_bytes();
+    let fields = asked.get_all(IF_NONE_MATCH).iter();
+    // Our ETags hold no comma, so a comma inside another's cannot make it look like one of ours.
+    let tags = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+    tags.map(<[u8]>::trim_ascii)
+        .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-use super::expression::ExpressionError;
+use super::expression_error::ExpressionError;
 
 /// The last year of a schedule.
 pub(super) const LAST_YEAR: i16 = 2199;

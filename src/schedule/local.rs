@@ -1,8 +1,8 @@
-//! The room of the local server: schedules in the ledger, fired by the server itself.
+//! Schedules of the local server: the ledger keeps them, and the server fires them.
 //!
-//! A firing is recorded after it has been done: whatever is killed when, it is done at least once. Done twice it is the
-//! same campaign, whose id comes of the schedule and the scheduled time. What was missed while no server ran is done
-//! once, for the latest time that was missed.
+//! A firing is recorded after its campaign has started: a crash may repeat a firing, but loses none. A repeated firing is
+//! the same campaign, because the campaign's id is made of the schedule and the scheduled time. Firings that were missed
+//! while no server ran are made up for by one, for the latest time that was missed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{Listed, Schedule, Schedules, SchedulesError, Stored, zone};
@@ -20,43 +20,32 @@ use crate::dynamo::StoreError;
 use crate::ledger::StoredSchedule;
 use crate::store::Store;
 
-/// Between two tries of what failed: this long first, then twice as long each time.
+/// Wait before a firing that failed is tried again. It doubles with each failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The longest sleep. A machine that was suspended, or whose clock was set, is late by no more than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// Schedules in the ledger. A clone is the same room.
+/// Schedules in the ledger. A clone shares them.
 #[derive(Debug, Clone)]
 pub struct LocalSchedules {
     store: Store,
     changed: Arc<Notify>,
 }
 
-/// A time has come.
+/// A firing of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fired {
     /// Name of the schedule.
     pub schedule: String,
     /// When it was to fire, in whole seconds. With the name, it tells this firing from every other.
     pub scheduled_time: Timestamp,
-    /// What is to be sent.
+    /// The message to send.
     pub message: Value,
 }
 
-impl Fired {
-    /// As EventBridge Scheduler would say it to `broadcast`.
-    pub fn to_event(&self) -> Value {
-        json!({
-            "schedule": self.schedule,
-            "scheduled_time": self.scheduled_time.to_string(),
-            "message": self.message,
-        })
-    }
-}
-
 impl LocalSchedules {
-    /// The room in this ledger.
+    /// The schedules of this ledger.
     pub fn new(store: Store) -> Self {
         Self {
             store,
@@ -64,7 +53,7 @@ impl LocalSchedules {
         }
     }
 
-    /// Who fires them. One for a room: two would each do every firing.
+    /// What fires them. One for a ledger: two would each fire every schedule.
     pub fn firing(&self) -> Firing {
         Firing {
             schedules: self.clone(),
@@ -114,7 +103,7 @@ impl Schedules for LocalSchedules {
     }
 }
 
-/// Fires the schedules of a room.
+/// Fires schedules when they are due.
 #[derive(Debug)]
 pub struct Firing {
     schedules: LocalSchedules,
@@ -122,7 +111,7 @@ pub struct Firing {
     failed: HashMap<String, Failed>,
 }
 
-/// What is to be tried again.
+/// A schedule whose firing failed.
 #[derive(Debug, Clone, Copy)]
 struct Failed {
     /// When the schedule was created: another of its name has not failed.
@@ -132,7 +121,7 @@ struct Failed {
 }
 
 impl Firing {
-    /// Fires what comes due, for ever.
+    /// Fires schedules as they come due, for ever.
     pub async fn run<F, E>(mut self, clock: Clock, fire: impl Fn(Fired) -> F + Send + Sync)
     where
         F: Future<Output = Result<(), E>> + Send,
@@ -190,37 +179,13 @@ impl Firing {
             (schedule, done)
         });
         let mut firing: FuturesUnordered<_> = firing.collect();
-        while let Some((
-            StoredSchedule {
-                name, created_at, ..
-            },
-            done,
-        )) = firing.next().await
-        {
+        while let Some((schedule, done)) = firing.next().await {
             let at = match done {
                 Ok(next) => {
-                    self.failed.remove(&name);
+                    self.failed.remove(&schedule.name);
                     next
                 }
-                Err(error) => {
-                    let times = self.failed.get(&name).map_or(1, |failed| failed.times + 1);
-                    let wait = FIRST_WAIT.saturating_mul(1 << (times - 1).min(16));
-                    let wait = wait.min(LONGEST_WAIT);
-                    tracing::error!(
-                        schedule = name,
-                        error = &*error,
-                        ?wait,
-                        "a schedule could not be fired and will be tried again"
-                    );
-                    let not_before = now.saturating_add(wait).unwrap_or(now);
-                    let failed = Failed {
-                        created_at,
-                        times,
-                        not_before,
-                    };
-                    self.failed.insert(name, failed);
-                    Some(not_before)
-                }
+                Err(error) => Some(note_failure(&mut self.failed, schedule, now, &*error)),
             };
             next = earlier(next, at);
         }
@@ -228,6 +193,34 @@ impl Firing {
     }
 }
 
+/// Remembers that a schedule could not be fired, and says when it is tried again.
+fn note_failure(
+    failed: &mut HashMap<String, Failed>,
+    schedule: StoredSchedule,
+    now: Timestamp,
+    error: &(dyn std::error::Error + 'static),
+) -> Timestamp {
+    let StoredSchedule {
+        name, created_at, ..
+    } = schedule;
+    let times = failed.get(&name).map_or(1, |known| known.times + 1);
+    let wait = FIRST_WAIT.saturating_mul(1 << (times - 1).min(16));
+    let wait = wait.min(LONGEST_WAIT);
+    tracing::error!(
+        schedule = name,
+        error,
+        ?wait,
+        "schedule could not be fired, it will be tried again"
+    );
+    let not_before = now.saturating_add(wait).unwrap_or(now);
+    let failure = Failed {
+        created_at,
+        times,
+        not_before,
+    };
+    failed.insert(name, failure);
+    not_before
+}
 /// Fires one schedule, for the latest of its times up to `now`, and records it. Says when it fires next.
 async fn fire_one<F, E>(
     store: &Store,

@@ -13,6 +13,7 @@ mod cron;
 #[cfg(feature = "aws")]
 pub mod event_bridge;
 pub mod expression;
+mod expression_error;
 pub mod local;
 
 use crate::problem::Problem;
@@ -24,7 +25,8 @@ use serde_json::Value;
 
 #[cfg(feature = "aws")]
 pub use event_bridge::EventBridgeSchedules;
-pub use expression::{Expression, ExpressionError};
+pub use expression::Expression;
+pub use expression_error::ExpressionError;
 pub use local::LocalSchedules;
 
 use crate::campaign::request::CampaignRequest;

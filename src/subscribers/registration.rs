@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::audience::tag::{MAX_TAG_LEN, is_tag};
 use crate::auth::UserSecret;
 use crate::json::{Change, Invalid, Members};
 use webpush::{
@@ -15,8 +16,6 @@ use webpush::{
 
 /// Maximum number of tags of one subscription.
 pub const MAX_TAGS: usize = 50;
-/// Maximum number of characters in one tag.
-pub const MAX_TAG_LEN: usize = 64;
 /// Maximum number of bytes in a user id.
 pub const MAX_USER_LEN: usize = 256;
 
@@ -160,14 +159,6 @@ fn tags(members: Members<'_>) -> Result<Change<BTreeSet<String>>, Invalid> {
         };
         list.iter().enumerate().map(tag).collect()
     })
-}
-
-pub(crate) fn is_tag(tag: &str) -> bool {
-    (1..=MAX_TAG_LEN).contains(&tag.len()) && tag.chars().all(is_tag_character)
-}
-
-pub(crate) fn is_tag_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
 }
 
 fn check_user(members: Members<'_>, user: &str) -> Result<String, Invalid> {

@@ -1,11 +1,11 @@
-//! Logs and figures. `RUST_LOG` chooses what is said; endpoints only ever as origin and hash, keys, tokens and payloads
+//! Logs and metrics. `RUST_LOG` chooses what is logged. Endpoints appear as origin and hash only; keys, tokens and payloads
 //! never.
 //!
 //! | file | owns |
 //! |---|---|
-//! | this one | what is let through, and lines of text |
+//! | this one | which lines are logged, and lines of text |
 //! | `json` | lines of JSON, as CloudWatch reads them |
-//! | [`metrics`] | figures, in lines that CloudWatch takes for metrics |
+//! | [`metrics`] | metrics, in lines that CloudWatch reads as such |
 
 mod json;
 pub mod metrics;
@@ -20,7 +20,7 @@ use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What is said when `RUST_LOG` is silent: ourselves, and what others warn of.
+/// Without `RUST_LOG`: our own lines from `info`, those of others from `warn`.
 const DEFAULT: &str = "warn,pushcast=info";
 /// The runtime's span holds the id of the request.
 const DEFAULT_IN_LAMBDA: &str = "warn,pushcast=info,lambda_runtime::layers=info";
@@ -30,10 +30,10 @@ const DEFAULT_IN_LAMBDA: &str = "warn,pushcast=info,lambda_runtime::layers=info"
 #[error("RUST_LOG is not a filter such as info or pushcast=debug")]
 pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
-/// What `RUST_LOG` lets through. At `debug` and `trace` the SDK and the HTTP client write whole requests, keys and
-/// endpoints included: those levels are for our own lines only, whatever the variable says.
+/// The lines that `RUST_LOG` chooses. At `debug` and `trace` the SDK and the HTTP client write whole requests, with keys and
+/// endpoints: those levels are for our own lines only, whatever the variable says.
 ///
-/// Targets and levels only: to choose by spans and the values in them as well would link a library of regular expressions
+/// It chooses by target and level. To choose by spans and their values as well would link a library of regular expressions
 /// into every function.
 fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     let chosen = std::env::var("RUST_LOG").unwrap_or_default();
@@ -42,9 +42,24 @@ fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     } else {
         &chosen
     };
+    let targets = with_library(chosen.parse()?);
+    let is_ours = |target: &str| {
+        ["pushcast", "webpush"]
+            .iter()
+            .any(|it| target.starts_with(it))
+    };
     let harmless =
-        |line: &Metadata<'_>| line.target().starts_with("pushcast") || *line.level() <= Level::INFO;
-    Ok(chosen.parse::<Targets>()?.and(filter_fn(harmless)))
+        move |line: &Metadata<'_>| is_ours(line.target()) || *line.level() <= Level::INFO;
+    Ok(targets.and(filter_fn(harmless)))
+}
+
+/// The library logs as `pushcast` does, unless it is chosen by name.
+fn with_library(targets: Targets) -> Targets {
+    let level = |name: &str| targets.iter().find(|(target, _)| *target == name);
+    match (level("pushcast"), level("webpush")) {
+        (Some((_, level)), None) => targets.with_target("webpush", level),
+        _ => targets,
+    }
 }
 
 /// Lines of text to the standard error, with colours on a terminal.

@@ -245,7 +245,7 @@ def start(function, bootstrap, dynamodb, push_service):
 def build():
     """As `sam build` does, but for this machine, and with its own linker."""
     binaries = [argument for function in FUNCTIONS for argument in ("--bin", function)]
-    command = ["cargo", "build", "--release", "--no-default-features", "--message-format", "json-render-diagnostics"]
+    command = ["cargo", "build", "--release", "--no-default-features", "--features", "aws", "--message-format", "json-render-diagnostics"]
     built = subprocess.run(command + binaries, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     messages = map(json.loads, built.splitlines())
     executables = (message.get("executable") for message in messages)

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pushcast::announce::Announcer;
-use pushcast::broadcast::Broadcast;
+use pushcast::broadcast::{Broadcast, BroadcastError, firing};
 use pushcast::campaign::Job;
+use pushcast::campaign::request::CampaignRequest;
 use pushcast::clock::{Chance, Clock};
 use pushcast::deliver::{CircuitBreaker, Deliver};
+use pushcast::json::{Invalid, Members};
 use pushcast::ledger::Worker;
 use pushcast::queue::LocalQueue;
 use pushcast::queue::{Stop, Stopper};
+use pushcast::schedule::local::Fired;
 use pushcast::store::Store;
 use pushcast::telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
@@ -36,6 +39,17 @@ pub(crate) fn broadcast(store: Store) -> Broadcast<LocalQueue> {
         chance: Chance::system(),
         most_segments: MOST_SEGMENTS,
     }
+}
+
+/// Starts the campaign of a firing. The same firing again is the same campaign.
+pub(crate) async fn fire(
+    broadcast: &Broadcast<LocalQueue>,
+    fired: &Fired,
+) -> Result<(), BroadcastError> {
+    let id = firing(&fired.schedule, &fired.scheduled_time.to_string())
+        .map_err(|reason| Invalid::new("scheduled_time", reason))?;
+    let request = CampaignRequest::read(Members::of(&fired.message)?)?;
+    broadcast.start(request, id).await.map(drop)
 }
 
 /// Workers that are running.

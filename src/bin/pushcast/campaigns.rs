@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::api::{Api, Server, segment};
+use crate::campaign::{figures, path, read_of, text};
 use crate::output::{complain, say};
-use crate::watch::{Watch, figures, read_of, text};
+use crate::watch::Watch;
 
 /// Look at, watch, cancel and resume the campaigns of a server, here or in AWS.
 ///
@@ -106,11 +107,6 @@ impl Campaigns {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Where a campaign is.
-pub(crate) fn path(id: &str) -> String {
-    format!("/push/campaigns/{}", segment(id))
 }
 
 async fn list(api: &Api, all: bool, json: bool) -> Result<()> {

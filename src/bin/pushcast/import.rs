@@ -1,11 +1,11 @@
 //! `pushcast subscriptions import`: lines in, of which a bad one costs itself only.
 
 use std::collections::HashSet;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
-use std::thread;
+use std::io::{self, IsTerminal as _, Read};
 
 use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use pushcast::clock::Clock;
@@ -15,17 +15,13 @@ use pushcast::store::Store;
 use pushcast::subscribers::MAX_AT_ONCE;
 use pushcast::subscribers::registration::Registration;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use webpush::AllowList;
 
+use crate::input_lines::{Lines, MAX_LINE, is_cut_off};
 use crate::output::complain;
 
 /// Batches that are written at once.
 const BATCHES: usize = 8;
-/// Lines that are read ahead.
-const AHEAD: usize = 1000;
-/// A line that is longer is no subscription.
-const MAX_LINE: u64 = 64 * 1024;
 
 /// What an import did so far.
 #[derive(Debug)]
@@ -63,29 +59,16 @@ impl Import {
         input: Box<dyn Read + Send>,
     ) -> Result<Self> {
         let mut lines = Lines::read_aside(input, self.bar.clone());
-        let clock = Clock::system();
-        let write = |batch: Batch| async {
-            let stored = store
-                .subscribers
-                .subscribe_all(&batch.registrations, clock.now())
-                .await;
-            (batch, stored)
-        };
-        let mut writing = FuturesUnordered::new();
-        let mut batch = Batch::default();
-        // Of all lines that were read and are not written yet.
-        let mut endpoints = HashSet::new();
+        let mut writing = Writing::new(store);
         loop {
             let line = match lines.try_recv() {
                 Ok(line) => Some(line),
                 Err(_) => {
-                    // A slow pipe, or the end: what is here does not wait for more.
-                    if !batch.registrations.is_empty() {
-                        writing.push(write(std::mem::take(&mut batch)));
-                    }
+                    // A slow pipe, or the end: the batch does not wait for more lines.
+                    writing.begin();
                     tokio::select! {
-                        Some(written) = writing.next() => {
-                            self.count(written, &mut endpoints)?;
+                        Some(written) = writing.under_way.next() => {
+                            self.count(written, &mut writing.endpoints)?;
                             continue;
                         }
                         line = lines.recv() => line,
@@ -94,34 +77,41 @@ impl Import {
             };
             let Some(line) = line else { break };
             let (number, text) = line.context("the input cannot be read")?;
-            let registration = match parse(&text, allowed) {
-                Ok(registration) => registration,
-                Err(why) => {
-                    self.refuse(number, &why);
-                    continue;
-                }
-            };
-            let endpoint = registration.subscription.endpoint.as_str().to_owned();
-            // The last line of one endpoint wins, as it would one by one.
-            let again = endpoints.contains(&endpoint);
-            if again || batch.registrations.len() == MAX_AT_ONCE {
-                writing.push(write(std::mem::take(&mut batch)));
+            match parse(&text, allowed) {
+                Ok(registration) => self.add(&mut writing, number, registration).await?,
+                Err(why) => self.refuse(number, &why),
             }
-            while writing.len() > BATCHES || endpoints.contains(&endpoint) {
-                let Some(written) = writing.next().await else {
-                    break;
-                };
-                self.count(written, &mut endpoints)?;
-            }
-            endpoints.insert(endpoint);
-            batch.last_line = number;
-            batch.registrations.push(registration);
         }
-        while let Some(written) = writing.next().await {
-            self.count(written, &mut endpoints)?;
+        while let Some(written) = writing.under_way.next().await {
+            self.count(written, &mut writing.endpoints)?;
         }
         self.bar.finish_and_clear();
         Ok(self)
+    }
+
+    /// Puts a subscription into the batch. The last line of one endpoint wins, as it would if lines were written one by
+    /// one: an endpoint that is being written is waited for.
+    async fn add(
+        &mut self,
+        writing: &mut Writing<'_>,
+        number: u64,
+        registration: Registration,
+    ) -> Result<()> {
+        let endpoint = registration.subscription.endpoint.as_str().to_owned();
+        let is_full = writing.batch.registrations.len() == MAX_AT_ONCE;
+        if is_full || writing.endpoints.contains(&endpoint) {
+            writing.begin();
+        }
+        while writing.under_way.len() > BATCHES || writing.endpoints.contains(&endpoint) {
+            let Some(written) = writing.under_way.next().await else {
+                break;
+            };
+            self.count(written, &mut writing.endpoints)?;
+        }
+        writing.endpoints.insert(endpoint);
+        writing.batch.last_line = number;
+        writing.batch.registrations.push(registration);
+        Ok(())
     }
 
     fn refuse(&mut self, number: u64, why: &str) {
@@ -131,11 +121,7 @@ impl Import {
     }
 
     /// Counts what was written, and forgets its endpoints.
-    fn count(
-        &mut self,
-        (batch, stored): (Batch, Result<usize, StoreError>),
-        endpoints: &mut HashSet<String>,
-    ) -> Result<()> {
+    fn count(&mut self, (batch, stored): Written, endpoints: &mut HashSet<String>) -> Result<()> {
         let new = stored.with_context(|| {
             format!(
                 "at or before line {}; so far {self}; import again to go on",
@@ -155,6 +141,44 @@ impl Import {
     }
 }
 
+/// A batch, and how many of its subscriptions are new.
+type Written = (Batch, Result<usize, StoreError>);
+
+/// The batch that is filled, and those that are being written.
+struct Writing<'a> {
+    store: &'a Store,
+    clock: Clock,
+    batch: Batch,
+    under_way: FuturesUnordered<BoxFuture<'a, Written>>,
+    /// Of all lines that were read and are not written yet.
+    endpoints: HashSet<String>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self {
+            store,
+            clock: Clock::system(),
+            batch: Batch::default(),
+            under_way: FuturesUnordered::new(),
+            endpoints: HashSet::new(),
+        }
+    }
+
+    /// Begins to write the batch, unless it is empty.
+    fn begin(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.registrations.is_empty() {
+            return;
+        }
+        let (subscribers, now) = (&self.store.subscribers, self.clock.now());
+        self.under_way.push(Box::pin(async move {
+            let stored = subscribers.subscribe_all(&batch.registrations, now).await;
+            (batch, stored)
+        }));
+    }
+}
+
 /// Subscriptions of different endpoints, written as one.
 #[derive(Default)]
 struct Batch {
@@ -167,70 +191,6 @@ impl std::fmt::Display for Import {
         let [new, refreshed, bad] = [self.new, self.refreshed, self.bad].map(HumanCount);
         write!(f, "{new} new, {refreshed} refreshed, {bad} bad lines")
     }
-}
-
-/// The lines that are not empty, with their numbers, one in memory at a time.
-struct Lines {
-    input: BufReader<Box<dyn Read + Send>>,
-    number: u64,
-    bar: ProgressBar,
-}
-
-/// A line and its number.
-type Line = io::Result<(u64, Vec<u8>)>;
-
-impl Lines {
-    /// Reads on a thread of its own, which may wait for a terminal for ever, a few lines ahead.
-    fn read_aside(input: Box<dyn Read + Send>, bar: ProgressBar) -> mpsc::Receiver<Line> {
-        let (read, lines) = mpsc::channel(AHEAD);
-        let input = BufReader::new(input);
-        thread::spawn(move || {
-            let mut lines = Lines {
-                input,
-                number: 0,
-                bar,
-            };
-            // Until nobody wants them any more.
-            lines.try_for_each(|line| read.blocking_send(line))
-        });
-        lines
-    }
-}
-
-impl Iterator for Lines {
-    type Item = Line;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut line = Vec::new();
-            match self
-                .input
-                .by_ref()
-                .take(MAX_LINE + 1)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) => return None,
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
-            }
-            self.number += 1;
-            self.bar.inc(line.len() as u64);
-            // The rest belongs to the same line, which `parse` will refuse: it is cut off.
-            if is_cut_off(&line)
-                && let Err(error) = self.input.skip_until(b'\n')
-            {
-                return Some(Err(error));
-            }
-            if is_cut_off(&line) || !line.trim_ascii().is_empty() {
-                return Some(Ok((self.number, line)));
-            }
-        }
-    }
-}
-
-/// Whether a line is longer than what was read of it.
-fn is_cut_off(line: &[u8]) -> bool {
-    line.len() as u64 > MAX_LINE && !line.ends_with(b"\n")
 }
 
 fn parse(line: &[u8], allowed: &AllowList) -> Result<Registration, String> {

@@ -1,12 +1,14 @@
 //! The program `pushcast`: everything on one machine, and the tools around it.
 
 mod api;
+mod campaign;
 mod campaigning;
 mod campaigns;
 mod data_folder;
 mod demo;
 mod doctor;
 mod import;
+mod input_lines;
 mod message;
 mod output;
 mod push;

@@ -139,7 +139,7 @@ async fn app(
     let firing = broadcast.clone();
     let fire = move |fired: Fired| {
         let broadcast = firing.clone();
-        async move { broadcast.handle(&fired.to_event(), "").await.map(drop) }
+        async move { campaigning::fire(&broadcast, &fired).await }
     };
     tokio::spawn(local_schedules.firing().run(Clock::system(), fire));
     let send = Send {

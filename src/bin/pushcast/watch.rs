@@ -6,38 +6,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use pushcast::campaign::Status;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::api::Api;
-use crate::campaigns::path;
+use crate::campaign::{figures, is_under_way, number, over, path, read_of, text};
 use crate::output::{complain, say};
 
-/// Between two looks.
+/// Time between two requests for the campaign.
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two lines, at least.
+/// Shortest time between two lines.
 const LINE: Duration = Duration::from_secs(3);
-/// Over which time the pace is taken.
+/// Time over which the speed is measured.
 const WINDOW: Duration = Duration::from_secs(15);
-
-/// Of the people of an audience, in the order in which they are shown.
-const COUNTS: [&str; 7] = [
-    "accepted",
-    "gone",
-    "mismatched",
-    "too_large",
-    "refused",
-    "failed",
-    "retrying",
-];
 
 /// One campaign, while it is watched.
 pub(crate) struct Watch {
     patience: Duration,
     json: bool,
     bar: ProgressBar,
-    pace: Pace,
+    speed: Speed,
     /// What the last line showed, and when.
     shown: Option<(Value, Instant)>,
 }
@@ -56,7 +46,7 @@ impl Watch {
             patience,
             json,
             bar,
-            pace: Pace::default(),
+            speed: Speed::default(),
             shown: None,
         }
     }
@@ -89,8 +79,8 @@ impl Watch {
     /// Shows the campaign; the exit code, if it has ended.
     fn look(&mut self, campaign: &Value) -> Result<Option<ExitCode>> {
         let status = text(campaign, "status");
-        if matches!(status, "planned" | "running") {
-            self.pace.take(campaign, Instant::now());
+        if is_under_way(campaign) {
+            self.speed.take(campaign, Instant::now());
             return self.show(campaign).map(|()| None);
         }
         self.bar.finish_and_clear();
@@ -99,7 +89,7 @@ impl Watch {
         } else {
             say(format_args!("{status}: {}", self.line(campaign)))?;
         }
-        if status == "done" {
+        if status == Status::Done.label() {
             return Ok(Some(ExitCode::SUCCESS));
         }
         if let Some(reason) = campaign["reason"].as_str() {
@@ -139,11 +129,11 @@ impl Watch {
 
     fn message(&self, campaign: &Value) -> String {
         let mut message = figures(&campaign["counts"]);
-        if !matches!(text(campaign, "status"), "planned" | "running") {
+        if !is_under_way(campaign) {
             return message;
         }
         let left = number(campaign, "subscribers").saturating_sub(number(campaign, "scanned"));
-        if let Some((pushed, read)) = self.pace.a_second() {
+        if let Some((pushed, read)) = self.speed.a_second() {
             if pushed >= 0.5 {
                 message += &format!(", {pushed:.0} a second");
             }
@@ -161,59 +151,28 @@ impl Watch {
     }
 }
 
-/// How fast it goes.
+/// Speed of the campaign: what was over at each look.
 #[derive(Default)]
-struct Pace(VecDeque<(Instant, u64, u64)>);
+struct Speed(VecDeque<(Instant, u64, u64)>);
 
-impl Pace {
+impl Speed {
     fn take(&mut self, campaign: &Value, now: Instant) {
-        let counts = &campaign["counts"];
-        let pushed = COUNTS.iter().map(|name| number(counts, name)).sum::<u64>()
-            - number(counts, "retrying");
+        let pushed = over(&campaign["counts"]);
         self.0.push_back((now, pushed, number(campaign, "scanned")));
         while self.0.len() > 2 && now - self.0[0].0 > WINDOW {
             self.0.pop_front();
         }
     }
 
-    /// Messages that are over, and subscribers that were read.
+    /// Pushes that are over, and subscribers that were read, each a second.
     fn a_second(&self) -> Option<(f64, f64)> {
         let ((first, pushed, read), (last, pushed_now, read_now)) =
             (self.0.front()?, self.0.back()?);
         let seconds = (*last - *first).as_secs_f64();
-        // What is less says nothing yet.
+        // A shorter time says nothing yet.
         (seconds > 0.4).then(|| {
             let of = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
             (of(*pushed_now, *pushed), of(*read_now, *read))
         })
     }
-}
-
-/// `accepted 9,120, gone 31`: the counts that are not 0.
-pub(crate) fn figures(counts: &Value) -> String {
-    let counted: Vec<_> = COUNTS
-        .iter()
-        .map(|name| (name, number(counts, name)))
-        .filter(|(_, n)| *n > 0)
-        .map(|(name, n)| format!("{} {}", name.replace('_', " "), HumanCount(n)))
-        .collect();
-    if counted.is_empty() {
-        return "nobody pushed to".to_owned();
-    }
-    counted.join(", ")
-}
-
-/// `15,500 of 20,011`.
-pub(crate) fn read_of(campaign: &Value) -> String {
-    let [scanned, subscribers] = ["scanned", "subscribers"].map(|name| number(campaign, name));
-    format!("{} of {}", HumanCount(scanned), HumanCount(subscribers))
-}
-
-/// A member's text.
-pub(crate) fn text<'a>(campaign: &'a Value, name: &str) -> &'a str {
-    campaign[name].as_str().unwrap_or_default()
-}
-
-fn number(of: &Value, name: &str) -> u64 {
-    of[name].as_u64().unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_norway::Value;
+use yaml_serde::Value;
 
 /// The functions, in the order of the flow.
 pub(crate) const FUNCTIONS: [&str; 4] = ["subscribe", "send", "broadcast", "deliver"];
@@ -32,7 +32,7 @@ impl Template {
     }
 
     fn parse(text: &str, given: &[(&str, &str)]) -> Self {
-        let root: Value = serde_norway::from_str(text).expect("it is YAML");
+        let root: Value = yaml_serde::from_str(text).expect("it is YAML");
         let mut template = Self {
             root,
             parameters: BTreeMap::new(),

@@ -370,13 +370,10 @@ fn line(service: &PushService, keys: &Value, name: &str) -> String {
     json!({"endpoint": endpoint, "keys": keys}).to_string()
 }
 
-#[tokio::test]
-async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
-    let service = PushService::start().await;
-    let folder = TempDir::new().expect("a folder");
-    let data = folder.path().join("data");
+/// Lines, and what is said of those that are bad.
+fn good_and_bad_lines(service: &PushService) -> Vec<(Vec<u8>, Option<&'static str>)> {
     let keys = service.subscribe(None).to_json()["keys"].clone();
-    let good = |name: &str| line(&service, &keys, name).into_bytes();
+    let good = |name: &str| line(service, &keys, name).into_bytes();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)).into_bytes();
     // As long as a line may be, and one byte more.
     let fits = |length: usize| {
@@ -387,7 +384,7 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
         line
     };
     let endpoint = json!({"endpoint": "https://evil.example/x", "keys": keys}).to_string();
-    let lines: Vec<(Vec<u8>, Option<&str>)> = vec![
+    vec![
         (good("first"), None),
         (b"not json".to_vec(), Some("not JSON")),
         (Vec::new(), None),
@@ -409,7 +406,15 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
         ),
         (b"{\"endpoint\":".to_vec(), Some("not JSON")),
         (good("last-without-an-end"), None),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
+    let service = PushService::start().await;
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("data");
+    let lines = good_and_bad_lines(&service);
     let input = lines.iter().map(|(line, _)| line.as_slice());
     let input = input.collect::<Vec<_>>().join(&b'\n');
     let output = feed(subscriptions(&service, &["import"], &data), input).await;

@@ -427,25 +427,13 @@ async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
     assert_eq!(scene.congestion().not_before, None);
 }
 
-#[test]
-fn each_service_complains_in_its_own_words() {
-    let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+/// Whose answer, its status and headers, and what it means for the limit.
+fn complaints(
+    now: Timestamp,
+) -> Vec<(Whose, u16, &'static [(&'static str, &'static str)], Signal)> {
     let until = |seconds| Some(now + SignedDuration::from_secs(seconds));
-    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-        let of = |&(name, value)| {
-            (
-                http::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        };
-        pairs.iter().map(of).collect()
-    };
-    let verdict = |whose, status, pairs: &[(&'static str, &'static str)]| {
-        let answer = Answer::read(whose, status, &headers(pairs), b"", now);
-        Signal::of(&answer, now)
-    };
-    for (whose, status, pairs, said) in [
-        (Whose::Mozilla, 201, &[][..], Signal::Served),
+    vec![
+        (Whose::Mozilla, 201, &[], Signal::Served),
         (Whose::Mozilla, 410, &[], Signal::Served),
         (Whose::Fcm, 429, &[], Signal::Busy(None)),
         (
@@ -488,7 +476,26 @@ fn each_service_complains_in_its_own_words() {
         ),
         (Whose::Apple, 500, &[], Signal::Unclear),
         (Whose::Apple, 403, &[], Signal::Unclear),
-    ] {
+    ]
+}
+
+#[test]
+fn each_service_complains_in_its_own_words() {
+    let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
+        let of = |&(name, value)| {
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(of).collect()
+    };
+    let verdict = |whose, status, pairs: &[(&'static str, &'static str)]| {
+        let answer = Answer::read(whose, status, &headers(pairs), b"", now);
+        Signal::of(&answer, now)
+    };
+    for (whose, status, pairs, said) in complaints(now) {
         assert_eq!(verdict(whose, status, pairs), said, "{whose:?} {status}");
     }
 }

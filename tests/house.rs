@@ -38,6 +38,27 @@ const REMAINING_FUNCTIONS: &[(&str, &str)] = &[
     ("src/deliver/segment.rs", "page"),
     ("src/ledger/campaigns.rs", "move_campaign"),
     ("src/schedule/local.rs", "fire_due"),
+    (
+        "tests/chromium/console.rs",
+        "a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end",
+    ),
+    (
+        "tests/chromium/console.rs",
+        "the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches",
+    ),
+    (
+        "tests/chromium/console.rs",
+        "the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels",
+    ),
+    (
+        "tests/endpoints.rs",
+        "anywhere_else_is_refused_by_the_rule_it_breaks",
+    ),
+    (
+        "tests/notifications.rs",
+        "every_bad_one_names_the_member_that_is_wrong",
+    ),
+    ("tests/vapid.rs", "of_openssl_is_read_in_every_form"),
 ];
 
 fn root() -> &'static Path {

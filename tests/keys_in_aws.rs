@@ -126,13 +126,7 @@ async fn set_up(aws: &Ministack, older: &VapidKey) -> Vec<(String, String)> {
     let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
     made.expect("tables");
     let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
-    let queue = queue
-        .queue_name("Jobs")
-        .send()
-        .await
-        .unwrap()
-        .queue_url
-        .unwrap();
+    let queue = queue.queue_name("Jobs").send().await.unwrap();
     let kms = aws_sdk_kms::Client::new(&shared).create_key();
     let kms = kms
         .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
@@ -158,7 +152,7 @@ async fn set_up(aws: &Ministack, older: &VapidKey) -> Vec<(String, String)> {
         ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
         ("PUSHCAST_LEDGER_TABLE", tables().ledger),
-        ("PUSHCAST_QUEUE_URL", queue),
+        ("PUSHCAST_QUEUE_URL", queue.queue_url.unwrap()),
         (
             "PUSHCAST_VAPID_KEYS",
             format!("kms:{kms},ssm:/push/old-key"),

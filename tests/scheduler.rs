@@ -230,11 +230,8 @@ async fn another_aws_keeps_schedules_as_they_are_given() {
     let ministack = Ministack::start().await;
     let aws = client(&ministack.url);
     for group in [GROUP, "other"] {
-        aws.create_schedule_group()
-            .name(group)
-            .send()
-            .await
-            .unwrap();
+        let made = aws.create_schedule_group().name(group).send().await;
+        made.expect("a group");
     }
     let room = EventBridgeSchedules::new(aws.clone(), target(GROUP));
     let other = EventBridgeSchedules::new(aws.clone(), target("other"));

@@ -501,26 +501,9 @@ async fn without_configured_origins_no_other_page_may_call_and_a_star_admits_all
     assert_eq!(allowed_origin(&asked), Some("*"), "{asked:?}");
 }
 
-#[tokio::test]
-async fn errors_carry_no_secret_and_nobody_s_endpoint() {
-    let service = PushService::start().await;
-    let mut server = Server::start(&service).await;
-    let (ada, eve) = (service.subscribe(None), service.subscribe(None));
-    let body = ada.to_json_with(json!({"user": "ada", "userSignature": server.sign("ada")}));
-    subscribe(&server, &body).await;
-    let secrets = [
-        server.token(),
-        server.user_secret(),
-        server.sign("ada"),
-        ada.id().to_owned(),
-        ada.auth(),
-        ada.p256dh(),
-        eve.id().to_owned(),
-        eve.auth(),
-        eve.p256dh(),
-        "hunter2".to_owned(),
-    ];
-    let posts = [
+/// What Eve posts with a secret in it, and is refused.
+fn wrong_posts(ada: &Browser, eve: &Browser) -> Vec<(&'static str, Value)> {
+    vec![
         (
             "/push/subscribe",
             eve.to_json_with(json!({"user": "ada", "userSignature": "hunter2"})),
@@ -553,7 +536,29 @@ async fn errors_carry_no_secret_and_nobody_s_endpoint() {
             "/push/send",
             json!({"to": {"endpoint": ada.endpoint(), "user": "ada"}, "data": "hunter2"}),
         ),
+    ]
+}
+
+#[tokio::test]
+async fn errors_carry_no_secret_and_nobody_s_endpoint() {
+    let service = PushService::start().await;
+    let mut server = Server::start(&service).await;
+    let (ada, eve) = (service.subscribe(None), service.subscribe(None));
+    let body = ada.to_json_with(json!({"user": "ada", "userSignature": server.sign("ada")}));
+    subscribe(&server, &body).await;
+    let secrets = [
+        server.token(),
+        server.user_secret(),
+        server.sign("ada"),
+        ada.id().to_owned(),
+        ada.auth(),
+        ada.p256dh(),
+        eve.id().to_owned(),
+        eve.auth(),
+        eve.p256dh(),
+        "hunter2".to_owned(),
     ];
+    let posts = wrong_posts(&ada, &eve);
     let mut said = String::new();
     for (path, body) in &posts {
         let answer = server.post_with_token(path, body).await;

@@ -1,5 +1,4 @@
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, copy_bidirectional};
@@ -14,9 +13,7 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::subscribers::Subscribers;
 use crate::support::subscribers::browser::Browser;
-
-/// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::waiting::PATIENCE;
 
 const NEWS: &str = r#"{"title": "t", "navigate": "https://a.example/"}"#;
 

@@ -12,8 +12,8 @@ use crate::support::program::campaigns::counts;
 use crate::support::push_service::behaviour::{Behaviour, Canned, Whom};
 use crate::support::push_service::{Delivery, PushService};
 use crate::support::subscribers::{Subscribers, by_subscription, number};
+use crate::support::waiting::PATIENCE;
 
-const PATIENCE: Duration = Duration::from_secs(120);
 /// The push service answers at once, and goes on with what it has read when a connection is reset: a second is enough
 /// for either, on a machine that is busy as well.
 const UNDER_WAY: Duration = Duration::from_secs(1);
@@ -288,7 +288,7 @@ async fn beside_one_that(behaviour: Behaviour, others: usize) {
     const ALL: usize = 1_000;
     // Many times what it takes on an idle machine, and less than one push may wait for its answer: nobody has waited for
     // the other service.
-    const SOON: Duration = Duration::from_secs(10);
+    const SOON: Duration = Duration::from_secs(14);
     let (quick, other, _roots, server) = beside_each_other().await;
     let each = [(&quick, ALL - others), (&other, others)];
     for (service, n) in each {

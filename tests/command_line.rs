@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use http::Method;
 use openssl::bn::BigNumContext;
@@ -16,8 +15,8 @@ use tokio::time::timeout;
 
 use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
+use crate::support::waiting::PATIENCE;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const FORMS: [&str; 5] = ["pem", "sec1", "der", "raw", "json"];
 /// An import of this many lines is more than a pipe holds.
 const MANY: usize = 600;

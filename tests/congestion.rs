@@ -20,9 +20,8 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Canned, Whom};
 use crate::support::random::Random;
 use crate::support::subscribers::browser::Browser;
+use crate::support::waiting::PATIENCE;
 
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than it takes to ask for many things at once.
 const A_WHILE: Duration = Duration::from_millis(100);
 /// Requests under way to a service of which nothing is known.

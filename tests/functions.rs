@@ -385,7 +385,7 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
     let lines = stack.deliver.lines();
     let said = lines
         .iter()
-        .find(|line| line["message"] == "a token cannot be signed");
+        .find(|line| line["message"] == "a VAPID token cannot be signed");
     assert!(said.is_some(), "it is logged: {lines:?}");
     for line in lines.iter().filter(|line| line["target"].is_string()) {
         assert_eq!(line["requestId"], REQUEST_ID, "{line}");

@@ -22,6 +22,7 @@ const RUST: [&str; 4] = ["src", "crates", "tests", "benches"];
 const REMAINING_ARROWS: &[(&str, &str)] = &[
     ("audience", "subscribers"),
     ("src/audience/filter.rs", "src/audience/mod.rs"),
+    ("src/aws/http.rs", "src/aws/mod.rs"),
     ("src/aws/mod.rs", "src/aws/function.rs"),
     ("src/bin/pushcast/push/given.rs", "src/bin/pushcast/push.rs"),
     ("src/bin/pushcast/watch.rs", "src/bin/pushcast/campaigns.rs"),

@@ -24,15 +24,13 @@ use crate::support::program::{Answer, Server};
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::Canned;
 use crate::support::subscribers::browser::Browser;
+use crate::support::waiting::PATIENCE;
 
 /// Documented, and not brought about here: the database of a server that runs cannot be made to fail from outside.
 const EXCEPTED: [&str; 2] = ["500", "503"];
 
 /// What stands in a path for `{name}`.
 const NAME: &str = "weekdays";
-
-/// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `POST /push/send`, `400`.
 type Exercised = BTreeSet<(String, String)>;

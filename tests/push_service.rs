@@ -3,8 +3,6 @@
 mod behaviour;
 mod tokens;
 
-use std::time::Duration;
-
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::hmac;
@@ -24,11 +22,10 @@ use crate::support::push_service::listener::Builder;
 use crate::support::push_service::raw_client::{Answer, BOTH, Client};
 use crate::support::push_service::{Delivery, PushService};
 use crate::support::subscribers::browser::Browser;
+use crate::support::waiting::PATIENCE;
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A push service whose clock stands still, a subscriber, and an application server whose key it knows.
 struct Scene {

@@ -11,8 +11,7 @@ use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::Canned;
 use crate::support::subscribers::browser::Browser;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::support::waiting::PATIENCE;
 
 /// A server, its push service, and the key that pages subscribe with.
 struct Scene {
@@ -296,7 +295,7 @@ async fn a_browser_that_comes_back_while_its_410_is_under_way_stays() {
             let backend = backend.clone();
             tokio::spawn(async move { backend.send(&message).await })
         };
-        scene.service.wait_for_requests(round + 1, SOON).await;
+        scene.service.wait_for_requests(round + 1, PATIENCE).await;
         let mut back = browser.to_json();
         if new_keys {
             let other = Browser::new(String::new(), browser.endpoint().to_owned());

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
@@ -9,8 +7,7 @@ use serde_json::{Value, json};
 use crate::support::program::{Answer, Server, environment_of};
 use crate::support::push_service::PushService;
 use crate::support::subscribers::browser::Browser;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::support::waiting::PATIENCE;
 
 /// Subscribes, and gives the count.
 async fn subscribe(server: &Server, body: &Value) -> u64 {
@@ -38,7 +35,7 @@ async fn reaches(server: &Server, service: &PushService, browser: &Browser, text
     let message = json!({"to": {"endpoint": browser.endpoint()}, "data": text});
     let sent = server.post_with_token("/push/send", &message).await;
     assert_eq!(sent.json["results"][0]["outcome"], "accepted", "{sent:?}");
-    let all = service.wait_for(before + 1, SOON).await;
+    let all = service.wait_for(before + 1, PATIENCE).await;
     let last = all.last().expect("it waited for one");
     assert_eq!(
         (last.id.as_str(), last.text.as_slice()),

@@ -18,8 +18,7 @@ use crate::support::aws::lambda_runtime::Function;
 use crate::support::aws::template::{FUNCTIONS, Template};
 use crate::support::push_service::PushService;
 use crate::support::subscribers::browser::Browser;
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::support::waiting::PATIENCE;
 
 /// What the template calls its tables.
 pub(crate) fn tables() -> Tables {

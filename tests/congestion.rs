@@ -427,9 +427,9 @@ async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
 }
 
 /// Whose answer, its status and headers, and what it means for the limit.
-fn complaints(
-    now: Timestamp,
-) -> Vec<(Whose, u16, &'static [(&'static str, &'static str)], Signal)> {
+type Complaint = (Whose, u16, &'static [(&'static str, &'static str)], Signal);
+
+fn complaints(now: Timestamp) -> Vec<Complaint> {
     let until = |seconds| Some(now + SignedDuration::from_secs(seconds));
     vec![
         (Whose::Mozilla, 201, &[], Signal::Served),

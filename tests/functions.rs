@@ -468,7 +468,13 @@ async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
 }
 
 /// Function, its environment, and what it says of it before it ends.
-const WRONG_ENVIRONMENTS: [(&str, &[(&str, &str)], &str); 12] = [
+type WrongEnvironment = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const WRONG_ENVIRONMENTS: [WrongEnvironment; 12] = [
     ("subscribe", &[], "PUSHCAST_SUBSCRIPTIONS_TABLE"),
     ("send", &[], "PUSHCAST_VAPID_SUBJECT"),
     ("broadcast", &[], "PUSHCAST_SUBSCRIPTIONS_TABLE"),

@@ -20,8 +20,9 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Canned, Whom};
 use crate::support::random::Random;
 use crate::support::subscribers::browser::Browser;
-use crate::support::waiting::PATIENCE;
 
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than it takes to ask for many things at once.
 const A_WHILE: Duration = Duration::from_millis(100);
 /// Requests under way to a service of which nothing is known.
@@ -426,13 +427,25 @@ async fn how_long_a_service_asks_to_wait_is_known_until_it_serves_again() {
     assert_eq!(scene.congestion().not_before, None);
 }
 
-/// Whose answer, its status and headers, and what it means for the limit.
-type Complaint = (Whose, u16, &'static [(&'static str, &'static str)], Signal);
-
-fn complaints(now: Timestamp) -> Vec<Complaint> {
+#[test]
+fn each_service_complains_in_its_own_words() {
+    let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
     let until = |seconds| Some(now + SignedDuration::from_secs(seconds));
-    vec![
-        (Whose::Mozilla, 201, &[], Signal::Served),
+    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
+        let of = |&(name, value)| {
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(of).collect()
+    };
+    let verdict = |whose, status, pairs: &[(&'static str, &'static str)]| {
+        let answer = Answer::read(whose, status, &headers(pairs), b"", now);
+        Signal::of(&answer, now)
+    };
+    for (whose, status, pairs, said) in [
+        (Whose::Mozilla, 201, &[][..], Signal::Served),
         (Whose::Mozilla, 410, &[], Signal::Served),
         (Whose::Fcm, 429, &[], Signal::Busy(None)),
         (
@@ -475,26 +488,7 @@ fn complaints(now: Timestamp) -> Vec<Complaint> {
         ),
         (Whose::Apple, 500, &[], Signal::Unclear),
         (Whose::Apple, 403, &[], Signal::Unclear),
-    ]
-}
-
-#[test]
-fn each_service_complains_in_its_own_words() {
-    let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
-    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-        let of = |&(name, value)| {
-            (
-                http::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        };
-        pairs.iter().map(of).collect()
-    };
-    let verdict = |whose, status, pairs: &[(&'static str, &'static str)]| {
-        let answer = Answer::read(whose, status, &headers(pairs), b"", now);
-        Signal::of(&answer, now)
-    };
-    for (whose, status, pairs, said) in complaints(now) {
+    ] {
         assert_eq!(verdict(whose, status, pairs), said, "{whose:?} {status}");
     }
 }

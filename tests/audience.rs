@@ -84,79 +84,81 @@ fn an_audience_is_written_plainly() {
     }
 }
 
+/// What is wrong, and what is said. Characters are counted, not bytes.
+const SYNTAX_ERRORS: [(&str, &str); 20] = [
+    (
+        "",
+        "at character 1: expected a tag, `!` or `(`, found the end",
+    ),
+    (
+        "   ",
+        "at character 4: expected a tag, `!` or `(`, found the end",
+    ),
+    (
+        "news &&",
+        "at character 8: expected a tag, `!` or `(`, found the end",
+    ),
+    (
+        "news && )",
+        "at character 9: expected a tag, `!` or `(`, found `)`",
+    ),
+    ("news & sports", "at character 6: expected `&&`, found `&`"),
+    ("news | sports", "at character 6: expected `||`, found `|`"),
+    (
+        "news sports",
+        "at character 6: expected `&&`, `||` or the end, found `s`",
+    ),
+    (
+        "news, sports",
+        "at character 5: expected `&&`, `||` or the end, found `,`",
+    ),
+    (
+        "news and sports",
+        "at character 6: expected `&&`, `||` or the end, found `a`",
+    ),
+    (
+        "(news",
+        "at character 6: expected `&&`, `||` or `)`, found the end",
+    ),
+    (
+        "(news || (a && b)",
+        "at character 18: expected `&&`, `||` or `)`, found the end",
+    ),
+    (
+        "news)",
+        "at character 5: expected `&&`, `||` or the end, found `)`",
+    ),
+    (
+        "()",
+        "at character 2: expected a tag, `!` or `(`, found `)`",
+    ),
+    (
+        "news !sports",
+        "at character 6: expected `&&`, `||` or the end, found `!`",
+    ),
+    (
+        "|| news",
+        "at character 1: expected a tag, `!` or `(`, found `|`",
+    ),
+    (
+        "news && \u{fc}ber",
+        "at character 9: expected a tag, `!` or `(`, found `\u{fc}`",
+    ),
+    (
+        "\u{a0}\u{a0}caf\u{e9}",
+        "at character 6: expected `&&`, `||` or the end, found `\u{e9}`",
+    ),
+    (
+        "a \0",
+        "at character 3: expected `&&`, `||` or the end, found `\\0`",
+    ),
+    ("!all", "is nobody, since all is everyone"),
+    ("news && !all", "is nobody, since all is everyone"),
+];
+
 #[test]
 fn a_syntax_error_says_at_which_character() {
-    for (text, error) in [
-        (
-            "",
-            "at character 1: expected a tag, `!` or `(`, found the end",
-        ),
-        (
-            "   ",
-            "at character 4: expected a tag, `!` or `(`, found the end",
-        ),
-        (
-            "news &&",
-            "at character 8: expected a tag, `!` or `(`, found the end",
-        ),
-        (
-            "news && )",
-            "at character 9: expected a tag, `!` or `(`, found `)`",
-        ),
-        ("news & sports", "at character 6: expected `&&`, found `&`"),
-        ("news | sports", "at character 6: expected `||`, found `|`"),
-        (
-            "news sports",
-            "at character 6: expected `&&`, `||` or the end, found `s`",
-        ),
-        (
-            "news, sports",
-            "at character 5: expected `&&`, `||` or the end, found `,`",
-        ),
-        (
-            "news and sports",
-            "at character 6: expected `&&`, `||` or the end, found `a`",
-        ),
-        (
-            "(news",
-            "at character 6: expected `&&`, `||` or `)`, found the end",
-        ),
-        (
-            "(news || (a && b)",
-            "at character 18: expected `&&`, `||` or `)`, found the end",
-        ),
-        (
-            "news)",
-            "at character 5: expected `&&`, `||` or the end, found `)`",
-        ),
-        (
-            "()",
-            "at character 2: expected a tag, `!` or `(`, found `)`",
-        ),
-        (
-            "news !sports",
-            "at character 6: expected `&&`, `||` or the end, found `!`",
-        ),
-        (
-            "|| news",
-            "at character 1: expected a tag, `!` or `(`, found `|`",
-        ),
-        // Characters are counted, not bytes.
-        (
-            "news && \u{fc}ber",
-            "at character 9: expected a tag, `!` or `(`, found `\u{fc}`",
-        ),
-        (
-            "\u{a0}\u{a0}caf\u{e9}",
-            "at character 6: expected `&&`, `||` or the end, found `\u{e9}`",
-        ),
-        (
-            "a \0",
-            "at character 3: expected `&&`, `||` or the end, found `\\0`",
-        ),
-        ("!all", "is nobody, since all is everyone"),
-        ("news && !all", "is nobody, since all is everyone"),
-    ] {
+    for (text, error) in SYNTAX_ERRORS {
         assert_eq!(refused(text).to_string(), error, "{text}");
     }
 }

@@ -159,6 +159,52 @@ fn bodies(table: &mut Table) {
     table.everywhere("ten times too many", &vec![b' '; 10 * MAX_BODY], 413, None);
 }
 
+const WRONG_ENDPOINTS: [&str; 43] = [
+    "x",
+    "/wpush/v2/x",
+    "//fcm.googleapis.com/fcm/send/x",
+    "fcm.googleapis.com/fcm/send/x",
+    "http://fcm.googleapis.com/fcm/send/x",
+    "ftp://fcm.googleapis.com/fcm/send/x",
+    "javascript:alert(1)",
+    "https://",
+    "https:///fcm/send/x",
+    "https://user@fcm.googleapis.com/fcm/send/x",
+    "https://user:secret@fcm.googleapis.com/fcm/send/x",
+    "https://fcm.googleapis.com@evil.example/fcm/send/x",
+    "https://127.0.0.1/x",
+    "https://[::1]/x",
+    "https://169.254.169.254/x.google.com/",
+    "https://0x7f000001/x",
+    "https://2130706433/x",
+    "https://localhost/x",
+    "https://evil.example/x",
+    "https://evilfcm.googleapis.com/fcm/send/x",
+    "https://fcm.googleapis.com.evil.example/fcm/send/x",
+    "https://evil.example/fcm.googleapis.com/fcm/send/x",
+    "https://evil.example?fcm.googleapis.com/x",
+    "https://push.apple.com/x",
+    "https://evilpush.apple.com/x",
+    "https://fcm.googleapis.com:8443/fcm/send/x",
+    "https://fcm.googleapis.com:443/fcm/send/x",
+    "https://fcm.googleapis.com./fcm/send/x",
+    "https://fcm.googleapis.com",
+    "https://fcm.googleapis.com/",
+    "https://fcm.googleapis.com/fcm/send/x#y",
+    "https://fcm.googleapis.com/fcm/send/x#",
+    "https://fcm.googleapis.com/fcm/../send/x",
+    "https://fcm.googleapis.com\\@evil.example/x",
+    "https://fcm.googleapis.com/fcm/send/\u{e9}",
+    "https://fcm.googleapis.com/fcm/send/ x",
+    "https://fcm.googleapis.com/fcm/send/\tx",
+    "https://fcm.googleapis.com/fcm/send/x\r\nx-evil: 1",
+    " https://fcm.googleapis.com/fcm/send/x",
+    "https://fcm.googleapis.com/fcm/send/x\n",
+    "HTTPS://fcm.googleapis.com/fcm/send/x",
+    "https://FCM.googleapis.com/fcm/send/x",
+    "https://permanently-removed.invalid/fcm/send/x",
+];
+
 fn endpoints(table: &mut Table) {
     let good = table.browser.to_json();
     for (path, field) in [
@@ -197,51 +243,7 @@ fn endpoints(table: &mut Table) {
         let name = format!("unsubscribe of {} bytes", wrong.len());
         table.raw(name, UNSUBSCRIBE, body, 400, Some("endpoint"));
     }
-    for wrong in [
-        "x",
-        "/wpush/v2/x",
-        "//fcm.googleapis.com/fcm/send/x",
-        "fcm.googleapis.com/fcm/send/x",
-        "http://fcm.googleapis.com/fcm/send/x",
-        "ftp://fcm.googleapis.com/fcm/send/x",
-        "javascript:alert(1)",
-        "https://",
-        "https:///fcm/send/x",
-        "https://user@fcm.googleapis.com/fcm/send/x",
-        "https://user:secret@fcm.googleapis.com/fcm/send/x",
-        "https://fcm.googleapis.com@evil.example/fcm/send/x",
-        "https://127.0.0.1/x",
-        "https://[::1]/x",
-        "https://169.254.169.254/x.google.com/",
-        "https://0x7f000001/x",
-        "https://2130706433/x",
-        "https://localhost/x",
-        "https://evil.example/x",
-        "https://evilfcm.googleapis.com/fcm/send/x",
-        "https://fcm.googleapis.com.evil.example/fcm/send/x",
-        "https://evil.example/fcm.googleapis.com/fcm/send/x",
-        "https://evil.example?fcm.googleapis.com/x",
-        "https://push.apple.com/x",
-        "https://evilpush.apple.com/x",
-        "https://fcm.googleapis.com:8443/fcm/send/x",
-        "https://fcm.googleapis.com:443/fcm/send/x",
-        "https://fcm.googleapis.com./fcm/send/x",
-        "https://fcm.googleapis.com",
-        "https://fcm.googleapis.com/",
-        "https://fcm.googleapis.com/fcm/send/x#y",
-        "https://fcm.googleapis.com/fcm/send/x#",
-        "https://fcm.googleapis.com/fcm/../send/x",
-        "https://fcm.googleapis.com\\@evil.example/x",
-        "https://fcm.googleapis.com/fcm/send/\u{e9}",
-        "https://fcm.googleapis.com/fcm/send/ x",
-        "https://fcm.googleapis.com/fcm/send/\tx",
-        "https://fcm.googleapis.com/fcm/send/x\r\nx-evil: 1",
-        " https://fcm.googleapis.com/fcm/send/x",
-        "https://fcm.googleapis.com/fcm/send/x\n",
-        "HTTPS://fcm.googleapis.com/fcm/send/x",
-        "https://FCM.googleapis.com/fcm/send/x",
-        "https://permanently-removed.invalid/fcm/send/x",
-    ] {
+    for wrong in WRONG_ENDPOINTS {
         table.subscribe("endpoint", json!(wrong), 400, "endpoint");
     }
     for wrong in [json!(5), json!(["x"]), json!({}), json!(false)] {
@@ -338,6 +340,9 @@ fn belongings(table: &mut Table) {
     ] {
         table.subscribe("user", wrong, 400, "user");
     }
+}
+
+fn users_and_keys(table: &mut Table) {
     table.subscribe("user", json!("ada"), 403, "userSignature");
     for (signature, status) in [
         (json!(null), 403),
@@ -382,7 +387,7 @@ fn belongings(table: &mut Table) {
     }
 }
 
-fn messages(table: &mut Table) {
+fn recipients(table: &mut Table) {
     table.raw("no to", SEND, r#"{"data":"x"}"#, 400, Some("to"));
     let (a, b) = ("https://a.example/1", "ada");
     for (to, field) in [
@@ -408,7 +413,9 @@ fn messages(table: &mut Table) {
     table.send(json!({"to": {"endpoint": a}}), 404, "to.endpoint");
     let known = table.browser.endpoint().to_owned();
     table.send(json!({"to": {"endpoint": known}}), 404, "to.endpoint");
+}
 
+fn messages(table: &mut Table) {
     let notification = json!({"title": "t", "navigate": "https://a.example/"});
     table.send(json!({"data": null}), 400, "notification");
     table.send(
@@ -556,6 +563,9 @@ fn notifications(table: &mut Table) {
     ] {
         table.notify(json!({"navigate": wrong}), "navigate");
     }
+}
+
+fn notification_members(table: &mut Table) {
     for (member, wrong) in [
         ("body", json!(5)),
         ("body", json!(null)),
@@ -583,6 +593,9 @@ fn notifications(table: &mut Table) {
     ] {
         table.notify(json!({member: wrong}), member);
     }
+}
+
+fn actions(table: &mut Table) {
     let action = json!({"action": "a", "title": "t", "navigate": "https://a.example/"});
     for (wrong, field) in [
         (json!([5]), "actions[0]"),
@@ -663,9 +676,13 @@ async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
         endpoints,
         keys,
         belongings,
+        users_and_keys,
+        recipients,
         messages,
         campaigns,
         notifications,
+        notification_members,
+        actions,
     ] {
         write(&mut table);
     }

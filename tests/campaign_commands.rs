@@ -1,5 +1,4 @@
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, copy_bidirectional};
@@ -14,9 +13,7 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::subscribers::Subscribers;
 use crate::support::subscribers::browser::Browser;
-
-/// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::waiting::PATIENCE;
 
 const NEWS: &str = r#"{"title": "t", "navigate": "https://a.example/"}"#;
 
@@ -210,6 +207,21 @@ async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
     }
 }
 
+const WRONG_ARGUMENTS: [&[&str]; 12] = [
+    &["send", "--text", "x"],
+    &["send", "--audience", "all"],
+    &["send", "--audience", "all", "--user", "a", "--text", "x"],
+    &["send", "--user", "a", "--text", "x", "--payload", "y"],
+    &["send", "--user", "a", "--title", "x"],
+    &["send", "--user", "a", "--text", "x", "--body", "y"],
+    &["send", "--user", "a", "--text", "x", "--id", "i"],
+    &["send", "--user", "a", "--text", "x", "--rate", "1"],
+    &["send", "--user", "a", "--text", "x", "--watch"],
+    &["send", "--user", "a", "--text", "x", "--urgency", "urgent"],
+    &["campaigns"],
+    &["campaigns", "show"],
+];
+
 #[tokio::test]
 async fn what_is_refused_is_said_and_nothing_is_sent() {
     let (service, server) = start().await;
@@ -250,20 +262,7 @@ async fn what_is_refused_is_said_and_nothing_is_sent() {
         let said = complained(&output);
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
-    for arguments in [
-        &["send", "--text", "x"][..],
-        &["send", "--audience", "all"],
-        &["send", "--audience", "all", "--user", "a", "--text", "x"],
-        &["send", "--user", "a", "--text", "x", "--payload", "y"],
-        &["send", "--user", "a", "--title", "x"],
-        &["send", "--user", "a", "--text", "x", "--body", "y"],
-        &["send", "--user", "a", "--text", "x", "--id", "i"],
-        &["send", "--user", "a", "--text", "x", "--rate", "1"],
-        &["send", "--user", "a", "--text", "x", "--watch"],
-        &["send", "--user", "a", "--text", "x", "--urgency", "urgent"],
-        &["campaigns"],
-        &["campaigns", "show"],
-    ] {
+    for arguments in WRONG_ARGUMENTS {
         let output = program(arguments).output().await.expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     }

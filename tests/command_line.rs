@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use http::Method;
 use openssl::bn::BigNumContext;
@@ -18,8 +17,8 @@ use tokio::time::timeout;
 
 use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
+use crate::support::waiting::PATIENCE;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const FORMS: [&str; 5] = ["pem", "sec1", "der", "raw", "json"];
 /// An import of this many lines is more than a pipe holds.
 const MANY: usize = 600;
@@ -382,13 +381,10 @@ fn line(service: &PushService, keys: &Value, name: &str) -> String {
     json!({"endpoint": endpoint, "keys": keys}).to_string()
 }
 
-#[tokio::test]
-async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
-    let service = PushService::start().await;
-    let folder = TempDir::new().expect("a folder");
-    let data = server_folder(&folder.path().join("data")).await;
+/// Lines, and what is said of those that are bad.
+fn good_and_bad_lines(service: &PushService) -> Vec<(Vec<u8>, Option<&'static str>)> {
     let keys = service.subscribe(None).to_json()["keys"].clone();
-    let good = |name: &str| line(&service, &keys, name).into_bytes();
+    let good = |name: &str| line(service, &keys, name).into_bytes();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)).into_bytes();
     // As long as a line may be, and one byte more.
     let fits = |length: usize| {
@@ -399,7 +395,7 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
         line
     };
     let endpoint = json!({"endpoint": "https://evil.example/x", "keys": keys}).to_string();
-    let lines: Vec<(Vec<u8>, Option<&str>)> = vec![
+    vec![
         (good("first"), None),
         (b"not json".to_vec(), Some("not JSON")),
         (Vec::new(), None),
@@ -421,7 +417,15 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
         ),
         (b"{\"endpoint\":".to_vec(), Some("not JSON")),
         (good("last-without-an-end"), None),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
+    let service = PushService::start().await;
+    let folder = TempDir::new().expect("a folder");
+    let data = server_folder(&folder.path().join("data")).await;
+    let lines = good_and_bad_lines(&service);
     let input = lines.iter().map(|(line, _)| line.as_slice());
     let input = input.collect::<Vec<_>>().join(&b'\n');
     let output = feed(subscriptions(&service, &["import"], &data), input).await;

@@ -22,9 +22,8 @@ use crate::support::program::campaigns::counts;
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::subscribers::{by_subscription, number};
+use crate::support::waiting::PATIENCE;
 use crate::support::worker_harness::{Attempt, Jobs, Payload, WorkerHarness};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A message to everyone, as EventBridge delivers it.
 pub(crate) fn event(id: &str) -> Value {

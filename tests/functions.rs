@@ -37,6 +37,28 @@ use crate::support::subscribers::browser::Browser;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_roles_grant() {
     let mut stack = LambdaStack::deploy().await;
+    let alive = subscribe_under_both_keys(&mut stack).await;
+    send_to_one(&mut stack, &alive).await;
+    broadcast_to_everyone(&mut stack, &alive).await;
+    let id = broadcast_from_a_schedule(&mut stack).await;
+    keep_a_schedule(&mut stack).await;
+    read_figures(&mut stack).await;
+    let to_all = event_with("send", &json!({"to": {"audience": "all"}}));
+    let answer = stack.routed(to_all).await;
+    assert_eq!(answer["statusCode"], 202, "{answer}");
+
+    let wrong: Vec<String> = FUNCTIONS
+        .into_iter()
+        .flat_map(|function| stack.wrong_rights(function))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let opened = stack.cloud.opened();
+    assert_eq!(opened, FUNCTIONS.len(), "each connects at its start, once");
+    stack.logs_say_which_request_and_which_campaign(&id);
+}
+
+/// Three who are subscribed at the end; others have come and gone.
+async fn subscribe_under_both_keys(stack: &mut LambdaStack) -> [Browser; 3] {
     let (current, older) = (stack.public.clone(), stack.older.public().to_vec());
 
     // Subscribed under the key in KMS, under the older one, and under the older one without saying so.
@@ -59,14 +81,18 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     let replaces = json!({"replaces": ada.endpoint()});
     let answer = stack.subscribe(&ada_again, replaces).await;
     assert_eq!(body(&answer), json!({"ok": true, "count": 3}));
-    let gone = stack.subscribed(&current, json!({})).await;
     let left = stack.subscribed(&current, json!({})).await;
     let left = event_with("unsubscribe", &json!({"endpoint": left.endpoint()}));
     let answer = stack.routed(left).await;
-    assert_eq!(body(&answer), json!({"ok": true, "count": 4}));
+    assert_eq!(body(&answer), json!({"ok": true, "count": 3}));
+    [ada_again, bob, eve]
+}
 
-    // To one person; the key each was subscribed with is used, and remembered.
-    for browser in [&ada_again, &bob, &eve] {
+/// The key that each was subscribed with is used, and remembered.
+async fn send_to_one(stack: &mut LambdaStack, alive: &[Browser; 3]) {
+    let current = stack.public.clone();
+    let gone = stack.subscribed(&current, json!({})).await;
+    for browser in alive {
         let results = stack.send(&json!({"endpoint": browser.endpoint()})).await;
         assert_eq!(results[0]["outcome"], "accepted", "{results}");
         let [delivery] = &stack.service.deliveries_to(browser)[..] else {
@@ -74,15 +100,23 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         };
         assert_eq!(delivery.json()["notification"]["title"], "Train 9:42");
     }
-    let eve_s = stack.store().subscribers.get(eve.endpoint()).await.unwrap();
+    let eve_s = stack
+        .store()
+        .subscribers
+        .get(alive[2].endpoint())
+        .await
+        .unwrap();
     assert_eq!(eve_s.unwrap().vapid, Some(stack.older.id()));
     assert_eq!(stack.send(&json!({"user": "nobody"})).await, json!([]));
     stack.service.forget(&gone);
     let results = stack.send(&json!({"endpoint": gone.endpoint()})).await;
     assert_eq!(results[0]["outcome"], "gone");
     assert_eq!(stack.store().subscribers.count().await.unwrap(), 3);
+}
 
-    // To everyone, from an event that comes twice.
+/// From an event that comes twice.
+async fn broadcast_to_everyone(stack: &mut LambdaStack, alive: &[Browser; 3]) {
+    let (current, older) = (stack.public.clone(), stack.older.public().to_vec());
     let busy = stack.subscribed(&current, json!({})).await;
     let unsaid = stack.subscribed(&older, json!({})).await;
     let too_many = Canned::status(429).header("retry-after", "1");
@@ -102,7 +136,7 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     let campaign = stack.deliver_until(&id, "done").await;
     assert_eq!(campaign["counts"]["accepted"], 5, "{campaign}");
     assert_eq!(campaign["counts"]["gone"], 1, "{campaign}");
-    for browser in [&ada_again, &bob, &eve, &busy, &unsaid] {
+    for browser in alive.iter().chain([&busy, &unsaid]) {
         let deliveries = stack.service.deliveries_to(browser);
         let topics: BTreeSet<_> = deliveries
             .iter()
@@ -114,8 +148,10 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         panic!("the end is told once");
     };
     assert_eq!(end["DetailType"], "pushcast.campaign");
+}
 
-    // From a schedule, looked at, cancelled, resumed in vain.
+/// Looked at, cancelled, resumed in vain.
+async fn broadcast_from_a_schedule(stack: &mut LambdaStack) -> String {
     let started = stack.broadcast.invoke(event("broadcast-schedule"));
     let id = started.await.unwrap()["campaign"]
         .as_str()
@@ -132,7 +168,11 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
         .await;
     assert_eq!(resumed["status"], "running");
     stack.deliver_until(&id, "done").await;
-    // Schedules: made, changed, listed, deleted.
+    id
+}
+
+/// Made, changed, listed, deleted.
+async fn keep_a_schedule(stack: &mut LambdaStack) {
     let schedule = json!({"name": "daily", "expression": "rate(1 day)", "message": {"to": {"audience": "all"}, "data": "x"}});
     for status in [201, 200] {
         let mut event = request("send", "POST", "/push/schedules");
@@ -145,8 +185,9 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     let deleted = request("send", "DELETE", "/push/schedules/daily");
     let deleted = stack.routed(deleted).await;
     assert_eq!(deleted["statusCode"], 204, "{deleted}");
+}
 
-    // Figures, before anything is sent.
+async fn read_figures(stack: &mut LambdaStack) {
     let stats = stack.api("GET", "/push/stats").await;
     assert_eq!(stats["count"], 5, "{stats}");
     assert_eq!(stats["services"]["other"], 5, "{stats}");
@@ -159,37 +200,6 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     asked["body"] = json!({"audience": "news && !beta"}).to_string().into();
     let answer = stack.routed(asked).await;
     assert_eq!(body(&answer), json!({"subscribers": 5, "exact": true}));
-
-    let to_all = event_with("send", &json!({"to": {"audience": "all"}}));
-    let answer = stack.routed(to_all).await;
-    assert_eq!(answer["statusCode"], 202, "{answer}");
-
-    let mut wrong = Vec::new();
-    for function in FUNCTIONS {
-        let granted = stack.template.rights(function);
-        let platform = by_the_platform(function);
-        let used = stack.cloud.rights_used(function);
-        for (action, on) in used.difference(&granted) {
-            wrong.push(format!(
-                "{function} calls {action} on {on}, which its role does not grant"
-            ));
-        }
-        let unused = granted
-            .difference(&used)
-            .filter(|it| !platform.contains(it));
-        for (action, on) in unused {
-            wrong.push(format!(
-                "{function} does not call {action} on {on}, which its role grants"
-            ));
-        }
-        for (action, on) in platform.difference(&granted) {
-            wrong.push(format!("{function} lacks {action} on {on}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    let opened = stack.cloud.opened();
-    assert_eq!(opened, FUNCTIONS.len(), "each connects at its start, once");
-    stack.logs_say_which_request_and_which_campaign(&id);
 }
 
 /// Rights that Lambda itself uses, in the function's name: to write its log, to trace it, to take jobs from the queue, to
@@ -217,6 +227,31 @@ fn by_the_platform(function: &str) -> BTreeSet<Right> {
 }
 
 impl LambdaStack {
+    /// Where what a function called, or Lambda calls in its name, is not what its role grants.
+    fn wrong_rights(&self, function: &str) -> Vec<String> {
+        let granted = self.template.rights(function);
+        let platform = by_the_platform(function);
+        let used = self.cloud.rights_used(function);
+        let mut wrong = Vec::new();
+        for (action, on) in used.difference(&granted) {
+            wrong.push(format!(
+                "{function} calls {action} on {on}, which its role does not grant"
+            ));
+        }
+        let unused = granted
+            .difference(&used)
+            .filter(|it| !platform.contains(it));
+        for (action, on) in unused {
+            wrong.push(format!(
+                "{function} does not call {action} on {on}, which its role grants"
+            ));
+        }
+        for (action, on) in platform.difference(&granted) {
+            wrong.push(format!("{function} lacks {action} on {on}"));
+        }
+        wrong
+    }
+
     fn logs_say_which_request_and_which_campaign(&self, campaign: &str) {
         for function in [&self.subscribe, &self.send, &self.broadcast, &self.deliver] {
             let log = function.log();
@@ -432,100 +467,87 @@ async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
     stack.broadcast.kill().await;
 }
 
+/// Function, its environment, and what it says of it before it ends.
+type WrongEnvironment = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const WRONG_ENVIRONMENTS: [WrongEnvironment; 13] = [
+    ("subscribe", &[], "PUSHCAST_SUBSCRIPTIONS_TABLE"),
+    ("send", &[], "PUSHCAST_VAPID_SUBJECT"),
+    ("broadcast", &[], "PUSHCAST_SUBSCRIPTIONS_TABLE"),
+    ("deliver", &[], "PUSHCAST_VAPID_SUBJECT"),
+    (
+        "deliver",
+        &[
+            ("PUSHCAST_VAPID_KEYS", "kms:VapidKey"),
+            ("PUSHCAST_VAPID_SUBJECT", "you"),
+        ],
+        "PUSHCAST_VAPID_SUBJECT",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_VAPID_KEYS", "kms:Other")],
+        "PUSHCAST_VAPID_KEYS KMS refuses the key Other",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_VAPID_KEYS", "secretsmanager:none")],
+        "PUSHCAST_VAPID_KEYS secret none cannot be read",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_VAPID_KEYS", "secretsmanager:no-key")],
+        "PUSHCAST_VAPID_KEYS names secret no-key",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_VAPID_KEYS", "ssm:/push/old-key")],
+        "PUSHCAST_VAPID_KEYS names a parameter of Systems Manager (ssm:), which this version does not read: put the key \
+         into a secret of Secrets Manager, and name that with secretsmanager:<ARN or name>",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_TOKEN", "secretsmanager:None#value")],
+        "PUSHCAST_TOKEN secret None cannot be read",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_TOKEN", "secretsmanager:Short#other")],
+        "PUSHCAST_TOKEN secret Short holds no text in the member other",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_TOKEN", "secretsmanager:Short#value")],
+        "PUSHCAST_TOKEN is too short",
+    ),
+    (
+        "send",
+        &[("PUSHCAST_TOKEN", "secretsmanager:#value")],
+        "PUSHCAST_TOKEN must be secretsmanager:",
+    ),
+];
+
 #[tokio::test]
 async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_start() {
     let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
     cloud.keep_secret("Short", r#"{"value":"short"}"#);
     cloud.keep_secret("no-key", "no key");
-    let kms = ("PUSHCAST_VAPID_KEYS", "kms:VapidKey");
-    let cases = [
-        (
-            "subscribe",
-            env!("CARGO_BIN_EXE_subscribe"),
-            vec![],
-            "PUSHCAST_SUBSCRIPTIONS_TABLE",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![],
-            "PUSHCAST_VAPID_SUBJECT",
-        ),
-        (
-            "broadcast",
-            env!("CARGO_BIN_EXE_broadcast"),
-            vec![],
-            "PUSHCAST_SUBSCRIPTIONS_TABLE",
-        ),
-        (
-            "deliver",
-            env!("CARGO_BIN_EXE_deliver"),
-            vec![],
-            "PUSHCAST_VAPID_SUBJECT",
-        ),
-        (
-            "deliver",
-            env!("CARGO_BIN_EXE_deliver"),
-            vec![kms, ("PUSHCAST_VAPID_SUBJECT", "you")],
-            "PUSHCAST_VAPID_SUBJECT",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_VAPID_KEYS", "kms:Other")],
-            "PUSHCAST_VAPID_KEYS KMS refuses the key Other",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_VAPID_KEYS", "secretsmanager:none")],
-            "PUSHCAST_VAPID_KEYS secret none cannot be read",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_VAPID_KEYS", "secretsmanager:no-key")],
-            "PUSHCAST_VAPID_KEYS names secret no-key",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_VAPID_KEYS", "ssm:/push/old-key")],
-            "PUSHCAST_VAPID_KEYS names a parameter of Systems Manager (ssm:), which this version does not read: \
-             put the key into a secret of Secrets Manager, and name that with secretsmanager:<ARN or name>",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_TOKEN", "secretsmanager:None#value")],
-            "PUSHCAST_TOKEN secret None cannot be read",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_TOKEN", "secretsmanager:Short#other")],
-            "PUSHCAST_TOKEN secret Short holds no text in the member other",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_TOKEN", "secretsmanager:Short#value")],
-            "PUSHCAST_TOKEN is too short",
-        ),
-        (
-            "send",
-            env!("CARGO_BIN_EXE_send"),
-            vec![("PUSHCAST_TOKEN", "secretsmanager:#value")],
-            "PUSHCAST_TOKEN must be secretsmanager:",
-        ),
-    ];
-    for (caller, binary, environment, said) in cases {
+    for (caller, environment, said) in WRONG_ENVIRONMENTS {
+        let binary = match caller {
+            "subscribe" => env!("CARGO_BIN_EXE_subscribe"),
+            "send" => env!("CARGO_BIN_EXE_send"),
+            "broadcast" => env!("CARGO_BIN_EXE_broadcast"),
+            _ => env!("CARGO_BIN_EXE_deliver"),
+        };
         let output = Command::new(binary)
             .env_clear()
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(cloud.environment(caller))
-            .envs(environment)
+            .envs(environment.iter().copied())
             .output()
             .await
             .expect("it runs");

@@ -84,65 +84,14 @@ async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resumin
 #[ignore = "needs Python peers: tests/run"]
 async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
     let aws = Ministack::start().await;
-    let shared = aws_config::SdkConfig::builder()
-        .behavior_version(pushcast::aws::behavior_version())
-        .region(aws_config::Region::new("eu-west-1"))
-        .credentials_provider(crate::support::aws::cloud::credentials_provider())
-        .endpoint_url(&aws.url)
-        .build();
-    let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
-    made.expect("tables");
-    let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
-    let queue = queue
-        .queue_name("Jobs")
-        .send()
-        .await
-        .unwrap()
-        .queue_url
-        .unwrap();
-    let kms = aws_sdk_kms::Client::new(&shared).create_key();
-    let kms = kms
-        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
-        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
-    let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
     let older = VapidKey::generate().unwrap();
-    let secrets = aws_sdk_secretsmanager::Client::new(&shared);
-    let old_key = secrets.create_secret().name("push/old-key");
-    let old_key = old_key.secret_string(older.to_pkcs8_pem()).send().await;
-    let old_key = old_key.unwrap().arn.unwrap();
-    let secret = secrets
-        .create_secret()
-        .name("token")
-        .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
-    let secret = secret.send().await.unwrap().arn.unwrap();
-
+    let mut environment = set_up(&aws, &older).await;
     let service = PushService::start().await;
-    let environment: Vec<_> = [
-        ("AWS_ENDPOINT_URL", aws.url.clone()),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-        ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
-        ("PUSHCAST_LEDGER_TABLE", tables().ledger),
-        ("PUSHCAST_QUEUE_URL", queue),
-        (
-            "PUSHCAST_VAPID_KEYS",
-            format!("kms:{kms},secretsmanager:{old_key}"),
-        ),
-        (
-            "PUSHCAST_VAPID_SUBJECT",
-            "mailto:tests@pushcast.dev".to_owned(),
-        ),
-        ("PUSHCAST_TOKEN", format!("secretsmanager:{secret}#value")),
-        ("PUSHCAST_USER_SECRET", "a-user-secret-for-tests".to_owned()),
-        ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
-        ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
-        ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
-        ("PUSHCAST_FAILED_EVENTS_ARN", "f".to_owned()),
-        ("PUSHCAST_CA_FILE", service.ca_file().display().to_string()),
-        ("PUSHCAST_PUSH_ORIGINS", service.origin()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    environment.push((
+        "PUSHCAST_CA_FILE".to_owned(),
+        service.ca_file().display().to_string(),
+    ));
+    environment.push(("PUSHCAST_PUSH_ORIGINS".to_owned(), service.origin()));
     let mut subscribe = Function::start(env!("CARGO_BIN_EXE_subscribe"), &environment).await;
     let mut send = Function::start(env!("CARGO_BIN_EXE_send"), &environment).await;
     let answer = subscribe.invoke(request("subscribe", "GET", "/push/key"));
@@ -169,6 +118,59 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
         assert_eq!(service.deliveries_to(&browser).len(), 1);
     }
     assert_eq!(service.requests(), 2, "the right key at once");
+}
+
+/// Makes tables, a queue, keys and a secret there; the environment that names them.
+async fn set_up(aws: &Ministack, older: &VapidKey) -> Vec<(String, String)> {
+    let shared = aws_config::SdkConfig::builder()
+        .behavior_version(pushcast::aws::behavior_version())
+        .region(aws_config::Region::new("eu-west-1"))
+        .credentials_provider(crate::support::aws::cloud::credentials_provider())
+        .endpoint_url(&aws.url)
+        .build();
+    let made = schema::create_missing(&aws_sdk_dynamodb::Client::new(&shared), &tables()).await;
+    made.expect("tables");
+    let queue = aws_sdk_sqs::Client::new(&shared).create_queue();
+    let queue = queue.queue_name("Jobs").send().await.unwrap();
+    let kms = aws_sdk_kms::Client::new(&shared).create_key();
+    let kms = kms
+        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
+        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify);
+    let kms = kms.send().await.unwrap().key_metadata.unwrap().key_id;
+    let secrets = aws_sdk_secretsmanager::Client::new(&shared);
+    let old_key = secrets.create_secret().name("push/old-key");
+    let old_key = old_key.secret_string(older.to_pkcs8_pem()).send().await;
+    let old_key = old_key.unwrap().arn.unwrap();
+    let secret = secrets
+        .create_secret()
+        .name("token")
+        .secret_string(r#"{"value":"an-api-token-for-local-work"}"#);
+    let secret = secret.send().await.unwrap().arn.unwrap();
+
+    [
+        ("AWS_ENDPOINT_URL", aws.url.clone()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("PUSHCAST_SUBSCRIPTIONS_TABLE", tables().subscriptions),
+        ("PUSHCAST_LEDGER_TABLE", tables().ledger),
+        ("PUSHCAST_QUEUE_URL", queue.queue_url.unwrap()),
+        (
+            "PUSHCAST_VAPID_KEYS",
+            format!("kms:{kms},secretsmanager:{old_key}"),
+        ),
+        (
+            "PUSHCAST_VAPID_SUBJECT",
+            "mailto:tests@pushcast.dev".to_owned(),
+        ),
+        ("PUSHCAST_TOKEN", format!("secretsmanager:{secret}#value")),
+        ("PUSHCAST_USER_SECRET", "a-user-secret-for-tests".to_owned()),
+        ("PUSHCAST_SCHEDULE_GROUP", "g".to_owned()),
+        ("PUSHCAST_SCHEDULE_ROLE", "r".to_owned()),
+        ("PUSHCAST_BROADCAST_ARN", "b".to_owned()),
+        ("PUSHCAST_FAILED_EVENTS_ARN", "f".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 /// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.

@@ -51,40 +51,15 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
 
     let random = Random::new(SEED);
     let mut toll = Toll::default();
-    let mut moments: Vec<_> = (0..KILLS[0]).map(|_| random.below(ALL * 9 / 10)).collect();
-    moments.sort_unstable();
-    for moment in moments {
-        // The program has begun again before it is killed.
-        let next = moment.max(service.deliveries().len() + 1);
-        service.wait_for(next, PATIENCE).await;
-        toll.kill(&mut server, &service).await;
-    }
+    toll.kill_while_reading(&mut server, &service, &random)
+        .await;
     let read = |campaign: &Value| campaign["scanned"] == ALL;
     server.campaign_until(&id, PATIENCE * 5, read).await;
-    let mut again = 0;
-    for left in (1..=KILLS[1]).rev() {
-        let (sent, waiting) = progress(&service);
-        // On a slow machine they may all have had their turn; the kills before and after are twenty without these.
-        if waiting == 0 {
-            break;
-        }
-        again += 1;
-        let more = 1 + random.below(waiting.div_ceil(left));
-        service.wait_for(sent + more, PATIENCE).await;
-        toll.kill(&mut server, &service).await;
-    }
-    loop {
-        let (sent, waiting) = progress(&service);
-        if waiting == 0 {
-            break;
-        }
-        service.wait_for(sent + waiting, PATIENCE).await;
-    }
-    for _ in 0..KILLS[2] {
-        toll.kill(&mut server, &service).await;
-        let moment = Duration::from_millis(random.pick(&[0, 5, 10, 20, 50]));
-        tokio::time::sleep(moment).await;
-    }
+    let again = toll
+        .kill_while_retrying(&mut server, &service, &random)
+        .await;
+    toll.kill_when_all_are_reached(&mut server, &service, &random)
+        .await;
     let campaign = server.done(&id, PATIENCE * 5).await;
     service.wait_until_idle(PATIENCE).await;
 
@@ -124,6 +99,66 @@ struct Toll {
 }
 
 impl Toll {
+    /// While subscribers are read.
+    async fn kill_while_reading(
+        &mut self,
+        server: &mut Server,
+        service: &PushService,
+        random: &Random,
+    ) {
+        let mut moments: Vec<_> = (0..KILLS[0]).map(|_| random.below(ALL * 9 / 10)).collect();
+        moments.sort_unstable();
+        for moment in moments {
+            // The program has begun again before it is killed.
+            let next = moment.max(service.deliveries().len() + 1);
+            service.wait_for(next, PATIENCE).await;
+            self.kill(server, service).await;
+        }
+    }
+
+    /// While those are pushed to again who have to be; how often.
+    async fn kill_while_retrying(
+        &mut self,
+        server: &mut Server,
+        service: &PushService,
+        random: &Random,
+    ) -> usize {
+        let mut again = 0;
+        for left in (1..=KILLS[1]).rev() {
+            let (sent, waiting) = progress(service);
+            // On a slow machine they may all have had their turn; the kills before and after are twenty without these.
+            if waiting == 0 {
+                break;
+            }
+            again += 1;
+            let more = 1 + random.below(waiting.div_ceil(left));
+            service.wait_for(sent + more, PATIENCE).await;
+            self.kill(server, service).await;
+        }
+        again
+    }
+
+    /// When everyone has been reached, and the program does not know it yet.
+    async fn kill_when_all_are_reached(
+        &mut self,
+        server: &mut Server,
+        service: &PushService,
+        random: &Random,
+    ) {
+        loop {
+            let (sent, waiting) = progress(service);
+            if waiting == 0 {
+                break;
+            }
+            service.wait_for(sent + waiting, PATIENCE).await;
+        }
+        for _ in 0..KILLS[2] {
+            self.kill(server, service).await;
+            let moment = Duration::from_millis(random.pick(&[0, 5, 10, 20, 50]));
+            tokio::time::sleep(moment).await;
+        }
+    }
+
     async fn kill(&mut self, server: &mut Server, service: &PushService) {
         server.kill().await;
         service.wait_until_idle(PATIENCE).await;

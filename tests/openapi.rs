@@ -25,15 +25,13 @@ use crate::support::program::{Answer, Server};
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::Canned;
 use crate::support::subscribers::browser::Browser;
+use crate::support::waiting::PATIENCE;
 
 /// Documented, and not brought about here: the database of a server that runs cannot be made to fail from outside.
 const EXCEPTED: [&str; 2] = ["500", "503"];
 
 /// What stands in a path for `{name}`.
 const NAME: &str = "weekdays";
-
-/// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `POST /push/send`, `400`.
 type Exercised = BTreeSet<(String, String)>;
@@ -232,14 +230,29 @@ impl Bench {
 #[tokio::test]
 async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     let mut bench = Bench::start().await;
-    let (subscribe, unsubscribe, send) = (
-        "POST /push/subscribe",
-        "POST /push/unsubscribe",
-        "POST /push/send",
-    );
     bench.ask("GET /push/key", &Value::Null, 200).await;
-
     let browser = bench.subscribed().await;
+    exercise_subscribe(&mut bench, &browser).await;
+    exercise_send(&mut bench, &browser).await;
+    exercise_unsubscribe(&mut bench, &browser).await;
+    exercise_schedules(&mut bench).await;
+    exercise_campaigns(&mut bench).await;
+    exercise_figures(&mut bench).await;
+    exercise_limits(&mut bench).await;
+
+    let mut documented = Exercised::new();
+    for (name, operation) in bench.document.operations() {
+        let responses = operation["responses"].as_object().expect("responses");
+        let statuses = responses
+            .keys()
+            .filter(|it| !EXCEPTED.contains(&it.as_str()));
+        documented.extend(statuses.map(|status| (name.clone(), status.clone())));
+    }
+    assert_eq!(bench.exercised, documented);
+}
+
+async fn exercise_subscribe(bench: &mut Bench, browser: &Browser) {
+    let subscribe = "POST /push/subscribe";
     let signature = bench.server.sign("ada");
     let key = bench.server.get("/push/key").await.json["publicKey"].clone();
     let full = browser.to_json_with(json!({
@@ -259,7 +272,10 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     bench.ask(subscribe, &Value::Null, 400).await;
     let unproven = browser.to_json_with(json!({"user": "ada"}));
     bench.ask(subscribe, &unproven, 403).await;
+}
 
+async fn exercise_send(bench: &mut Bench, browser: &Browser) {
+    let send = "POST /push/send";
     let to = json!({"endpoint": browser.endpoint()});
     for message in [
         json!({"to": to, "data": "text"}),
@@ -285,21 +301,23 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     bench
         .ask_as(send, Method::POST, "wrong", message.to_string(), 401)
         .await;
+}
 
+async fn exercise_unsubscribe(bench: &mut Bench, browser: &Browser) {
+    let unsubscribe = "POST /push/unsubscribe";
     let gone = json!({"endpoint": browser.endpoint()});
     bench.ask(unsubscribe, &gone, 200).await;
     bench.ask(unsubscribe, &gone, 200).await;
     bench.ask(unsubscribe, &json!({}), 400).await;
+}
 
-    exercise_schedules(&mut bench).await;
-    exercise_campaigns(&mut bench).await;
-    exercise_figures(&mut bench).await;
-
+/// Bodies that are too large, and methods that nothing answers.
+async fn exercise_limits(bench: &mut Bench) {
     let token = bench.server.token();
     for operation in [
-        subscribe,
-        unsubscribe,
-        send,
+        "POST /push/subscribe",
+        "POST /push/unsubscribe",
+        "POST /push/send",
         "POST /push/schedules",
         "POST /push/audience",
     ] {
@@ -313,16 +331,6 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
             .ask_as(&operation, Method::PATCH, &token, String::new(), 405)
             .await;
     }
-
-    let mut documented = Exercised::new();
-    for (name, operation) in bench.document.operations() {
-        let responses = operation["responses"].as_object().expect("responses");
-        let statuses = responses
-            .keys()
-            .filter(|it| !EXCEPTED.contains(&it.as_str()));
-        documented.extend(statuses.map(|status| (name.clone(), status.clone())));
-    }
-    assert_eq!(bench.exercised, documented);
 }
 
 async fn exercise_schedules(bench: &mut Bench) {
@@ -489,13 +497,10 @@ fn every_status_tally_and_push_service_is_documented_and_no_other() {
 #[tokio::test]
 async fn every_outcome_of_a_push_is_documented_and_so_is_its_result() {
     let mut bench = Bench::start().await;
+    let mismatch = Canned::autopush(401, 109, "VAPID public key mismatch");
     let canned = [
         ("accepted", 201, Canned::status(201)),
-        (
-            "mismatched",
-            401,
-            Canned::autopush(401, 109, "VAPID public key mismatch"),
-        ),
+        ("mismatched", 401, mismatch),
         ("too_large", 413, Canned::status(413)),
         (
             "throttled",
@@ -760,6 +765,76 @@ fn the_numbers_are_those_of_the_code() {
     assert_eq!(document.at("/info/version"), env!("CARGO_PKG_VERSION"));
 }
 
+fn wrong_registrations() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/endpoint", json!("ftp://a.example/x")),
+        ("/endpoint", json!("https://a.example/x#y")),
+        ("/endpoint", json!("https://a@b.example/x")),
+        ("/endpoint", json!("https://a.example/")),
+        ("/keys/auth", json!("BTBZMqHH6r4Tts7J_aSIg")),
+        ("/keys/p256dh", json!("CCVx")),
+        ("/tags", json!(vec!["a"; 51])),
+        ("/tags", json!(["a b"])),
+        ("/user", json!("")),
+    ]
+}
+
+fn wrong_messages() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/to", json!({})),
+        ("/to", json!({"user": "a", "endpoint": "b"})),
+        ("/data", json!("")),
+        ("/ttl", json!(-1)),
+        ("/ttl", json!(1_u64 << 31)),
+        ("/urgency", json!("urgent")),
+        ("/topic", json!("a b")),
+        (
+            "/notification",
+            json!({"title": "t", "navigate": "https://a.example/"}),
+        ),
+    ]
+}
+
+fn wrong_campaigns() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/to/audience", json!("")),
+        ("/to/user", json!("ada")),
+        ("/id", json!("")),
+        ("/id", json!("..")),
+        ("/id", json!("a/b")),
+        ("/rate", json!(0)),
+        ("/rate", json!(MAX_RATE + 1)),
+    ]
+}
+
+fn wrong_notifications() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/notification/title", json!("")),
+        ("/notification/navigate", json!("/x")),
+        ("/notification/url", json!("https://a.example/")),
+        ("/notification/dir", json!("up")),
+        ("/notification/actions", json!([{"title": "t"}])),
+        ("/app_badge", json!(-1)),
+    ]
+}
+
+fn wrong_schedules() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/name", json!("a b")),
+        ("/name", json!("")),
+        ("/expression", json!("0 9 * * *")),
+        ("/timezone", json!(1)),
+        ("/message", json!({"data": "x"})),
+        ("/message/to", json!({"user": "a"})),
+        ("/message/to/audience", json!("")),
+        ("/message/urgency", json!("urgent")),
+    ]
+}
+
+fn wrong_unsubscriptions() -> Vec<(&'static str, Value)> {
+    vec![("/endpoint", json!(""))]
+}
+
 #[tokio::test]
 async fn what_the_schemas_refuse_the_server_refuses_too() {
     let Bench {
@@ -778,116 +853,34 @@ async fn what_the_schemas_refuse_the_server_refuses_too() {
     let schedule = json!({
         "name": "a", "expression": "rate(1 hour)", "message": {"to": {"audience": "all"}, "data": "x"},
     });
-    let rows = [
-        (
-            "Registration",
-            &browser,
-            "/endpoint",
-            json!("ftp://a.example/x"),
-        ),
-        (
-            "Registration",
-            &browser,
-            "/endpoint",
-            json!("https://a.example/x#y"),
-        ),
-        (
-            "Registration",
-            &browser,
-            "/endpoint",
-            json!("https://a@b.example/x"),
-        ),
-        (
-            "Registration",
-            &browser,
-            "/endpoint",
-            json!("https://a.example/"),
-        ),
-        (
-            "Registration",
-            &browser,
-            "/keys/auth",
-            json!("BTBZMqHH6r4Tts7J_aSIg"),
-        ),
-        ("Registration", &browser, "/keys/p256dh", json!("CCVx")),
-        ("Registration", &browser, "/tags", json!(vec!["a"; 51])),
-        ("Registration", &browser, "/tags", json!(["a b"])),
-        ("Registration", &browser, "/user", json!("")),
-        ("Message", &message, "/to", json!({})),
-        (
-            "Message",
-            &message,
-            "/to",
-            json!({"user": "a", "endpoint": "b"}),
-        ),
-        ("Message", &campaign, "/to/audience", json!("")),
-        ("Message", &campaign, "/to/user", json!("ada")),
-        ("Message", &campaign, "/id", json!("")),
-        ("Message", &campaign, "/id", json!("..")),
-        ("Message", &campaign, "/id", json!("a/b")),
-        ("Message", &campaign, "/rate", json!(0)),
-        ("Message", &campaign, "/rate", json!(MAX_RATE + 1)),
-        ("Message", &message, "/data", json!("")),
-        ("Message", &message, "/ttl", json!(-1)),
-        ("Message", &message, "/ttl", json!(1_u64 << 31)),
-        ("Message", &message, "/urgency", json!("urgent")),
-        ("Message", &message, "/topic", json!("a b")),
-        (
-            "Message",
-            &message,
-            "/notification",
-            json!({"title": "t", "navigate": "https://a.example/"}),
-        ),
-        ("Message", &declarative, "/notification/title", json!("")),
-        (
-            "Message",
-            &declarative,
-            "/notification/navigate",
-            json!("/x"),
-        ),
-        (
-            "Message",
-            &declarative,
-            "/notification/url",
-            json!("https://a.example/"),
-        ),
-        ("Message", &declarative, "/notification/dir", json!("up")),
-        (
-            "Message",
-            &declarative,
-            "/notification/actions",
-            json!([{"title": "t"}]),
-        ),
-        ("Message", &declarative, "/app_badge", json!(-1)),
-        ("Schedule", &schedule, "/name", json!("a b")),
-        ("Schedule", &schedule, "/name", json!("")),
-        ("Schedule", &schedule, "/expression", json!("0 9 * * *")),
-        ("Schedule", &schedule, "/timezone", json!(1)),
-        ("Schedule", &schedule, "/message", json!({"data": "x"})),
-        ("Schedule", &schedule, "/message/to", json!({"user": "a"})),
-        ("Schedule", &schedule, "/message/to/audience", json!("")),
-        ("Schedule", &schedule, "/message/urgency", json!("urgent")),
+    let tables = [
+        ("Registration", browser, wrong_registrations()),
+        ("Message", message, wrong_messages()),
+        ("Message", campaign, wrong_campaigns()),
+        ("Message", declarative, wrong_notifications()),
+        ("Schedule", schedule, wrong_schedules()),
         (
             "Unsubscription",
-            &json!({"endpoint": "x"}),
-            "/endpoint",
-            json!(""),
+            json!({"endpoint": "x"}),
+            wrong_unsubscriptions(),
         ),
     ];
-    for (schema, good, at, wrong) in rows {
+    for (schema, good, wrong) in tables {
         let validator = document.validator(document.schema(schema));
-        assert_valid(&validator, good, schema);
-        let mut bad = good.clone();
-        let (parent, member) = at.rsplit_once('/').expect("a pointer");
-        bad.pointer_mut(parent).expect("its parent")[member] = wrong;
-        assert!(!validator.is_valid(&bad), "{schema} takes {bad}");
+        assert_valid(&validator, &good, schema);
         let path = match schema {
             "Registration" => "/push/subscribe",
             "Unsubscription" => "/push/unsubscribe",
             "Schedule" => "/push/schedules",
             _ => "/push/send",
         };
-        let answer = server.post_with_token(path, &bad).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+        for (at, wrong) in wrong {
+            let mut bad = good.clone();
+            let (parent, member) = at.rsplit_once('/').expect("a pointer");
+            bad.pointer_mut(parent).expect("its parent")[member] = wrong;
+            assert!(!validator.is_valid(&bad), "{schema} takes {bad}");
+            let answer = server.post_with_token(path, &bad).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+        }
     }
 }

@@ -7,8 +7,7 @@ use serde_json::json;
 use crate::support::program::{Server, environment_of, program};
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::Canned;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::support::waiting::PATIENCE;
 
 /// Subscribes a browser of `service` as `user`, and sends to it by endpoint and by user.
 async fn sends_arrive(server: &Server, service: &PushService, text: &str) {
@@ -30,7 +29,7 @@ async fn sends_arrive(server: &Server, service: &PushService, text: &str) {
         let expected = json!({"results": [{"endpoint": browser.endpoint(), "outcome": "accepted", "status": 201}]});
         assert_eq!(sent.json, expected);
     }
-    service.wait_for(before + 2, SOON).await;
+    service.wait_for(before + 2, PATIENCE).await;
     let texts: Vec<Vec<u8>> = service
         .deliveries_to(&browser)
         .into_iter()
@@ -111,7 +110,7 @@ async fn ctrl_c_lets_requests_finish_and_then_stops() {
         let sender = crate::support::program::api_client::Backend { url, token };
         sender.send(&message).await
     });
-    service.wait_for_requests(1, SOON).await;
+    service.wait_for_requests(1, PATIENCE).await;
     assert!(server.interrupt().await, "it ends with success");
     let sent = sending.await.expect("the request was not cut off");
     assert_eq!(sent.json["results"][0]["outcome"], "accepted", "{sent:?}");

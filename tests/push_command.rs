@@ -14,6 +14,7 @@ use crate::support::program::{environment_of, program};
 use crate::support::push_service::behaviour::Canned;
 use crate::support::push_service::{Delivery, PushService};
 use crate::support::subscribers::browser::Browser;
+use crate::support::table::rows;
 
 const SUBJECT: &str = "mailto:tests@pushcast.dev";
 
@@ -210,54 +211,36 @@ async fn the_headers_for_windows_work_as_the_page_of_pywebpush_has_them() {
     assert!(text(&output.stdout).contains("x-wns-cache-policy is for WNS"));
 }
 
+/// Headers, the encoding, and what is said.
+const BREAKING_HEADERS: &str = r#"
+{"Content-Encoding": "aesgcm"} | aes128gcm | Content-Encoding
+{"content-encoding": "gzip"} | aes128gcm | Content-Encoding
+{"Encryption": "salt=AAAA"} | aes128gcm | Encryption
+{"Encryption": "salt=AAAA"} | aesgcm | Encryption
+{"Crypto-Key": "p256ecdsa=BAAA"} | aes128gcm | Crypto-Key
+{"Crypto-Key": "dh=BAAA"} | aesgcm | Crypto-Key
+{"Authorization": "Bearer secret"} | aes128gcm | Authorization
+{"Content-Length": 3} | aes128gcm | Content-Length
+{"Transfer-Encoding": "chunked"} | aes128gcm | transfer-encoding
+{"Host": "elsewhere.example"} | aes128gcm | Host
+{"TTL": 1.5} | aes128gcm | TTL
+{"TTL": ""} | aes128gcm | TTL
+{"X-A": "a\r\nb"} | aes128gcm | x-a
+{"X-A": []} | aes128gcm | X-A
+{"X A": "1"} | aes128gcm | X A
+[1] | aes128gcm | JSON object
+{ | aes128gcm | not JSON
+"#;
+
 #[tokio::test]
 async fn headers_that_would_break_the_message_are_refused_unless_they_agree() {
     let scene = Scene::new().await;
-    for (head, flags, says) in [
-        (
-            r#"{"Content-Encoding": "aesgcm"}"#,
-            vec![],
-            "Content-Encoding",
-        ),
-        (
-            r#"{"content-encoding": "gzip"}"#,
-            vec![],
-            "Content-Encoding",
-        ),
-        (r#"{"Encryption": "salt=AAAA"}"#, vec![], "Encryption"),
-        (
-            r#"{"Encryption": "salt=AAAA"}"#,
-            vec!["--encoding", "aesgcm"],
-            "Encryption",
-        ),
-        (r#"{"Crypto-Key": "p256ecdsa=BAAA"}"#, vec![], "Crypto-Key"),
-        (
-            r#"{"Crypto-Key": "dh=BAAA"}"#,
-            vec!["--encoding", "aesgcm"],
-            "Crypto-Key",
-        ),
-        (
-            r#"{"Authorization": "Bearer secret"}"#,
-            vec![],
-            "Authorization",
-        ),
-        (r#"{"Content-Length": 3}"#, vec![], "Content-Length"),
-        (
-            r#"{"Transfer-Encoding": "chunked"}"#,
-            vec![],
-            "transfer-encoding",
-        ),
-        (r#"{"Host": "elsewhere.example"}"#, vec![], "Host"),
-        (r#"{"TTL": 1.5}"#, vec![], "TTL"),
-        (r#"{"TTL": ""}"#, vec![], "TTL"),
-        (r#"{"X-A": "a\r\nb"}"#, vec![], "x-a"),
-        (r#"{"X-A": []}"#, vec![], "X-A"),
-        (r#"{"X A": "1"}"#, vec![], "X A"),
-        ("[1]", vec![], "JSON object"),
-        ("{", vec![], "not JSON"),
-    ] {
+    for [head, encoding, says] in rows(BREAKING_HEADERS) {
         scene.write("head.json", head);
-        let flags = [&["--text", "hello", "--head", "head.json"], &flags[..]].concat();
+        let mut flags = vec!["--text", "hello", "--head", "head.json"];
+        if encoding == "aesgcm" {
+            flags.extend(["--encoding", encoding]);
+        }
         let said = scene.refused(scene.signed(&flags), 1).await;
         assert!(said.contains(says), "{head}: {said}");
         assert!(!said.contains("secret"), "{said}");
@@ -345,6 +328,30 @@ async fn the_key_is_a_file_or_the_key_itself_in_every_form() {
     );
 }
 
+/// Flags, the exit status, and what is said.
+const WRONG_FLAGS: &str = "
+. | 2 | --info
+-i info.json -d text --text b | 2 | --text
+-i absent.json | 1 | --info absent.json
+-i text | 1 | not the JSON of a PushSubscription
+-i no-keys.json | 1 | keys
+-i off.json | 1 | PUSHCAST_PUSH_ORIGINS=https://push.elsewhere.dev:8443
+-i info.json -d absent | 1 | --data absent
+-i - -d - | 1 | --info and --data
+-i info.json --head absent | 1 | --head absent
+-i info.json -d large | 1 | 1 more than the 3993
+-i info.json --claims claims.json | 1 | --key
+-i info.json --key key.pem | 1 | --claims
+-i info.json --key nothing --claims claims.json | 1 | --key
+-i info.json --key key.pem --claims bare.json | 1 | Apple
+-i info.json --key key.pem --claims local.json | 1 | Apple
+-i info.json --key key.pem --claims none.json | 1 | Apple
+-i info.json --key key.pem --claims aud.json | 1 | never sent to another
+-i info.json --key key.pem --claims exp.json | 1 | 24 hours
+-i info.json --key key.pem --claims word.json | 1 | Unix seconds
+-i info.json --key key.pem --claims text | 1 | not JSON
+";
+
 #[tokio::test]
 async fn what_is_missing_or_wrong_is_said_and_nothing_is_sent() {
     let scene = Scene::new().await;
@@ -373,78 +380,20 @@ async fn what_is_missing_or_wrong_is_said_and_nothing_is_sent() {
         "word.json",
         json!({"sub": SUBJECT, "exp": "soon"}).to_string(),
     );
-    let with =
-        |claims: &'static str| vec!["-i", "info.json", "--key", "key.pem", "--claims", claims];
-    for (flags, code, says) in [
-        (vec![], 2, "--info"),
-        (
-            vec!["-i", "info.json", "-d", "text", "--text", "b"],
-            2,
-            "--text",
-        ),
-        (vec!["-i", "absent.json"], 1, "--info absent.json"),
-        (vec!["-i", "text"], 1, "not the JSON of a PushSubscription"),
-        (vec!["-i", "no-keys.json"], 1, "keys"),
-        (
-            vec!["-i", "off.json"],
-            1,
-            "PUSHCAST_PUSH_ORIGINS=https://push.elsewhere.dev:8443",
-        ),
-        (vec!["-i", "info.json", "-d", "absent"], 1, "--data absent"),
-        (vec!["-i", "-", "-d", "-"], 1, "--info and --data"),
-        (
-            vec!["-i", "info.json", "--head", "absent"],
-            1,
-            "--head absent",
-        ),
-        (
-            vec!["-i", "info.json", "-d", "large"],
-            1,
-            "1 more than the 3993",
-        ),
-        (
-            vec!["-i", "info.json", "--claims", "claims.json"],
-            1,
-            "--key",
-        ),
-        (vec!["-i", "info.json", "--key", "key.pem"], 1, "--claims"),
-        (
-            vec![
-                "-i",
-                "info.json",
-                "--key",
-                "nothing",
-                "--claims",
-                "claims.json",
-            ],
-            1,
-            "--key",
-        ),
-        (with("bare.json"), 1, "Apple"),
-        (with("local.json"), 1, "Apple"),
-        (with("none.json"), 1, "Apple"),
-        (with("aud.json"), 1, "never sent to another"),
-        (with("exp.json"), 1, "24 hours"),
-        (with("word.json"), 1, "Unix seconds"),
-        (with("text"), 1, "not JSON"),
-    ] {
+    for [flags, code, says] in rows(WRONG_FLAGS) {
+        let flags: Vec<&str> = flags.split(' ').filter(|flag| *flag != ".").collect();
+        let code = code.parse().expect("a number");
         let said = scene.refused(scene.bare(&flags), code).await;
         assert!(said.contains(says), "{flags:?}: {said}");
     }
 }
 
-#[tokio::test]
-async fn every_answer_is_shown_and_any_but_an_acceptance_is_exit_1() {
-    let scene = Scene::new().await;
-    let output = run(scene.signed(&["--text", "hello"])).await;
-    let said = text(&output.stdout);
-    assert!(said.contains("accepted") && said.contains("201"), "{said}");
-    assert!(said.contains("/m/1"), "the Location is in: {said}");
-
+/// Answers, and what `--json` says of them.
+fn answers() -> Vec<(Canned, Value)> {
     let body = json!({"code": 401, "errno": 109, "error": "Unauthorized", "message": "Bad token"});
     let autopush = Canned::status(401).json(&body);
     let apple = Canned::status(403).json(&json!({"reason": "BadJwtToken"}));
-    let answers = [
+    vec![
         (
             autopush,
             json!({"outcome": "our_fault", "status": 401, "code": 401, "errno": 109, "reason": "Unauthorized", "message": "Bad token"}),
@@ -477,8 +426,18 @@ async fn every_answer_is_shown_and_any_but_an_acceptance_is_exit_1() {
             Canned::status(307).header("location", "https://elsewhere.example/"),
             json!({"outcome": "refused", "status": 307, "location": "https://elsewhere.example/"}),
         ),
-    ];
-    for (answer, expected) in answers {
+    ]
+}
+
+#[tokio::test]
+async fn every_answer_is_shown_and_any_but_an_acceptance_is_exit_1() {
+    let scene = Scene::new().await;
+    let output = run(scene.signed(&["--text", "hello"])).await;
+    let said = text(&output.stdout);
+    assert!(said.contains("accepted") && said.contains("201"), "{said}");
+    assert!(said.contains("/m/1"), "the Location is in: {said}");
+
+    for (answer, expected) in answers() {
         scene
             .service
             .answer(&scene.browser, answer.clone())

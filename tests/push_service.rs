@@ -3,8 +3,6 @@
 mod behaviour;
 mod tokens;
 
-use std::time::Duration;
-
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::hmac;
@@ -24,11 +22,10 @@ use crate::support::push_service::listener::Builder;
 use crate::support::push_service::raw_client::{Answer, BOTH, Client};
 use crate::support::push_service::{Delivery, PushService};
 use crate::support::subscribers::browser::Browser;
+use crate::support::waiting::PATIENCE;
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A push service whose clock stands still, a subscriber, and an application server whose key it knows.
 struct Scene {
@@ -225,42 +222,44 @@ async fn only_posts_to_living_subscriptions_are_taken() {
     scene.assert_accepted("another subscription", request).await;
 }
 
+/// A topic of 33 characters.
+const TOO_LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+const WRONG_HEADERS: [(&str, &str, (u16, u16, &str)); 17] = [
+    ("ttl", "", (400, 111, "not a number")),
+    ("ttl", "soon", (400, 111, "not a number")),
+    ("ttl", "-1", (400, 111, "not a number")),
+    ("ttl", "+1", (400, 111, "not a number")),
+    ("ttl", "1.0", (400, 111, "not a number")),
+    ("topic", TOO_LONG, (400, 113, "Topic")),
+    ("topic", "", (400, 113, "Topic")),
+    ("topic", "news of today", (400, 113, "Topic")),
+    ("topic", "bmV3cw==", (400, 113, "Topic")),
+    ("urgency", "urgent", (400, 110, "Urgency")),
+    ("urgency", "High", (400, 110, "Urgency")),
+    ("x-wns-type", "wns/raw", (400, 110, "x-wns-type")),
+    (
+        "x-wns-cache-policy",
+        "cache",
+        (400, 110, "x-wns-cache-policy"),
+    ),
+    ("content-encoding", "gzip", (400, 110, "Content-Encoding")),
+    ("content-encoding", "aesgcm", (400, 110, "lacks encryption")),
+    (
+        "encryption",
+        "salt=AAAAAAAAAAAAAAAAAAAAAA",
+        (400, 110, "no encryption header"),
+    ),
+    ("crypto-key", "dh=AAAA", (400, 110, "no crypto-key header")),
+];
+
 #[tokio::test]
 async fn a_header_that_is_wrong_is_refused() {
     let scene = Scene::new().await;
-    let too_long = "x".repeat(33);
-    let cases: &[(&'static str, &str, (u16, u16, &str))] = &[
-        ("ttl", "", (400, 111, "not a number")),
-        ("ttl", "soon", (400, 111, "not a number")),
-        ("ttl", "-1", (400, 111, "not a number")),
-        ("ttl", "+1", (400, 111, "not a number")),
-        ("ttl", "1.0", (400, 111, "not a number")),
-        ("topic", &too_long, (400, 113, "Topic")),
-        ("topic", "", (400, 113, "Topic")),
-        ("topic", "news of today", (400, 113, "Topic")),
-        ("topic", "bmV3cw==", (400, 113, "Topic")),
-        ("urgency", "urgent", (400, 110, "Urgency")),
-        ("urgency", "High", (400, 110, "Urgency")),
-        ("x-wns-type", "wns/raw", (400, 110, "x-wns-type")),
-        (
-            "x-wns-cache-policy",
-            "cache",
-            (400, 110, "x-wns-cache-policy"),
-        ),
-        ("content-encoding", "gzip", (400, 110, "Content-Encoding")),
-        ("content-encoding", "aesgcm", (400, 110, "lacks encryption")),
-        (
-            "encryption",
-            "salt=AAAAAAAAAAAAAAAAAAAAAA",
-            (400, 110, "no encryption header"),
-        ),
-        ("crypto-key", "dh=AAAA", (400, 110, "no crypto-key header")),
-    ];
-    for (name, value, refusal) in cases {
+    for (name, value, refusal) in WRONG_HEADERS {
         let mut request = scene.request();
         set(&mut request, name, value);
         let what = format!("{name}: {value}");
-        scene.assert_refused(&what, request, *refusal).await;
+        scene.assert_refused(&what, request, refusal).await;
     }
     for (name, refusal) in [
         ("ttl", (400, 111, "Missing TTL")),
@@ -280,7 +279,7 @@ async fn a_header_that_is_wrong_is_refused() {
         ("ttl", "0"),
         ("ttl", "2419200"),
         ("urgency", "very-low"),
-        ("topic", &too_long[1..]),
+        ("topic", &TOO_LONG[1..]),
     ] {
         let mut request = scene.request();
         set(&mut request, name, value);
@@ -333,13 +332,14 @@ async fn aesgcm_needs_both_of_its_headers() {
         .await;
 }
 
-#[tokio::test]
-async fn a_body_that_no_browser_could_read_is_refused() {
-    type Edit = Box<dyn FnOnce(&mut Vec<u8>)>;
+type Edit = Box<dyn FnOnce(&mut Vec<u8>)>;
+
+const DECRYPTED: (u16, u16, &str) = (400, 110, "cannot be decrypted");
+
+fn unreadable_bodies() -> Vec<(&'static str, Edit, (u16, u16, &'static str))> {
     let rs =
         |rs: u32| -> Edit { Box::new(move |body| body[16..20].copy_from_slice(&rs.to_be_bytes())) };
-    let decrypted = (400, 110, "cannot be decrypted");
-    let cases: Vec<(&str, Edit, (u16, u16, &str))> = vec![
+    vec![
         (
             "4097 octets",
             Box::new(|body| body.resize(4097, 0)),
@@ -353,7 +353,7 @@ async fn a_body_that_no_browser_could_read_is_refused() {
         (
             "4096 octets of nonsense",
             Box::new(|body| body.resize(4096, 0)),
-            decrypted,
+            DECRYPTED,
         ),
         ("nothing", Box::new(Vec::clear), (400, 110, "of nothing")),
         (
@@ -370,7 +370,7 @@ async fn a_body_that_no_browser_could_read_is_refused() {
         ("rs 17", rs(17), (400, 110, "rs 17")),
         ("rs 2^31", rs(1 << 31), (400, 110, "out of reason")),
         ("two records", rs(100), (400, 110, "more than one record")),
-        ("another salt", Box::new(|body| body[0] ^= 1), decrypted),
+        ("another salt", Box::new(|body| body[0] ^= 1), DECRYPTED),
         (
             "a short key id",
             Box::new(|body| body[20] = 64),
@@ -379,17 +379,21 @@ async fn a_body_that_no_browser_could_read_is_refused() {
         (
             "a point off the curve",
             Box::new(|body| body[80] ^= 1),
-            decrypted,
+            DECRYPTED,
         ),
-        ("a broken octet", Box::new(|body| body[90] ^= 1), decrypted),
+        ("a broken octet", Box::new(|body| body[90] ^= 1), DECRYPTED),
         (
             "a lost octet",
             Box::new(|body| body.truncate(body.len() - 1)),
-            decrypted,
+            DECRYPTED,
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn a_body_that_no_browser_could_read_is_refused() {
     let scene = Scene::new().await;
-    for (what, edit, refusal) in cases {
+    for (what, edit, refusal) in unreadable_bodies() {
         let mut request = scene.request();
         edit_body(&mut request, edit);
         scene.assert_refused(what, request, refusal).await;
@@ -399,7 +403,7 @@ async fn a_body_that_no_browser_could_read_is_refused() {
     let other = scene.service.subscribe(None);
     *for_another.uri_mut() = other.endpoint().parse().expect("a URI");
     scene
-        .assert_refused("another's message", for_another, decrypted)
+        .assert_refused("another's message", for_another, DECRYPTED)
         .await;
 }
 

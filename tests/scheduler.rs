@@ -210,17 +210,35 @@ async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fa
     ));
 }
 
+/// Replaces and deletes one schedule of two.
+async fn changes_stay_in_their_group(room: &EventBridgeSchedules, other: &EventBridgeSchedules) {
+    let weekly = schedule("refresh", "cron(0 9 ? * 2 *)", "UTC");
+    assert_eq!(room.create(&weekly, now()).await.unwrap(), Stored::Replaced);
+    let listed = room.list(now()).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].expression, "cron(0 9 ? * 2 *)");
+    assert_eq!(
+        listed[0].next,
+        Some("2026-06-08T09:00:00Z".parse().unwrap())
+    );
+
+    assert!(
+        !other.delete("refresh").await.unwrap(),
+        "it is in another group"
+    );
+    assert!(room.delete("refresh").await.unwrap());
+    assert!(!room.delete("refresh").await.unwrap());
+    assert_eq!(room.list(now()).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 #[ignore = "needs Python peers: tests/run"]
 async fn another_aws_keeps_schedules_as_they_are_given() {
     let ministack = Ministack::start().await;
     let aws = client(&ministack.url);
     for group in [GROUP, "other"] {
-        aws.create_schedule_group()
-            .name(group)
-            .send()
-            .await
-            .unwrap();
+        let made = aws.create_schedule_group().name(group).send().await;
+        made.expect("a group");
     }
     let room = EventBridgeSchedules::new(aws.clone(), target(GROUP));
     let other = EventBridgeSchedules::new(aws.clone(), target("other"));
@@ -245,6 +263,7 @@ async fn another_aws_keeps_schedules_as_they_are_given() {
         listed[1].next,
         Some("2026-06-02T07:00:00Z".parse().unwrap())
     );
+    changes_stay_in_their_group(&room, &other).await;
     let kept = aws
         .get_schedule()
         .group_name("other")
@@ -256,24 +275,6 @@ async fn another_aws_keeps_schedules_as_they_are_given() {
         kept.action_after_completion(),
         Some(&ActionAfterCompletion::Delete)
     );
-
-    let weekly = schedule("refresh", "cron(0 9 ? * 2 *)", "UTC");
-    assert_eq!(room.create(&weekly, now()).await.unwrap(), Stored::Replaced);
-    let listed = room.list(now()).await.unwrap();
-    assert_eq!(listed.len(), 2);
-    assert_eq!(listed[0].expression, "cron(0 9 ? * 2 *)");
-    assert_eq!(
-        listed[0].next,
-        Some("2026-06-08T09:00:00Z".parse().unwrap())
-    );
-
-    assert!(
-        !other.delete("refresh").await.unwrap(),
-        "it is in another group"
-    );
-    assert!(room.delete("refresh").await.unwrap());
-    assert!(!room.delete("refresh").await.unwrap());
-    assert_eq!(room.list(now()).await.unwrap().len(), 1);
 
     let nowhere = EventBridgeSchedules::new(aws, target("nowhere"));
     let failed = nowhere

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::support::program::{Answer, Server, program};
 use crate::support::push_service::PushService;
 use crate::support::random::impatient;
+use crate::support::table::rows;
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -498,96 +499,42 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
     assert_eq!(service.deliveries().len(), 1, "and nobody else");
 }
 
+/// Where, what, the field that is named for it, and what is said.
+const WRONG_SCHEDULES: &str = r#"
+/name | null | name | is required
+/name | "a/b" | name | must be 1 to 64 characters of A-Z, a-z, 0-9, _ . and -
+/expression | null | expression | is required
+/expression | "daily" | expression | must be at(
+/expression | "cron(0 24 * * ? *)" | expression | has `24` in its hours: must be 0 to 23
+/expression | "at(2020-01-01T00:00:00)" | expression | names no time to come on the clocks of UTC
+/expression | "cron(0 0 30 2 ? *)" | expression | names no time to come on the clocks of UTC
+/timezone | "Mars/Olympus" | timezone | must be an IANA time zone such as Europe/Berlin
+/timezone | "Etc/Unknown" | timezone | must be an IANA time zone such as Europe/Berlin
+/timezone | 1 | timezone | must be a string
+/message | null | message | is required
+/message | "hello" | message | must be an object
+/message | {"data": "x"} | message.to | is required
+/message/to | {"user": "ada"} | message.to | must hold an audience, and nobody beside it
+/message/to | {"audience": "all", "endpoint": "x"} | message.to | must hold an audience
+/message/to | {} | message.to.audience | is required
+/message/to/audience | "news && )" | message.to.audience | at character 9: expected a tag, `!` or `(`, found `)`
+/message/data | null | message.notification | is required, or data
+/message/ttl | -1 | message.ttl | must be a whole number of seconds
+/message/id | "i" | message.id | must be left out: each firing is a campaign of its own
+"#;
+
 #[tokio::test]
 async fn what_is_wrong_with_a_schedule_is_named() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let good = json("it", "rate(5 minutes)", "UTC");
     let notification = json!({"to": {"audience": "all"}, "notification": {"title": ""}});
-    for (at, wrong, field, detail) in [
-        ("/name", json!(null), "name", "is required"),
-        (
-            "/name",
-            json!("a/b"),
-            "name",
-            "must be 1 to 64 characters of A-Z, a-z, 0-9, _ . and -",
-        ),
+    let long = [
         (
             "/name",
             json!("n".repeat(65)),
             "name",
             "must be 1 to 64 characters",
-        ),
-        ("/expression", json!(null), "expression", "is required"),
-        ("/expression", json!("daily"), "expression", "must be at("),
-        (
-            "/expression",
-            json!("cron(0 24 * * ? *)"),
-            "expression",
-            "has `24` in its hours: must be 0 to 23",
-        ),
-        (
-            "/expression",
-            json!("at(2020-01-01T00:00:00)"),
-            "expression",
-            "names no time to come on the clocks of UTC",
-        ),
-        (
-            "/expression",
-            json!("cron(0 0 30 2 ? *)"),
-            "expression",
-            "names no time to come on the clocks of UTC",
-        ),
-        (
-            "/timezone",
-            json!("Mars/Olympus"),
-            "timezone",
-            "must be an IANA time zone such as Europe/Berlin",
-        ),
-        (
-            "/timezone",
-            json!("Etc/Unknown"),
-            "timezone",
-            "must be an IANA time zone such as Europe/Berlin",
-        ),
-        ("/timezone", json!(1), "timezone", "must be a string"),
-        ("/message", json!(null), "message", "is required"),
-        ("/message", json!("hello"), "message", "must be an object"),
-        (
-            "/message",
-            json!({"data": "x"}),
-            "message.to",
-            "is required",
-        ),
-        (
-            "/message/to",
-            json!({"user": "ada"}),
-            "message.to",
-            "must hold an audience, and nobody beside it",
-        ),
-        (
-            "/message/to",
-            json!({"audience": "all", "endpoint": "x"}),
-            "message.to",
-            "must hold an audience",
-        ),
-        (
-            "/message/to",
-            json!({}),
-            "message.to.audience",
-            "is required",
-        ),
-        (
-            "/message/to/audience",
-            json!("news && )"),
-            "message.to.audience",
-            "at character 9: expected a tag, `!` or `(`, found `)`",
-        ),
-        (
-            "/message/data",
-            json!(null),
-            "message.notification",
-            "is required, or data",
         ),
         (
             "/message/data",
@@ -595,20 +542,15 @@ async fn what_is_wrong_with_a_schedule_is_named() {
             "message.data",
             "7 more than the 3993 that push services take",
         ),
-        (
-            "/message/ttl",
-            json!(-1),
-            "message.ttl",
-            "must be a whole number of seconds",
-        ),
-        (
-            "/message/id",
-            json!("i"),
-            "message.id",
-            "must be left out: each firing is a campaign of its own",
-        ),
         ("/message", notification, "message.notification.title", ""),
-    ] {
+    ];
+    let short = rows(WRONG_SCHEDULES)
+        .into_iter()
+        .map(|[at, wrong, field, detail]| {
+            let wrong: Value = serde_json::from_str(wrong).expect("JSON");
+            (at, wrong, field, detail)
+        });
+    for (at, wrong, field, detail) in short.chain(long) {
         let mut schedule = good.clone();
         let (parent, member) = at.rsplit_once('/').expect("a pointer");
         schedule.pointer_mut(parent).expect("its parent")[member] = wrong;
@@ -627,24 +569,27 @@ async fn what_is_wrong_with_a_schedule_is_named() {
     }
 }
 
+/// `pushcast schedules`: its exit status, its output, and what it complains about.
+async fn run(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = server.command(&[&["schedules"], arguments].concat());
+    let output = command
+        .env("PUSHCAST_URL", &server.url)
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
 #[tokio::test]
 async fn the_program_lists_creates_and_deletes_schedules() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
-    let run = async |arguments: &[&str]| {
-        let mut command = server.command(&[&["schedules"], arguments].concat());
-        let output = command
-            .env("PUSHCAST_URL", &server.url)
-            .output()
-            .await
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
-        (
-            output.status.code(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
-    };
+    let run = async |arguments: &[&str]| run(&server, arguments).await;
     let listed = run(&["list"]).await;
     assert_eq!(
         listed,
@@ -687,7 +632,16 @@ async fn the_program_lists_creates_and_deletes_schedules() {
     let listed = run(&["list", "--json"]).await.1;
     let first: Value = serde_json::from_str(listed.lines().next().unwrap()).expect("JSON");
     assert_eq!(first, created);
+}
 
+#[tokio::test]
+async fn the_program_says_what_is_wrong_with_a_schedule_and_deletes_none_but_it() {
+    let service = PushService::start().await;
+    let server = Server::start(&service).await;
+    let run = async |arguments: &[&str]| run(&server, arguments).await;
+    let message = r#"{"to": {"audience": "all"}, "data": "good morning"}"#;
+    let created = run(&["create", "refresh", "rate(6 hours)", message]).await;
+    assert_eq!(created.0, Some(0), "{created:?}");
     let wrong = run(&["create", "it", "rate(5)", message]).await;
     assert_eq!(wrong.0, Some(1));
     assert!(

@@ -202,6 +202,18 @@ impl Case {
 }
 
 fn cases(now: i64) -> Vec<Case> {
+    [
+        cases_of_payloads(),
+        cases_of_signing(now),
+        cases_of_headers(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Data of every kind in both encodings.
+fn cases_of_payloads() -> Vec<Case> {
     let mut cases = Vec::new();
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
         let named = |what: &str| format!("{}, {what}", encoding.as_str());
@@ -235,6 +247,12 @@ fn cases(now: i64) -> Vec<Case> {
             ..with("by the command, no data", None)
         });
     }
+    cases
+}
+
+/// Keys in every form, claims of every kind.
+fn cases_of_signing(now: i64) -> Vec<Case> {
+    let mut cases = Vec::new();
     for key in [
         KeyForm::PemFile,
         KeyForm::Sec1File,
@@ -276,6 +294,12 @@ fn cases(now: i64) -> Vec<Case> {
             ..Case::new(name)
         });
     }
+    cases
+}
+
+/// Other services, other headers.
+fn cases_of_headers() -> Vec<Case> {
+    let mut cases = Vec::new();
     cases.push(Case {
         service: 1,
         ..Case::new("another port")
@@ -527,38 +551,64 @@ fn compare(case: &Case, peer: Peer, theirs: &Comparable, ours: &Comparable, used
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs peers from PyPI and npm, and curl: tests/run"]
-async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_not() {
-    let services = [
-        PushService::start().await,
-        PushService::builder().http1_only().start().await,
-        PushService::builder().wns().start().await,
-    ];
-    let files = Files(TempDir::new().expect("a folder"));
-    let ca_file = trusted(&services, &files);
-    let key = VapidKey::generate().expect("a key");
-    let now = pushcast::clock::Clock::system().now().as_second();
-    let cases = cases(now);
-    let browsers: Vec<Browser> = cases
-        .iter()
-        .map(|case| services[case.service].subscribe(None))
-        .collect();
-    let path = |at: usize| {
-        let url = browsers[at].endpoint();
-        let path = &url[url.find("/wpush").expect("a path")..];
-        format!("{}{path}", cases[at].service)
-    };
-    for service in &services {
-        service.record();
+/// What three senders send, case by case, to the same subscribers.
+struct Comparison {
+    services: [PushService; 3],
+    files: Files,
+    ca_file: PathBuf,
+    key: VapidKey,
+    now: i64,
+    cases: Vec<Case>,
+    browsers: Vec<Browser>,
+}
+
+impl Comparison {
+    async fn start() -> Self {
+        let services = [
+            PushService::start().await,
+            PushService::builder().http1_only().start().await,
+            PushService::builder().wns().start().await,
+        ];
+        let files = Files(TempDir::new().expect("a folder"));
+        let now = pushcast::clock::Clock::system().now().as_second();
+        let cases = cases(now);
+        let subscribe = |case: &Case| services[case.service].subscribe(None);
+        let browsers = cases.iter().map(subscribe).collect();
+        for service in &services {
+            service.record();
+        }
+        Self {
+            ca_file: trusted(&services, &files),
+            key: VapidKey::generate().expect("a key"),
+            services,
+            files,
+            now,
+            cases,
+            browsers,
+        }
     }
 
-    // Ours, and the curl command that we print.
-    let origins: Vec<String> = services.iter().map(PushService::origin).collect();
-    let mut ours = HashMap::new();
-    for (at, case) in cases.iter().enumerate() {
+    /// Where the request of a case arrives: the service, and the path there.
+    fn path(&self, at: usize) -> String {
+        let url = self.browsers[at].endpoint();
+        let path = &url[url.find("/wpush").expect("a path")..];
+        format!("{}{path}", self.cases[at].service)
+    }
+
+    /// The cases that a peer can be asked for.
+    fn asked(&self, peer: Peer) -> Vec<usize> {
+        let all = self.cases.iter().enumerate();
+        all.filter(|(_, case)| case.is_for(peer))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// What we send, which is also what the curl command sends that we print.
+    async fn ours(&self, at: usize) -> Comparable {
+        let case = &self.cases[at];
+        let origins: Vec<String> = self.services.iter().map(PushService::origin).collect();
         let mut arguments = vec!["push".to_owned()];
-        arguments.extend(files.arguments(case, &browsers[at], &key));
+        arguments.extend(self.files.arguments(case, &self.browsers[at], &self.key));
         if let Some(ttl) = case.ttl {
             arguments.extend(["--ttl".to_owned(), ttl.to_string()]);
         }
@@ -567,9 +617,9 @@ async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_no
             let mut command = program(&[&arguments, more].concat());
             command
                 .env("PUSHCAST_PUSH_ORIGINS", origins.join(","))
-                .env("PUSHCAST_CA_FILE", &ca_file)
+                .env("PUSHCAST_CA_FILE", &self.ca_file)
                 .env_remove("PUSHCAST_VAPID_SUBJECT")
-                .current_dir(files.0.path());
+                .current_dir(self.files.0.path());
             command.output().await.expect("it runs")
         };
         let output = run(&["--json"]).await;
@@ -578,127 +628,164 @@ async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_no
         // Who does not sign is refused, and has sent all the same.
         let expected = if case.claims.is_some() { 201 } else { 401 };
         assert_eq!(said["status"], expected, "{}: {output:?}", case.name);
-        let sent = taken(&services).remove(&path(at)).expect("it was sent");
+        let sent = taken(&self.services)
+            .remove(&self.path(at))
+            .expect("it was sent");
 
         let output = run(&["--curl"]).await;
         assert!(output.status.success(), "{}: {output:?}", case.name);
         let command = String::from_utf8(output.stdout).expect("text");
         assert!(
-            !command.contains(&key.to_raw_base64url()),
+            !command.contains(&self.key.to_raw_base64url()),
             "the key is not in it"
         );
-        paste(&command, &ca_file, Path::new("/")).await;
-        let pasted = taken(&services).remove(&path(at)).expect("it was sent");
+        paste(&command, &self.ca_file, Path::new("/")).await;
+        let pasted = taken(&self.services)
+            .remove(&self.path(at))
+            .expect("it was sent");
 
-        let receiver = browsers[at].receiver();
-        let comparables = [&sent, &pasted].map(|received| comparable(received, &receiver, now));
+        let receiver = self.browsers[at].receiver();
+        let comparables =
+            [&sent, &pasted].map(|received| comparable(received, &receiver, self.now));
         assert_eq!(comparables[0], comparables[1], "{}", case.name);
         let [sent, _] = comparables;
         assert_eq!(sent.text, case.data.clone().unwrap_or_default());
-        ours.insert(at, sent);
+        sent
     }
 
-    let mut used = Used::new();
-    let mut judge = |peer: Peer, asked: &[usize], results: &[Value]| {
-        let mut taken = taken(&services);
+    /// Holds what a peer has sent against ours.
+    fn judge(
+        &self,
+        peer: Peer,
+        asked: &[usize],
+        results: &[Value],
+        ours: &[Comparable],
+        used: &mut Used,
+    ) {
+        let mut taken = taken(&self.services);
         assert_eq!(asked.len(), results.len());
         assert!(!asked.is_empty());
         for (&at, result) in asked.iter().zip(results) {
-            let case = &cases[at];
-            let received = taken.remove(&path(at));
+            let case = &self.cases[at];
+            let received = taken.remove(&self.path(at));
             let received = received.unwrap_or_else(|| panic!("{peer:?} {}: {result}", case.name));
-            let theirs = comparable(&received, &browsers[at].receiver(), now);
-            compare(case, peer, &theirs, &ours[&at], &mut used);
+            let theirs = comparable(&received, &self.browsers[at].receiver(), self.now);
+            compare(case, peer, &theirs, &ours[at], used);
         }
         assert!(taken.is_empty());
-    };
-    let asked = |peer: Peer| -> Vec<usize> {
-        let all = cases.iter().enumerate();
-        all.filter(|(_, case)| case.is_for(peer))
-            .map(|(at, _)| at)
-            .collect()
-    };
+    }
 
-    let call = |at: usize, curl: bool| {
-        let case = &cases[at];
+    /// A case as pywebpush is told of it.
+    fn call(&self, at: usize, curl: bool) -> Value {
+        let case = &self.cases[at];
         json!({
-            "subscription_info": browsers[at].to_json(), "data": case.data.as_ref().map(base64url::encode),
-            "vapid_private_key": case.claims.as_ref().map(|_| files.key(&key, case.key)),
+            "subscription_info": self.browsers[at].to_json(), "data": case.data.as_ref().map(base64url::encode),
+            "vapid_private_key": case.claims.as_ref().map(|_| self.files.key(&self.key, case.key)),
             "vapid_claims": case.claims, "content_encoding": case.encoding.as_str(), "curl": curl,
             "headers": case.head, "ttl": case.ttl.unwrap_or_default(),
         })
-    };
-    let library = asked(Peer::Pywebpush);
-    let calls: Vec<Value> = library.iter().map(|&at| call(at, false)).collect();
-    let results = ask_pywebpush(
-        &ca_file,
-        files.0.path(),
-        &json!({"do": "webpush", "cases": calls}),
-    );
-    judge(Peer::Pywebpush, &library, &results);
-
-    let command = asked(Peer::PywebpushCommand);
-    let calls: Vec<Vec<String>> = command
-        .iter()
-        .map(|&at| files.arguments(&cases[at], &browsers[at], &key))
-        .collect();
-    let results = ask_pywebpush(
-        &ca_file,
-        files.0.path(),
-        &json!({"do": "command", "cases": calls}),
-    );
-    judge(Peer::PywebpushCommand, &command, &results);
-
-    let curl = asked(Peer::PywebpushCurl);
-    let mut results = Vec::new();
-    for &at in &curl {
-        let question = json!({"do": "webpush", "cases": [call(at, true)]});
-        if results.len() == 4 {
-            // The text of the command is the same thing over and over: a few are enough.
-            break;
-        }
-        let answer = ask_pywebpush(&ca_file, files.0.path(), &question).remove(0);
-        let command = answer["result"]["curl"]
-            .as_str()
-            .expect("a command")
-            .to_owned();
-        assert!(
-            command.contains("\\ \n"),
-            "as it stands, it ends at its first line"
-        );
-        paste(&command.replace("\\ \n", "\\\n"), &ca_file, files.0.path()).await;
-        results.push(answer);
     }
-    judge(Peer::PywebpushCurl, &curl[..results.len()], &results);
 
-    let node = asked(Peer::Node);
-    let calls: Vec<Value> = node
-        .iter()
-        .map(|&at| {
-            let case = &cases[at];
-            let mut options = json!({"contentEncoding": case.encoding.as_str(), "headers": case.head});
-            if let Some(ttl) = case.ttl {
-                options["TTL"] = json!(ttl);
+    fn ask_pywebpush(&self, what: &str, calls: &Value) -> Vec<Value> {
+        let question = json!({"do": what, "cases": calls});
+        ask_pywebpush(&self.ca_file, self.files.0.path(), &question)
+    }
+
+    /// The library's call.
+    fn by_the_library(&self, asked: &[usize]) -> Vec<Value> {
+        let calls = asked.iter().map(|&at| self.call(at, false));
+        self.ask_pywebpush("webpush", &calls.collect())
+    }
+
+    /// The library's command.
+    fn by_the_command(&self, asked: &[usize]) -> Vec<Value> {
+        let arguments = |at: &usize| {
+            let (case, browser) = (&self.cases[*at], &self.browsers[*at]);
+            json!(self.files.arguments(case, browser, &self.key))
+        };
+        self.ask_pywebpush("command", &asked.iter().map(arguments).collect())
+    }
+
+    /// The curl command that the library prints. Its text is the same thing over and over: a few are enough.
+    async fn by_its_curl(&self, asked: &[usize]) -> Vec<Value> {
+        let mut results = Vec::new();
+        for &at in asked.iter().take(4) {
+            let answer = self
+                .ask_pywebpush("webpush", &json!([self.call(at, true)]))
+                .remove(0);
+            let command = answer["result"]["curl"].as_str().expect("a command");
+            assert!(
+                command.contains("\\ \n"),
+                "as it stands, it ends at its first line"
+            );
+            let command = command.replace("\\ \n", "\\\n");
+            paste(&command, &self.ca_file, self.files.0.path()).await;
+            results.push(answer);
+        }
+        results
+    }
+
+    /// A case as node's web-push is told of it.
+    fn call_of_node(&self, at: usize) -> Value {
+        let case = &self.cases[at];
+        let mut options = json!({"contentEncoding": case.encoding.as_str(), "headers": case.head});
+        if let Some(ttl) = case.ttl {
+            options["TTL"] = json!(ttl);
+        }
+        for (header, option) in [("Urgency", "urgency"), ("Topic", "topic")] {
+            if let Some(value) = options["headers"]
+                .as_object_mut()
+                .expect("an object")
+                .remove(header)
+            {
+                options[option] = value;
             }
-            for (header, option) in [("Urgency", "urgency"), ("Topic", "topic")] {
-                if let Some(value) = options["headers"].as_object_mut().expect("an object").remove(header) {
-                    options[option] = value;
-                }
-            }
-            if case.claims.is_some() {
-                options["vapidDetails"] = json!({
-                    "subject": SUBJECT, "publicKey": key.public_base64url(), "privateKey": key.to_raw_base64url(),
-                });
-            }
-            json!({
-                "subscription": browsers[at].to_json(), "data": case.data.as_ref().map(base64url::encode),
-                "options": options,
-            })
+        }
+        if case.claims.is_some() {
+            options["vapidDetails"] = json!({
+                "subject": SUBJECT, "publicKey": self.key.public_base64url(), "privateKey": self.key.to_raw_base64url(),
+            });
+        }
+        json!({
+            "subscription": self.browsers[at].to_json(), "data": case.data.as_ref().map(base64url::encode),
+            "options": options,
         })
-        .collect();
-    let results = ask_web_push(&ca_file, &json!({"do": "sendNotification", "cases": calls}));
-    judge(Peer::Node, &node, &results);
+    }
 
+    fn by_node(&self, asked: &[usize]) -> Vec<Value> {
+        let calls: Vec<Value> = asked.iter().map(|&at| self.call_of_node(at)).collect();
+        let question = json!({"do": "sendNotification", "cases": calls});
+        ask_web_push(&self.ca_file, &question)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs peers from PyPI and npm, and curl: tests/run"]
+async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_not() {
+    let comparison = Comparison::start().await;
+    let mut ours = Vec::new();
+    for at in 0..comparison.cases.len() {
+        ours.push(comparison.ours(at).await);
+    }
+    let mut used = Used::new();
+    for peer in [
+        Peer::Pywebpush,
+        Peer::PywebpushCommand,
+        Peer::PywebpushCurl,
+        Peer::Node,
+    ] {
+        let mut asked = comparison.asked(peer);
+        let results = match peer {
+            Peer::Pywebpush => comparison.by_the_library(&asked),
+            Peer::PywebpushCommand => comparison.by_the_command(&asked),
+            Peer::PywebpushCurl => comparison.by_its_curl(&asked).await,
+            Peer::Node => comparison.by_node(&asked),
+        };
+        if peer == Peer::PywebpushCurl {
+            asked.truncate(results.len());
+        }
+        comparison.judge(peer, &asked, &results, &ours, &mut used);
+    }
     for (at, difference) in DIFFERENCES.iter().enumerate() {
         let Difference {
             peer, header, why, ..

@@ -646,14 +646,10 @@ async fn of_thousands_of_tags_the_most_frequent_are_shown() {
     assert!(!tags.exact, "there are more");
 }
 
-/// Chance is fixed: so are the stretches that are read, and what is found in them.
-#[tokio::test]
-async fn many_are_estimated_from_a_bounded_sample() {
-    const ALL: usize = 20_000;
-    let (client, registry) = (database().await, Registry::new());
-    let now = at("2026-11-26T12:00:00Z");
-    let all: Vec<usize> = (0..ALL).collect();
-    let calm = process(&client);
+/// Stores `n` subscribers: nine of ten with `news`, three of these with `beta` as well.
+async fn tag_most(store: &Store, n: usize, now: Timestamp) {
+    let registry = Registry::new();
+    let all: Vec<usize> = (0..n).collect();
     for some in all.chunks(MAX_AT_ONCE) {
         let tags = |n: &usize| match n % 10 {
             0..6 => &["news"][..],
@@ -664,9 +660,18 @@ async fn many_are_estimated_from_a_bounded_sample() {
             .iter()
             .map(|n| registry.registration(*n, tags(n)))
             .collect();
-        let stored = calm.subscribers.subscribe_all(&some, now).await;
+        let stored = store.subscribers.subscribe_all(&some, now).await;
         assert_eq!(stored.expect("it is stored"), some.len());
     }
+}
+
+/// Chance is fixed: so are the stretches that are read, and what is found in them.
+#[tokio::test]
+async fn many_are_estimated_from_a_bounded_sample() {
+    const ALL: usize = 20_000;
+    let client = database().await;
+    let now = at("2026-11-26T12:00:00Z");
+    tag_most(&process(&client), ALL, now).await;
     let most = i64::try_from(MOST_ROWS).unwrap();
     // Of a sample of this size a share is 4 standard deviations off once in 16 000 times.
     let near = |found: u64, share: f64| {

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
@@ -9,8 +7,7 @@ use serde_json::{Value, json};
 use crate::support::program::{Answer, Server, environment_of};
 use crate::support::push_service::PushService;
 use crate::support::subscribers::browser::Browser;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::support::waiting::PATIENCE;
 
 /// Subscribes, and gives the count.
 async fn subscribe(server: &Server, body: &Value) -> u64 {
@@ -38,7 +35,7 @@ async fn reaches(server: &Server, service: &PushService, browser: &Browser, text
     let message = json!({"to": {"endpoint": browser.endpoint()}, "data": text});
     let sent = server.post_with_token("/push/send", &message).await;
     assert_eq!(sent.json["results"][0]["outcome"], "accepted", "{sent:?}");
-    let all = service.wait_for(before + 1, SOON).await;
+    let all = service.wait_for(before + 1, PATIENCE).await;
     let last = all.last().expect("it waited for one");
     assert_eq!(
         (last.id.as_str(), last.text.as_slice()),
@@ -501,26 +498,9 @@ async fn without_configured_origins_no_other_page_may_call_and_a_star_admits_all
     assert_eq!(allowed_origin(&asked), Some("*"), "{asked:?}");
 }
 
-#[tokio::test]
-async fn errors_carry_no_secret_and_nobody_s_endpoint() {
-    let service = PushService::start().await;
-    let mut server = Server::start(&service).await;
-    let (ada, eve) = (service.subscribe(None), service.subscribe(None));
-    let body = ada.to_json_with(json!({"user": "ada", "userSignature": server.sign("ada")}));
-    subscribe(&server, &body).await;
-    let secrets = [
-        server.token(),
-        server.user_secret(),
-        server.sign("ada"),
-        ada.id().to_owned(),
-        ada.auth(),
-        ada.p256dh(),
-        eve.id().to_owned(),
-        eve.auth(),
-        eve.p256dh(),
-        "hunter2".to_owned(),
-    ];
-    let posts = [
+/// What Eve posts with a secret in it, and is refused.
+fn wrong_posts(ada: &Browser, eve: &Browser) -> Vec<(&'static str, Value)> {
+    vec![
         (
             "/push/subscribe",
             eve.to_json_with(json!({"user": "ada", "userSignature": "hunter2"})),
@@ -553,7 +533,29 @@ async fn errors_carry_no_secret_and_nobody_s_endpoint() {
             "/push/send",
             json!({"to": {"endpoint": ada.endpoint(), "user": "ada"}, "data": "hunter2"}),
         ),
+    ]
+}
+
+#[tokio::test]
+async fn errors_carry_no_secret_and_nobody_s_endpoint() {
+    let service = PushService::start().await;
+    let mut server = Server::start(&service).await;
+    let (ada, eve) = (service.subscribe(None), service.subscribe(None));
+    let body = ada.to_json_with(json!({"user": "ada", "userSignature": server.sign("ada")}));
+    subscribe(&server, &body).await;
+    let secrets = [
+        server.token(),
+        server.user_secret(),
+        server.sign("ada"),
+        ada.id().to_owned(),
+        ada.auth(),
+        ada.p256dh(),
+        eve.id().to_owned(),
+        eve.auth(),
+        eve.p256dh(),
+        "hunter2".to_owned(),
     ];
+    let posts = wrong_posts(&ada, &eve);
     let mut said = String::new();
     for (path, body) in &posts {
         let answer = server.post_with_token(path, body).await;

@@ -12,9 +12,7 @@ use crate::support::program::{PROGRAM, Server};
 use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::subscribers::Subscribers;
-
-/// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::waiting::PATIENCE;
 
 /// What clears a line of a terminal (ECMA-48: erase in line, all of it).
 const CLEAR: &str = "\u{1b}[2K";

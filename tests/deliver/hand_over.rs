@@ -1,11 +1,13 @@
 use std::time::Duration;
 
-use pushcast::queue::Stop;
+use pushcast::campaign::Job;
+use pushcast::deliver::Deliver;
+use pushcast::queue::{Stop, Stopper};
 
 use crate::support::program::campaigns::counts;
 use crate::support::push_service::behaviour::Behaviour;
 use crate::support::subscribers::number;
-use crate::support::worker_harness::{Payload, QueuedDelivery, WorkerHarness};
+use crate::support::worker_harness::{Jobs, Payload, QueuedDelivery, WorkerHarness};
 
 use super::{PATIENCE, begun, event, figures, once, reached};
 
@@ -21,6 +23,25 @@ fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
     });
 }
 
+/// Lets a worker do a job until so many requests have come in. From then on it waits for answers as long as `grace`.
+/// A page is 50 when a worker does ten jobs at once.
+async fn stop_after(
+    harness: &WorkerHarness,
+    worker: &Deliver<Jobs>,
+    job: &Job,
+    requests: usize,
+    grace: Duration,
+) {
+    let (stopper, stop) = Stopper::new(grace);
+    let stopping = async {
+        let service = &harness.services[0];
+        service.wait_for_requests(requests, PATIENCE).await;
+        stopper.stop();
+    };
+    let (done, ()) = tokio::join!(worker.handle(job, false, stop), stopping);
+    done.expect("it hands over");
+}
+
 #[tokio::test]
 async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     let harness = WorkerHarness::new(1).await;
@@ -28,8 +49,7 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     some_are_slow(&harness, ms(2_000));
     let job = begun(&harness, "handed-over").await;
     let one = harness.worker("one", 10);
-    let stopped = one.handle(&job, false, Stop::after(ms(200), ms(10_000)));
-    stopped.await.expect("it hands over");
+    stop_after(&harness, &one, &job, 50, ms(10_000)).await;
     let due: Vec<_> = std::iter::from_fn(|| harness.due()).collect();
     let [
         QueuedDelivery {
@@ -73,8 +93,7 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
     some_are_slow(&harness, ms(4_000));
     let job = begun(&harness, "too-late").await;
     let one = harness.worker("one", 10);
-    let stopped = one.handle(&job, false, Stop::after(ms(200), ms(500)));
-    stopped.await.expect("it hands over");
+    stop_after(&harness, &one, &job, 50, ms(2_000)).await;
     let (_, campaign) = harness.campaign("too-late").await;
     let retrying = counts(&campaign)["retrying"];
     assert!(retrying > 0, "pushes in flight are made again");
@@ -105,8 +124,7 @@ async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() 
     });
     let job = begun(&harness, "stragglers").await;
     let one = harness.worker("one", 10);
-    let stopped = one.handle(&job, false, Stop::after(ms(1_000), ms(10_000)));
-    stopped.await.expect("it hands over");
+    stop_after(&harness, &one, &job, 120, ms(10_000)).await;
     let (campaign, shown) = harness.campaign("stragglers").await;
     assert_eq!(shown["status"], "running", "{shown}");
     let accepted = counts(&shown)["accepted"];

@@ -269,12 +269,10 @@ fn block(language: &str) -> String {
     rest.split("```").next().expect("its end").to_owned()
 }
 
-#[tokio::test]
-#[ignore = "needs firefox-esr: tests/run"]
-async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
+/// The README's ten lines of HTML, which the demo page shows as well.
+fn ten_lines() -> String {
     let ten = block("html");
     assert_eq!(ten.lines().count(), 10);
-    // The demo page shows the same.
     let demo = include_str!("../../client/index.html");
     let shown = demo.split("aria-label=\"Code\"><code>").nth(1);
     let shown = shown.and_then(|it| it.split("</code>").next());
@@ -284,15 +282,11 @@ async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
         .replace("&lt;", "<")
         .replace("&gt;", ">");
     assert_eq!(format!("{shown}\n"), ten);
+    ten
+}
 
-    // A worker of the site's own, with a listener that keeps some pushes to itself.
-    let own = "self.addEventListener('push', (event) => {
-        if (event.data.text() !== 'mine') return;
-        event.stopImmediatePropagation();
-        event.waitUntil(self.registration.showNotification('Mine alone'));
-    });\n";
-    let worker = Arc::new(Mutex::new(format!("{own}{}", block("js"))));
-    let page = Arc::new(Mutex::new(String::new()));
+/// Serves a page and a worker that may change; the origin.
+async fn changing_site(page: &Arc<Mutex<String>>, worker: &Arc<Mutex<String>>) -> String {
     let text = |kind: &'static str, text: &Arc<Mutex<String>>| {
         let text = Arc::clone(text);
         get(async move || {
@@ -304,18 +298,32 @@ async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
     };
     let script =
         |text: &'static str| get(async move || ([(CONTENT_TYPE, "text/javascript")], text));
-    let origin = listen(
+    listen(
         Router::new()
-            .route("/", text("text/html", &page))
+            .route("/", text("text/html", page))
             .route("/pushcast.js", script(CLIENT))
             .route("/pushcast-worker.js", script(WORKER))
-            .route("/service-worker.js", text("text/javascript", &worker)),
+            .route("/service-worker.js", text("text/javascript", worker)),
     )
-    .await;
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs firefox-esr: tests/run"]
+async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
+    // A worker of the site's own, with a listener that keeps some pushes to itself.
+    let own = "self.addEventListener('push', (event) => {
+        if (event.data.text() !== 'mine') return;
+        event.stopImmediatePropagation();
+        event.waitUntil(self.registration.showNotification('Mine alone'));
+    });\n";
+    let worker = Arc::new(Mutex::new(format!("{own}{}", block("js"))));
+    let page = Arc::new(Mutex::new(String::new()));
+    let origin = changing_site(&page, &worker).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", origin.clone())]).await;
     *page.lock().expect("no panic") = format!(
         "<!doctype html><title>A site</title>{}",
-        ten.replace("https://push.example.org", &world.server.url)
+        ten_lines().replace("https://push.example.org", &world.server.url)
     );
 
     let tab = world.firefox.open(&format!("{origin}/")).await;

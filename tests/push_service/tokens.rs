@@ -31,6 +31,27 @@ fn signing_key(seed: u8) -> SigningKey {
     SigningKey::from_slice(&[seed; 32]).expect("a scalar")
 }
 
+fn wrong_claims(origin: &str, endpoint: &str) -> Vec<(Value, &'static str)> {
+    let host = origin.rsplit_once(':').expect("a port").0;
+    vec![
+        (json!({"exp": NOW + DAY + 1}), "24 hours"),
+        (json!({"exp": NOW}), "past"),
+        (json!({"exp": NOW - DAY}), "past"),
+        (json!({"exp": (NOW + 600) as f64}), "integer"),
+        (json!({"exp": (NOW + 600).to_string()}), "integer"),
+        (json!({"exp": null}), "integer"),
+        (json!({"exp": (NOW + 600) * 1000}), "24 hours"),
+        (json!({"aud": format!("{origin}/")}), "aud"),
+        (json!({"aud": endpoint}), "aud"),
+        (json!({"aud": host}), "aud"),
+        (json!({"aud": origin.replace("https", "http")}), "aud"),
+        (json!({"aud": [origin]}), "aud"),
+        (json!({"aud": null}), "aud"),
+        (json!({"sub": "me@here.net"}), "sub"),
+        (json!({"sub": 7}), "sub"),
+    ]
+}
+
 #[tokio::test]
 async fn a_claim_that_is_wrong_is_refused() {
     let scene = Scene::new().await;
@@ -64,24 +85,7 @@ async fn a_claim_that_is_wrong_is_refused() {
         let what = change.to_string();
         scene.assert_accepted(&what, request(&es256, change)).await;
     }
-    let host = origin.rsplit_once(':').expect("a port").0;
-    for (change, message) in [
-        (json!({"exp": NOW + DAY + 1}), "24 hours"),
-        (json!({"exp": NOW}), "past"),
-        (json!({"exp": NOW - DAY}), "past"),
-        (json!({"exp": (NOW + 600) as f64}), "integer"),
-        (json!({"exp": (NOW + 600).to_string()}), "integer"),
-        (json!({"exp": null}), "integer"),
-        (json!({"exp": (NOW + 600) * 1000}), "24 hours"),
-        (json!({"aud": format!("{origin}/")}), "aud"),
-        (json!({"aud": browser.endpoint()}), "aud"),
-        (json!({"aud": host}), "aud"),
-        (json!({"aud": origin.replace("https", "http")}), "aud"),
-        (json!({"aud": [origin]}), "aud"),
-        (json!({"aud": null}), "aud"),
-        (json!({"sub": "me@here.net"}), "sub"),
-        (json!({"sub": 7}), "sub"),
-    ] {
+    for (change, message) in wrong_claims(&origin, browser.endpoint()) {
         let what = change.to_string();
         let request = request(&es256, change);
         scene
@@ -101,25 +105,15 @@ async fn a_claim_that_is_wrong_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn a_signature_that_is_wrong_is_refused() {
-    let scene = Scene::new().await;
-    let (key, other) = (signing_key(1), signing_key(2));
-    let browser = scene.service.subscribe(Some(&public(&key)));
-    let claims = json!({"aud": scene.service.origin(), "exp": NOW + 600});
-    let good = token(&key, &json!({"alg": "ES256"}), &claims);
-    let k = URL_SAFE_NO_PAD.encode(public(&key));
-    let other_k = URL_SAFE_NO_PAD.encode(public(&other));
-
+/// Authorizations that are good, for a message to `origin`.
+fn good_authorizations(origin: &str, key: &SigningKey) -> Vec<String> {
+    let claims = json!({"aud": origin, "exp": NOW + 600});
+    let good = token(key, &json!({"alg": "ES256"}), &claims);
+    let k = URL_SAFE_NO_PAD.encode(public(key));
     let (input, signature) = good.rsplit_once('.').expect("three parts");
-    let raw = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
-    let der = Signature::from_slice(&raw).expect("a signature").to_der();
-    let with = |signature: &[u8]| format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
-    let mut broken = raw.clone();
-    broken[40] ^= 1;
     let (_, body) = input.split_once('.').expect("two parts");
     let retold = token(
-        &key,
+        key,
         &json!({"alg": "ES256"}),
         &json!({"aud": "https://x.net"}),
     );
@@ -127,25 +121,36 @@ async fn a_signature_that_is_wrong_is_refused() {
         "{}.{body}.{signature}",
         retold.split('.').next().expect("one")
     );
-    let compressed = key.verifying_key().to_encoded_point(true);
-    let mut off_curve = public(&key);
-    off_curve[64] ^= 1;
-    let mismatch = token(&other, &json!({"alg": "ES256"}), &claims);
-
-    let authorize = |value: &str| {
-        let mut request = scene.request_to(&browser, &Message::text("hello"));
-        set(&mut request, "authorization", value);
-        request
-    };
-    for value in [
+    vec![
         format!("vapid t={good}, k={k}"),
         format!("vapid t={good},k={k}"),
         format!("VAPID k={k}, t={good}"),
         format!("vapid t={swapped}, k={k}"),
-    ] {
-        scene.assert_accepted(&value, authorize(&value)).await;
-    }
-    for (value, message) in [
+    ]
+}
+
+/// Authorizations that are wrong, for a message to `origin`, and why; `other` is not the subscription's key.
+fn wrong_authorizations(
+    origin: &str,
+    key: &SigningKey,
+    other: &SigningKey,
+) -> Vec<(String, &'static str)> {
+    let claims = json!({"aud": origin, "exp": NOW + 600});
+    let good = token(key, &json!({"alg": "ES256"}), &claims);
+    let k = URL_SAFE_NO_PAD.encode(public(key));
+    let other_k = URL_SAFE_NO_PAD.encode(public(other));
+
+    let (input, signature) = good.rsplit_once('.').expect("three parts");
+    let raw = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let der = Signature::from_slice(&raw).expect("a signature").to_der();
+    let with = |signature: &[u8]| format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let mut broken = raw.clone();
+    broken[40] ^= 1;
+    let compressed = key.verifying_key().to_encoded_point(true);
+    let mut off_curve = public(key);
+    off_curve[64] ^= 1;
+    let mismatch = token(other, &json!({"alg": "ES256"}), &claims);
+    vec![
         (
             format!("vapid t={mismatch}, k={other_k}"),
             "VAPID public key mismatch",
@@ -162,11 +167,11 @@ async fn a_signature_that_is_wrong_is_refused() {
         (format!("vapid t={input}, k={k}"), "r and s"),
         (format!("vapid t=nonsense, k={k}"), "not a JWT"),
         (
-            format!("vapid t={good}, k={}", URL_SAFE.encode(public(&key))),
+            format!("vapid t={good}, k={}", URL_SAFE.encode(public(key))),
             "unpadded",
         ),
         (
-            format!("vapid t={good}, k={}", STANDARD.encode(public(&key))),
+            format!("vapid t={good}, k={}", STANDARD.encode(public(key))),
             "unpadded",
         ),
         (
@@ -183,7 +188,24 @@ async fn a_signature_that_is_wrong_is_refused() {
         (format!("WebPush {good}"), "scheme"),
         (format!("Bearer t={good}, k={k}"), "scheme"),
         ("vapid".to_owned(), "scheme"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn a_signature_that_is_wrong_is_refused() {
+    let scene = Scene::new().await;
+    let (key, other) = (signing_key(1), signing_key(2));
+    let browser = scene.service.subscribe(Some(&public(&key)));
+    let origin = scene.service.origin();
+    let authorize = |value: &str| {
+        let mut request = scene.request_to(&browser, &Message::text("hello"));
+        set(&mut request, "authorization", value);
+        request
+    };
+    for value in good_authorizations(&origin, &key) {
+        scene.assert_accepted(&value, authorize(&value)).await;
+    }
+    for (value, message) in wrong_authorizations(&origin, &key, &other) {
         let request = authorize(&value);
         scene
             .assert_refused(&value, request, (401, 109, message))

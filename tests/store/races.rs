@@ -107,6 +107,12 @@ impl Race {
         all
     }
 
+    async fn remember_key(&self, row: &Row) {
+        let key = KeyId::from("another".to_owned());
+        let done = self.store.subscribers.remember_key(row, &key).await;
+        done.expect("it is remembered or not");
+    }
+
     async fn work(self: Arc<Self>, random: Random, steps: usize) -> Tally {
         let mut tally = Tally::default();
         let mut read: Vec<Row> = Vec::new();
@@ -140,11 +146,8 @@ impl Race {
                 }
                 Operation::Replace => {
                     let old = endpoint(random.below(self.endpoints));
-                    let done = self
-                        .store
-                        .subscribers
-                        .replace(&old, &registration, now())
-                        .await;
+                    let store = &self.store.subscribers;
+                    let done = store.replace(&old, &registration, now()).await;
                     done.expect("it is replaced");
                     let to = self.moment();
                     if old != target {
@@ -155,12 +158,7 @@ impl Race {
                 Operation::Prune | Operation::RememberKey if read.is_empty() => {
                     read.extend(self.store.subscribers.get(&target).await.expect("it reads"));
                 }
-                Operation::RememberKey => {
-                    let row = &read[random.below(read.len())];
-                    let key = KeyId::from("another".to_owned());
-                    let done = self.store.subscribers.remember_key(row, &key).await;
-                    done.expect("it is remembered or not");
-                }
+                Operation::RememberKey => self.remember_key(&read[random.below(read.len())]).await,
                 Operation::Prune => {
                     read.extend(self.store.subscribers.get(&target).await.expect("it reads"));
                     let row = read.swap_remove(random.below(read.len()));

@@ -105,72 +105,8 @@ fn bare_names(expression: &str) -> Vec<&str> {
 #[tokio::test]
 async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
     let (store, _, seen) = behind(|_| None).await;
-    let keys = browser();
-    let full = |n: usize| Registration {
-        tags: Change::Set(BTreeSet::from(["news".to_owned()])),
-        user: Change::Set("ada".to_owned()),
-        timezone: Change::Set("Europe/Paris".to_owned()),
-        vapid: MadeWith::Known(KeyId::from("key".to_owned())),
-        expires_at: Some(now()),
-        ..registration(&keys, &endpoint(n))
-    };
-    let bare = |n: usize| Registration {
-        tags: Change::Clear,
-        user: Change::Clear,
-        timezone: Change::Clear,
-        ..registration(&keys, &endpoint(n))
-    };
-    for registration in [full(1), bare(1), full(1), full(3)] {
-        let done = store.subscribers.subscribe(&registration, now()).await;
-        done.expect("it is stored");
-    }
-    let moved = store
-        .subscribers
-        .replace(&endpoint(1), &bare(2), now())
-        .await;
-    moved.expect("it is moved");
-    let merged = store
-        .subscribers
-        .replace(&endpoint(2), &full(3), now())
-        .await;
-    merged.expect("it is merged");
-    let read = row(&store, &endpoint(3)).await;
-    let key = KeyId::from("other".to_owned());
-    store
-        .subscribers
-        .remember_key(&read, &key)
-        .await
-        .expect("done");
-    store
-        .subscribers
-        .prune(&read, now())
-        .await
-        .expect("it is pruned");
-    store
-        .subscribers
-        .unsubscribe(&endpoint(3), now())
-        .await
-        .expect("idempotent");
-    store
-        .subscribers
-        .of_user("ada", None, 5)
-        .await
-        .expect("it reads");
-    store.subscribers.all(None, 5).await.expect("it reads");
-    let totals = store.subscribers.totals().await.expect("it counts");
-    assert_eq!(totals.count, 0);
-    store
-        .subscribers
-        .days(&totals, now())
-        .await
-        .expect("it reads");
-    store
-        .subscribers
-        .tags(totals.count, now())
-        .await
-        .expect("it reads");
-    let some = "news && !beta".parse().expect("an audience");
-    store.subscribers.estimate(&some).await.expect("it reads");
+    write_move_and_merge(&store).await;
+    read_figures(&store).await;
 
     let (mut names, mut operations) = (BTreeSet::new(), BTreeSet::new());
     for (operation, body) in seen.requests() {
@@ -208,6 +144,80 @@ async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
         names.contains("updated_at"),
         "expressions were read: {names:?}"
     );
+}
+
+/// Every request that changes a subscription.
+async fn write_move_and_merge(store: &Store) {
+    let keys = browser();
+    let full = |n: usize| Registration {
+        tags: Change::Set(BTreeSet::from(["news".to_owned()])),
+        user: Change::Set("ada".to_owned()),
+        timezone: Change::Set("Europe/Paris".to_owned()),
+        vapid: MadeWith::Known(KeyId::from("key".to_owned())),
+        expires_at: Some(now()),
+        ..registration(&keys, &endpoint(n))
+    };
+    let bare = |n: usize| Registration {
+        tags: Change::Clear,
+        user: Change::Clear,
+        timezone: Change::Clear,
+        ..registration(&keys, &endpoint(n))
+    };
+    for registration in [full(1), bare(1), full(1), full(3)] {
+        let done = store.subscribers.subscribe(&registration, now()).await;
+        done.expect("it is stored");
+    }
+    let moved = store
+        .subscribers
+        .replace(&endpoint(1), &bare(2), now())
+        .await;
+    moved.expect("it is moved");
+    let merged = store
+        .subscribers
+        .replace(&endpoint(2), &full(3), now())
+        .await;
+    merged.expect("it is merged");
+    let read = row(store, &endpoint(3)).await;
+    let key = KeyId::from("other".to_owned());
+    store
+        .subscribers
+        .remember_key(&read, &key)
+        .await
+        .expect("done");
+    store
+        .subscribers
+        .prune(&read, now())
+        .await
+        .expect("it is pruned");
+    store
+        .subscribers
+        .unsubscribe(&endpoint(3), now())
+        .await
+        .expect("idempotent");
+    store
+        .subscribers
+        .of_user("ada", None, 5)
+        .await
+        .expect("it reads");
+}
+
+/// Every request for many subscriptions, or for how many there are.
+async fn read_figures(store: &Store) {
+    store.subscribers.all(None, 5).await.expect("it reads");
+    let totals = store.subscribers.totals().await.expect("it counts");
+    assert_eq!(totals.count, 0);
+    store
+        .subscribers
+        .days(&totals, now())
+        .await
+        .expect("it reads");
+    store
+        .subscribers
+        .tags(totals.count, now())
+        .await
+        .expect("it reads");
+    let some = "news && !beta".parse().expect("an audience");
+    store.subscribers.estimate(&some).await.expect("it reads");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 //! | chance that is the same at every run | [`random`] |
 //! | to wait for something | [`waiting`] |
 //! | figures as they are logged | [`metrics_log`] |
+//! | many cases of one test | [`table`] |
 
 pub(crate) mod aws;
 pub(crate) mod browsers;
@@ -19,5 +20,6 @@ pub(crate) mod program;
 pub(crate) mod push_service;
 pub(crate) mod random;
 pub(crate) mod subscribers;
+pub(crate) mod table;
 pub(crate) mod waiting;
 pub(crate) mod worker_harness;

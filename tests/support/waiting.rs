@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Long enough for a browser on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Far more than anything takes, also in a debug build on a machine whose cores are busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `look` finds something.
 ///

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
@@ -17,10 +16,10 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
+use crate::support::waiting::PATIENCE;
+
 /// The id of every request.
 pub(crate) const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
-
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An event, and when the function must have answered, in milliseconds since 1970.
 type Invocation = (Value, i64);

@@ -18,8 +18,7 @@ use crate::support::aws::lambda_runtime::Function;
 use crate::support::aws::template::{FUNCTIONS, Template};
 use crate::support::push_service::PushService;
 use crate::support::subscribers::browser::Browser;
-
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::support::waiting::PATIENCE;
 
 /// The secret that holds the key from before the stack.
 pub(crate) const OLDER_KEY: &str =

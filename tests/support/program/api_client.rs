@@ -9,7 +9,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::PATIENCE;
+use crate::support::waiting::PATIENCE;
 
 pub(super) async fn request(
     url: &str,

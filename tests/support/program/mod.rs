@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -22,9 +21,7 @@ use tokio::time::timeout;
 pub(crate) use self::api_client::Answer;
 use self::api_client::request;
 use super::push_service::PushService;
-
-/// Long enough for a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::waiting::PATIENCE;
 
 const ANY_PORT: &str = "127.0.0.1:0";
 

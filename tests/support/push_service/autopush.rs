@@ -100,6 +100,21 @@ impl Relay {
     }
 }
 
+impl State {
+    /// A browser is there, again or for the first time: its name, and what it is told.
+    fn greet(&mut self, uaid: Option<&str>, line: &UnboundedSender<Value>) -> (String, Vec<Value>) {
+        let known = uaid.filter(|it| self.browsers.contains_key(*it));
+        let name = known.map_or_else(|| format!("{:032x}", self.named + 1), str::to_owned);
+        self.named += 1;
+        let browser = self.browsers.entry(name.clone()).or_default();
+        browser.line = Some(line.clone());
+        let hello = json!({"messageType": "hello", "uaid": name, "status": 200, "use_webpush": true, "broadcasts": {}});
+        let mut answer = vec![hello];
+        answer.append(&mut browser.kept);
+        (name, answer)
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic while it is held")
@@ -159,17 +174,8 @@ impl Shared {
         let channel = || said["channelID"].as_str().expect("a channel").to_owned();
         let answer = match said["messageType"].as_str() {
             Some("hello") => {
-                let known = said["uaid"]
-                    .as_str()
-                    .filter(|it| state.browsers.contains_key(*it));
-                let name = known.map_or_else(|| format!("{:032x}", state.named + 1), str::to_owned);
-                state.named += 1;
-                let browser = state.browsers.entry(name.clone()).or_default();
-                browser.line = Some(line.clone());
-                let hello = json!({"messageType": "hello", "uaid": name, "status": 200, "use_webpush": true, "broadcasts": {}});
+                let (name, answer) = state.greet(said["uaid"].as_str(), line);
                 *uaid = Some(name);
-                let mut answer = vec![hello];
-                answer.append(&mut browser.kept);
                 answer
             }
             Some("register") => {

@@ -209,8 +209,18 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
         })
     };
     let behaviour = inner.change(|state| state.behaviour_towards(id));
+    behave(&inner, &line, behaviour, || serve(accepted)).await
+}
+
+/// Serves a good request, or does something else to it.
+async fn behave(
+    inner: &Inner,
+    line: &Line,
+    behaviour: Option<Behaviour>,
+    serve: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
     match behaviour {
-        None => serve(accepted),
+        None => serve(),
         Some(Behaviour::Answer(canned)) => canned.response(),
         Some(Behaviour::Hang) => std::future::pending().await,
         Some(Behaviour::Reset) => {
@@ -219,13 +229,13 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
             std::future::pending().await
         }
         Some(Behaviour::LoseAnswer) => {
-            serve(accepted);
+            serve();
             line.reset();
             std::future::pending().await
         }
         Some(Behaviour::Slow(delay)) => {
             tokio::time::sleep(delay).await;
-            serve(accepted)
+            serve()
         }
         Some(Behaviour::Late(delay, canned)) => {
             tokio::time::sleep(delay).await;
@@ -233,13 +243,13 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
         }
         Some(Behaviour::Drip(status)) => {
             if status.is_success() {
-                serve(accepted);
+                serve();
             }
             behaviour::drip(status)
         }
         Some(Behaviour::Huge(status)) => {
             if status.is_success() {
-                serve(accepted);
+                serve();
             }
             behaviour::huge(status)
         }

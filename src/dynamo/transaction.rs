@@ -9,24 +9,23 @@ use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use super::{Database, StoreError};
 use crate::backoff::{Attempts, Backoff};
 
-/// A caller waits meanwhile, and API Gateway gives up after 30 seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Items of one transaction, at most.
 pub(crate) const MAX_ITEMS: usize = 100;
 
 /// For one call of DynamoDB that collides with others, is throttled, or fails otherwise for a moment.
 pub(crate) const COLLISION: Backoff = Backoff {
     attempts: 12,
-    patience: PATIENCE,
+    patience: Duration::from_secs(5),
     first: Duration::from_millis(10),
     longest: Duration::from_secs(1),
 };
 
-/// For a write that is decided anew because its item has changed since it was read. Each decision includes calls with
-/// attempts of their own, which may end after [`PATIENCE`].
+/// For a write that is decided anew because its item has changed since it was read. The last decision's calls have 5 s
+/// of their own: all ends within the 30 s after which API Gateway gives up. A busy database may need seconds for one
+/// decision, so that less would fail a caller who met another writer once.
 pub(crate) const DECISION: Backoff = Backoff {
     attempts: 50,
+    patience: Duration::from_secs(25),
     ..COLLISION
 };
 

@@ -11,7 +11,7 @@ use crate::backoff::Attempts;
 use crate::campaign::{CampaignId, PartKey};
 use crate::dynamo::StoreError;
 use crate::dynamo::item::number;
-use crate::dynamo::transaction::COLLISION;
+use crate::dynamo::transaction::DECISION;
 use crate::time::after;
 
 impl Ledger {
@@ -27,7 +27,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Timestamp, StoreError> {
         let segment = self.part_item(id, &PartKey::Segment(segment));
-        let mut attempts = Attempts::begin(COLLISION);
+        let mut attempts = Attempts::begin(DECISION);
         loop {
             let after_others = segment
                 .clone()

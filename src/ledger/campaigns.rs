@@ -6,8 +6,7 @@ use super::Ledger;
 use super::campaign_item::{self, attributes, label};
 use crate::campaign::{Campaign, CampaignId, Transition};
 use crate::dynamo::StoreError;
-use crate::dynamo::item::string;
-use crate::dynamo::key::{LedgerKey, Partition};
+use crate::dynamo::key::LedgerKey;
 use crate::dynamo::transaction::Transacted;
 use crate::dynamo::write::{IS_NEW, Location};
 
@@ -92,9 +91,4 @@ impl Ledger {
     pub(super) fn campaign_item(&self, id: &CampaignId) -> Location {
         self.db.ledger(&LedgerKey::Campaign(id.clone()))
     }
-}
-
-/// The partition key of a campaign's items.
-pub(super) fn key(id: &CampaignId) -> AttributeValue {
-    string(&Partition::Campaign(id.clone()).to_string())
 }

@@ -1,19 +1,18 @@
 //! Writes a checkpoint: the change that one batch makes, as one transaction that is fenced by the part's lease.
 
-use aws_sdk_dynamodb::types::builders::PutBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 
 use super::Ledger;
-use super::campaigns::key;
 use super::leases::Lease;
 use super::segment_update::SegmentUpdate;
 use crate::campaign::checkpoint::{Delta, MAX_REMOVED, Step};
-use crate::campaign::part::{HeldPart, NewPart};
+use crate::campaign::part::{HeldPart, NewPart, Retry};
 use crate::campaign::{Campaign, CampaignId, PartKey};
 use crate::dynamo::StoreError;
-use crate::dynamo::item::{number, string};
+use crate::dynamo::item::{Item, number, string};
 use crate::dynamo::transaction::Transacted;
+use crate::dynamo::write::Write;
 use crate::subscribers::Row;
 use crate::subscribers::count::Change;
 
@@ -120,24 +119,16 @@ impl Ledger {
                 items.push(self.delete_part(id, lease));
             }
         }
-        let table = &self.db.tables.ledger;
-        items.push(segment.item(table, key(id), lease.part.segment()));
+        let location = self.part_item(id, &PartKey::Segment(lease.part.segment()));
+        items.push(segment.write(location).transact());
         items.extend(delta.opened.iter().map(|part| self.put_part(id, part)));
         items.extend(delta.held.iter().map(|part| self.put_held_part(id, part)));
         items
     }
 
     fn delete_part(&self, id: &CampaignId, lease: &Lease) -> TransactWriteItem {
-        let delete = Delete::builder()
-            .table_name(&self.db.tables.ledger)
-            .key("id", key(id))
-            .key("part", string(&lease.part.to_string()))
-            .condition_expression("#owner = :owner")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", string(&lease.owner))
-            .build()
-            .expect("table and key are given");
-        TransactWriteItem::builder().delete(delete).build()
+        let delete = self.part_item(id, &lease.part).delete();
+        fenced(delete, lease).transact()
     }
 
     fn forget_endpoints(
@@ -147,51 +138,51 @@ impl Ledger {
         delta: &Delta<Row>,
     ) -> TransactWriteItem {
         let endpoints = delta.gone.keys().cloned().collect();
-        let update = Update::builder()
-            .table_name(&self.db.tables.ledger)
-            .key("id", key(id))
-            .key("part", string(&lease.part.to_string()))
-            .update_expression("DELETE endpoints :gone")
-            .condition_expression("#owner = :owner")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", string(&lease.owner))
-            .expression_attribute_values(":gone", AttributeValue::Ss(endpoints))
-            .build()
-            .expect("table, key and expression are given");
-        TransactWriteItem::builder().update(update).build()
+        let update = self
+            .part_item(id, &lease.part)
+            .update("DELETE endpoints :gone")
+            .value(":gone", AttributeValue::Ss(endpoints));
+        fenced(update, lease).transact()
     }
 
     fn put_part(&self, id: &CampaignId, part: &NewPart) -> TransactWriteItem {
-        put(self.retry_item(id, part))
+        let attributes = retry_attributes(&part.retry);
+        self.part_item(id, &part.key).put(attributes).transact()
     }
 
     fn put_held_part(&self, id: &CampaignId, held: &HeldPart) -> TransactWriteItem {
-        let item = self
-            .retry_item(id, &held.part)
-            .item("owner", string(&held.owner))
-            .item("until", number(held.until.as_millisecond()));
-        put(item)
-    }
-
-    fn retry_item(&self, id: &CampaignId, part: &NewPart) -> PutBuilder {
-        let state = part.retry.state;
-        let endpoints = part.retry.endpoints.iter().cloned().collect();
-        let put = Put::builder()
-            .table_name(&self.db.tables.ledger)
-            .item("id", key(id))
-            .item("part", string(&part.key.to_string()))
-            .item("endpoints", AttributeValue::Ss(endpoints))
-            .item("attempts", number(state.attempts))
-            .item("waits", number(state.deferrals))
-            .item("not_before", number(state.not_before.as_millisecond()));
-        match state.expires {
-            Some(expires) => put.item("expires", number(expires.as_millisecond())),
-            None => put,
-        }
+        let mut attributes = retry_attributes(&held.part.retry);
+        attributes.insert("owner".to_owned(), string(&held.owner));
+        let until = number(held.until.as_millisecond());
+        attributes.insert("until".to_owned(), until);
+        let location = self.part_item(id, &held.part.key);
+        location.put(attributes).transact()
     }
 }
 
-fn put(item: PutBuilder) -> TransactWriteItem {
-    let put = item.build().expect("table and item are given");
-    TransactWriteItem::builder().put(put).build()
+/// The same write, which holds only while the worker has the lease.
+fn fenced(write: Write, lease: &Lease) -> Write {
+    write
+        .when("#owner = :owner")
+        .name("#owner", "owner")
+        .value(":owner", string(&lease.owner))
+}
+
+/// The attributes of a retry part.
+fn retry_attributes(retry: &Retry) -> Item {
+    let Retry { endpoints, state } = retry;
+    let endpoints = endpoints.iter().cloned().collect();
+    let mut attributes = Item::from([
+        ("endpoints".to_owned(), AttributeValue::Ss(endpoints)),
+        ("attempts".to_owned(), number(state.attempts)),
+        ("waits".to_owned(), number(state.deferrals)),
+        (
+            "not_before".to_owned(),
+            number(state.not_before.as_millisecond()),
+        ),
+    ]);
+    if let Some(expires) = state.expires {
+        attributes.insert("expires".to_owned(), number(expires.as_millisecond()));
+    }
+    attributes
 }

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::campaign::{Faults, Figures, PartKey};
+use crate::campaign::{Faults, Figures};
 use crate::dynamo::item::{Item, number, string};
+use crate::dynamo::write::{Location, Write};
 
 /// An update expression under construction.
 pub(super) struct SegmentUpdate {
@@ -83,13 +84,8 @@ impl SegmentUpdate {
         }
     }
 
-    /// The item of a transaction.
-    pub(super) fn item(
-        mut self,
-        table: &str,
-        id: AttributeValue,
-        segment: u32,
-    ) -> TransactWriteItem {
+    /// The write of the segment's item at `location`.
+    pub(super) fn write(mut self, location: Location) -> Write {
         let few = |parts| i64::try_from(parts).expect("a transaction holds a hundred items");
         let open = few(self.opened) - few(self.closed);
         self.add("#open", "open", number(open));
@@ -98,17 +94,14 @@ impl SegmentUpdate {
             expression += &format!("SET {} ", self.set.join(", "));
         }
         expression += &format!("ADD {}{}", self.add.join(", "), self.remove);
-        let update = Update::builder()
-            .table_name(table)
-            .key("id", id)
-            .key("part", string(&PartKey::Segment(segment).to_string()))
-            .update_expression(expression)
-            .set_condition_expression(self.condition.map(str::to_owned))
-            .set_expression_attribute_names(Some(self.names))
-            .set_expression_attribute_values(Some(self.values))
-            .build()
-            .expect("table, key and expression are given");
-        TransactWriteItem::builder().update(update).build()
+        let write = location
+            .update(expression)
+            .names(self.names)
+            .values(self.values);
+        match self.condition {
+            Some(condition) => write.when(condition),
+            None => write,
+        }
     }
 
     fn set(&mut self, alias: &str, name: &str, value: AttributeValue) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Node, Operator};
+use super::expression::{Node, Operator};
 
 /// A filter expression over the attribute `tags` of a subscription. A row without it has no tags: `contains` is false.
 #[derive(Debug, Clone, PartialEq)]

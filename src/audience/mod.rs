@@ -5,10 +5,12 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `expression` | an expression over tags |
 //! | `parse` | text -> [`Audience`], or where it is wrong |
 //! | [`tag`] | what a tag may be |
 //! | `filter` | [`Audience`] -> [`Filter`], an expression of DynamoDB's |
 
+mod expression;
 mod filter;
 mod parse;
 pub mod tag;
@@ -16,6 +18,7 @@ pub mod tag;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use expression::Node;
 pub use filter::Filter;
 pub use parse::{AudienceError, MAX_DEPTH, MAX_LEN, MAX_NAMED};
 
@@ -26,21 +29,6 @@ const EVERYONE: &str = "all";
 /// `((news))&& all` is `news`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Audience(Option<Node>);
-
-/// What an audience is made of, unless it is everyone. Nothing is denied twice; a join has two nodes or more, none of
-/// them a join of the same operator.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Node {
-    Tag(String),
-    Not(Box<Node>),
-    Join(Operator, Vec<Node>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Operator {
-    And,
-    Or,
-}
 
 impl Audience {
     /// Everyone: `all`.
@@ -57,55 +45,11 @@ impl Audience {
     }
 }
 
-impl Node {
-    fn admits(&self, tags: &BTreeSet<String>) -> bool {
-        match self {
-            Self::Tag(tag) => tags.contains(tag),
-            Self::Not(node) => !node.admits(tags),
-            Self::Join(Operator::And, nodes) => nodes.iter().all(|node| node.admits(tags)),
-            Self::Join(Operator::Or, nodes) => nodes.iter().any(|node| node.admits(tags)),
-        }
-    }
-}
-
 impl fmt::Display for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(node) => write!(f, "{node}"),
             None => f.write_str(EVERYONE),
-        }
-    }
-}
-
-impl fmt::Display for Node {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tag(tag) => f.write_str(tag),
-            Self::Not(node) => match **node {
-                Self::Join(..) => write!(f, "!({node})"),
-                Self::Tag(_) | Self::Not(_) => write!(f, "!{node}"),
-            },
-            Self::Join(operator, nodes) => {
-                for (i, node) in nodes.iter().enumerate() {
-                    if i > 0 {
-                        write!(f, " {} ", operator.text())?;
-                    }
-                    match (operator, node) {
-                        (Operator::And, Self::Join(..)) => write!(f, "({node})")?,
-                        (Operator::And | Operator::Or, _) => write!(f, "{node}")?,
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-impl Operator {
-    fn text(self) -> &'static str {
-        match self {
-            Self::And => "&&",
-            Self::Or => "||",
         }
     }
 }

@@ -8,8 +8,9 @@
 
 use std::str::FromStr;
 
+use super::expression::{Node, Operator};
 use super::tag::{MAX_TAG_LEN, is_tag, is_tag_character};
-use super::{Audience, EVERYONE, Node, Operator};
+use super::{Audience, EVERYONE};
 
 /// Characters of an audience that are read, white space not counted.
 pub const MAX_LEN: usize = 2048;

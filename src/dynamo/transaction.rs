@@ -6,7 +6,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
-use super::{Database, StoreError};
+use super::Database;
+use super::error::{StoreError, is_busy};
 use crate::backoff::{Attempts, Backoff};
 
 /// Items of one transaction, at most.
@@ -36,22 +37,6 @@ pub(crate) enum Transacted {
     Done,
     /// None is: the conditions of these items, by position, did not hold.
     Unmet(Vec<usize>),
-}
-
-/// Whether a call may succeed in a moment, by DynamoDB's code: of an error, or of one item of a cancelled transaction.
-pub(crate) fn is_busy(code: &str) -> bool {
-    matches!(
-        code,
-        "TransactionConflict"
-            | "TransactionConflictException"
-            | "TransactionInProgressException"
-            | "ThrottlingError"
-            | "ThrottlingException"
-            | "ProvisionedThroughputExceeded"
-            | "ProvisionedThroughputExceededException"
-            | "RequestLimitExceeded"
-            | "InternalServerError"
-    )
 }
 
 impl Database {

@@ -57,18 +57,8 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
     assert_eq!(chromium.complaints(), Vec::<Value>::new());
 }
 
-#[tokio::test]
-#[ignore = "needs chromium: tests/run"]
-async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
-    tab.fill("#token", "not the token").await;
-    tab.click("button[type=submit]").await;
-    tab.reads("This is not the API token.").await;
-    tab.fill("#token", TOKEN).await;
-    tab.press("Enter", 13).await;
-    tab.reads("By push service").await;
-
+/// Composes a message and reads its preview and size. Returns its payload.
+async fn composes_doors_open(tab: &Target<'_>) -> Value {
     tab.click("a[href='#compose']").await;
     tab.fill("#compose-title", "Doors open").await;
     tab.fill("#compose-body", "At seven").await;
@@ -84,7 +74,22 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
         .await;
     tab.reads("bytes too many").await;
     tab.fill("#compose-body", "At seven").await;
+    payload
+}
 
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels() {
+    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+    tab.fill("#token", "not the token").await;
+    tab.click("button[type=submit]").await;
+    tab.reads("This is not the API token.").await;
+    tab.fill("#token", TOKEN).await;
+    tab.press("Enter", 13).await;
+    tab.reads("By push service").await;
+
+    let payload = composes_doors_open(&tab).await;
     tab.fill("#compose-audience", "news && (").await;
     tab.reads("at character 10").await;
     tab.wait_for(
@@ -394,11 +399,8 @@ async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
     .await;
 }
 
-#[tokio::test]
-#[ignore = "needs chromium: tests/run"]
-async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
-    let service = PushService::start().await;
-    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+/// Thirty browsers subscribe, ten of them with the tag beta. One of the others is gone.
+async fn thirty_subscribe(service: &PushService, server: &Server) {
     let key = server.public_key().await;
     for i in 0..30 {
         let browser = service.subscribe(Some(&key));
@@ -417,6 +419,14 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
             service.forget(&browser);
         }
     }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    thirty_subscribe(&service, &server).await;
     let tab = signed_in(&chromium, &server.url, &server.token()).await;
     tab.click("a[href='#compose']").await;
     tab.fill("#compose-title", "From the console").await;
@@ -465,11 +475,8 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
     tab.reads("Nothing is scheduled").await;
 }
 
-#[tokio::test]
-#[ignore = "needs chromium: tests/run"]
-async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches() {
-    let service = PushService::start().await;
-    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+/// Twelve subscribers of the day before yesterday, five of today, one of whom leaves.
+async fn twelve_then_five_subscribe(service: &PushService, server: &Server) {
     // Twelve came the day before yesterday, three at each push service.
     let before = Clock::system().now() - SignedDuration::from_hours(48);
     let file = server.data().join("pushcast.db");
@@ -499,6 +506,14 @@ async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reach
             server.post("/push/unsubscribe", &gone).await;
         }
     }
+}
+
+#[tokio::test]
+#[ignore = "needs chromium: tests/run"]
+async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches() {
+    let service = PushService::start().await;
+    let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
+    twelve_then_five_subscribe(&service, &server).await;
     let tab = signed_in(&chromium, &server.url, &server.token()).await;
     tab.reads("By push service").await;
     let figures =

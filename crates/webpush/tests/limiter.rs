@@ -28,23 +28,25 @@ impl Random {
     }
 }
 
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().expect("a time")
+}
+
+fn busy_for(seconds: i64) -> Signal {
+    Signal::Busy(Some(now() + SignedDuration::from_secs(seconds)))
+}
+
+fn signal(service: PushService, status: u16, headers: &[(&'static str, &'static str)]) -> Signal {
+    let pair = |&(name, value)| {
+        let name = http::HeaderName::from_static(name);
+        (name, HeaderValue::from_static(value))
+    };
+    let headers: HeaderMap = headers.iter().map(pair).collect();
+    Signal::of(&Answer::read(service, status, &headers, b"", now()), now())
+}
+
 #[test]
 fn each_service_says_in_its_own_words_that_it_is_busy() {
-    let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
-    let until = |seconds| Some(now + SignedDuration::from_secs(seconds));
-    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-        let of = |&(name, value)| {
-            (
-                http::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        };
-        pairs.iter().map(of).collect()
-    };
-    let signal = |service, status, pairs: &[(&'static str, &'static str)]| {
-        let answer = Answer::read(service, status, &headers(pairs), b"", now);
-        Signal::of(&answer, now)
-    };
     for (service, status, pairs, expected) in [
         (PushService::Mozilla, 201, &[][..], Signal::Served),
         (PushService::Mozilla, 410, &[], Signal::Served),
@@ -53,19 +55,19 @@ fn each_service_says_in_its_own_words_that_it_is_busy() {
             PushService::Fcm,
             429,
             &[("retry-after", "30")],
-            Signal::Busy(until(30)),
+            busy_for(30),
         ),
         (
             PushService::Mozilla,
             503,
             &[("retry-after", "Sun, 01 Mar 2026 12:02:00 GMT")],
-            Signal::Busy(until(120)),
+            busy_for(120),
         ),
         (
             PushService::Wns,
             406,
             &[("x-wns-continue-after", "7200")],
-            Signal::Busy(until(7200)),
+            busy_for(7200),
         ),
         (PushService::Mozilla, 406, &[], Signal::Unclear),
         // About one subscriber's channel, not about the service.

@@ -69,10 +69,9 @@ fn the_two_members_beside_it_stand_beside_it() {
     );
 }
 
-#[test]
-fn every_bad_one_names_the_member_that_is_wrong() {
-    let action = |more: Value| json!({"actions": [{"action": "a", "title": "t", "navigate": "https://a.dev"}, more]});
-    let bad = [
+/// Members that are wrong, and the name of each.
+fn bad_members() -> Vec<(Value, &'static str)> {
+    vec![
         (json!({"title": null}), "notification.title"),
         (json!({"title": ""}), "notification.title"),
         (json!({"title": 7}), "notification.title"),
@@ -117,6 +116,13 @@ fn every_bad_one_names_the_member_that_is_wrong() {
         (json!({"vibrate": "long"}), "notification.vibrate"),
         (json!({"vibrate": [1, -1]}), "notification.vibrate"),
         (json!({"actions": {}}), "notification.actions"),
+    ]
+}
+
+/// Actions that are wrong, and the name of each member.
+fn bad_actions() -> Vec<(Value, &'static str)> {
+    let action = |more: Value| json!({"actions": [{"action": "a", "title": "t", "navigate": "https://a.dev"}, more]});
+    vec![
         (action(json!("a")), "notification.actions[1]"),
         (
             action(json!({"action": "a", "navigate": "https://a.dev"})),
@@ -134,8 +140,12 @@ fn every_bad_one_names_the_member_that_is_wrong() {
             action(json!({"title": "t", "action": "a", "navigate": "https://a.dev", "icon": 1})),
             "notification.actions[1].icon",
         ),
-    ];
-    for (more, field) in bad {
+    ]
+}
+
+#[test]
+fn a_refusal_names_the_member_that_is_wrong() {
+    for (more, field) in bad_members().into_iter().chain(bad_actions()) {
         assert_eq!(refusal(&notification(more)).0, field);
     }
     for value in [json!(null), json!("title"), json!([]), json!(7)] {

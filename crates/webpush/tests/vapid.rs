@@ -44,18 +44,17 @@ fn read(input: impl AsRef<[u8]>) -> Result<Vec<u8>, VapidKeyError> {
 mod a_key {
     use super::*;
 
-    #[test]
-    fn of_openssl_is_read_in_every_form() {
-        let (key, public) = openssl_key(Nid::X9_62_PRIME256V1);
+    /// A key as OpenSSL and people write it.
+    fn forms(key: &EcKey<Private>) -> Vec<(&'static str, Vec<u8>)> {
         let sec1_pem = String::from_utf8(key.private_key_to_pem().unwrap()).unwrap();
-        let pkcs8_pem = String::from_utf8(pkcs8(&key).private_key_to_pem_pkcs8().unwrap()).unwrap();
+        let pkcs8_pem = String::from_utf8(pkcs8(key).private_key_to_pem_pkcs8().unwrap()).unwrap();
         let sec1_der = key.private_key_to_der().unwrap();
-        let pkcs8_der = pkcs8(&key).private_key_to_pkcs8().unwrap();
+        let pkcs8_der = pkcs8(key).private_key_to_pkcs8().unwrap();
         let scalar = key.private_key().to_vec_padded(32).unwrap();
         let unpadded = base64url::encode(&scalar);
         let padded = format!("{unpadded}=");
         let standard = openssl::base64::encode_block(&scalar);
-        let forms: [(&str, Vec<u8>); 17] = [
+        vec![
             ("SEC1 PEM", sec1_pem.clone().into()),
             (
                 "SEC1 PEM after EC PARAMETERS",
@@ -102,8 +101,13 @@ mod a_key {
                 "base64 of PKCS#8 DER",
                 openssl::base64::encode_block(&pkcs8_der).into(),
             ),
-        ];
-        for (form, input) in forms {
+        ]
+    }
+
+    #[test]
+    fn of_openssl_is_read_in_every_form() {
+        let (key, public) = openssl_key(Nid::X9_62_PRIME256V1);
+        for (form, input) in forms(&key) {
             assert_eq!(read(input), Ok(public.clone()), "{form}");
         }
     }

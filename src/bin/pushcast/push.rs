@@ -20,7 +20,7 @@ use webpush::{
 };
 
 use crate::output::complain;
-use given::{explained, read, read_text};
+use given::{check_agreement, explained, read, read_text};
 use shown::{show, tell, why};
 
 /// Push one message to one subscription, or print the curl command that does.
@@ -207,7 +207,7 @@ impl Push {
             message = message
                 .with_headers_from_json(&text)
                 .map_err(|error| anyhow!("--head {}: {error}", file.display()))?;
-            self.check_agreement(&text)?;
+            check_agreement(&text, self.ttl, self.urgency, self.topic.as_ref())?;
         }
         message.ttl = self.ttl.unwrap_or(message.ttl);
         message.urgency = self.urgency.or(message.urgency);

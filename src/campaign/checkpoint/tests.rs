@@ -57,135 +57,82 @@ fn retrying(n: usize) -> Checkpoint {
     Checkpoint::Retrying { endpoints }
 }
 
-#[test]
-fn the_truth_table() {
-    let none = gone(0);
-    let read_two = counted(2, Tally::Accepted, false);
-    let retried_two = counted(2, Tally::Accepted, true);
-    let removed = counted(1, Tally::Gone, false);
-    let removed_retry = counted(1, Tally::Gone, true);
-    let wrong = Err(IncompatibleDelta::WrongStep);
+type Case = (
+    Checkpoint,
+    Step,
+    Figures,
+    usize,
+    Result<Checkpoint, IncompatibleDelta>,
+);
+
+/// Deltas that apply: the checkpoint before, the step, the figures, the number of rows that are gone, the checkpoint after.
+fn compatible() -> Vec<Case> {
+    let none = Figures::default;
+    let read_two = || counted(2, Tally::Accepted, false);
+    let retried_two = || counted(2, Tally::Accepted, true);
+    let removed = |is_retry| counted(1, Tally::Gone, is_retry);
+    let (a, b) = (|| reading(Some("a")), || reading(Some("b")));
+    let next = || advance(Some("b"), false, 2);
     let last_of_two = Checkpoint::Retrying {
         endpoints: [endpoint(1)].into(),
     };
-    let table = [
+    vec![
+        (reading(None), next(), read_two(), 0, Ok(b())),
+        (a(), next(), read_two(), 0, Ok(b())),
+        // The batch held nobody of the audience: reading goes on where it was.
+        (a(), advance(None, false, 0), none(), 0, Ok(a())),
         (
-            reading(None),
-            advance(Some("b"), false, 2),
-            &read_two,
-            &none,
-            Ok(reading(Some("b"))),
-        ),
-        (
-            reading(Some("a")),
-            advance(Some("b"), false, 2),
-            &read_two,
-            &none,
-            Ok(reading(Some("b"))),
-        ),
-        // Nobody of the audience was met: reading goes on where it was.
-        (
-            reading(Some("a")),
-            advance(None, false, 0),
-            &Figures::default(),
-            &none,
-            Ok(reading(Some("a"))),
-        ),
-        (
-            reading(Some("a")),
+            a(),
             advance(Some("b"), true, 2),
-            &read_two,
-            &none,
+            read_two(),
+            0,
             Ok(Checkpoint::Read),
         ),
         (
             reading(None),
             advance(None, true, 0),
-            &Figures::default(),
-            &none,
+            none(),
+            0,
             Ok(Checkpoint::Read),
         ),
-        (
-            reading(Some("a")),
-            Step::Remove,
-            &removed,
-            &gone(1),
-            Ok(reading(Some("a"))),
-        ),
-        (
-            reading(None),
-            Step::Finish,
-            &retried_two,
-            &none,
-            wrong.clone(),
-        ),
-        (
-            Checkpoint::Read,
-            advance(Some("b"), true, 2),
-            &read_two,
-            &none,
-            wrong.clone(),
-        ),
-        (
-            Checkpoint::Read,
-            Step::Remove,
-            &removed,
-            &gone(1),
-            wrong.clone(),
-        ),
-        (
-            Checkpoint::Read,
-            Step::Finish,
-            &retried_two,
-            &none,
-            wrong.clone(),
-        ),
-        (
-            retrying(2),
-            Step::Remove,
-            &removed_retry,
-            &gone(1),
-            Ok(last_of_two),
-        ),
+        (a(), Step::Remove, removed(false), 1, Ok(a())),
+        (retrying(2), Step::Remove, removed(true), 1, Ok(last_of_two)),
         (
             retrying(2),
             Step::Finish,
-            &retried_two,
-            &none,
+            retried_two(),
+            0,
             Ok(Checkpoint::Done),
         ),
-        (
-            retrying(2),
-            advance(Some("b"), true, 2),
-            &read_two,
-            &none,
-            wrong.clone(),
-        ),
-        (
-            Checkpoint::Done,
-            Step::Finish,
-            &retried_two,
-            &none,
-            wrong.clone(),
-        ),
-        (
-            Checkpoint::Done,
-            Step::Remove,
-            &removed_retry,
-            &gone(1),
-            wrong.clone(),
-        ),
-        (
-            Checkpoint::Done,
-            advance(None, true, 0),
-            &Figures::default(),
-            &none,
-            wrong,
-        ),
-    ];
-    for (before, step, figures, gone, after) in table {
+    ]
+}
+
+/// Deltas of a step that the checkpoint does not take.
+fn incompatible() -> Vec<Case> {
+    let none = Figures::default;
+    let read_two = || counted(2, Tally::Accepted, false);
+    let retried_two = || counted(2, Tally::Accepted, true);
+    let removed = |is_retry| counted(1, Tally::Gone, is_retry);
+    let end = || advance(Some("b"), true, 2);
+    let wrong = || Err(IncompatibleDelta::WrongStep);
+    vec![
+        (reading(None), Step::Finish, retried_two(), 0, wrong()),
+        (Checkpoint::Read, end(), read_two(), 0, wrong()),
+        (Checkpoint::Read, Step::Remove, removed(false), 1, wrong()),
+        (Checkpoint::Read, Step::Finish, retried_two(), 0, wrong()),
+        (retrying(2), end(), read_two(), 0, wrong()),
+        (Checkpoint::Done, Step::Finish, retried_two(), 0, wrong()),
+        (Checkpoint::Done, Step::Remove, removed(true), 1, wrong()),
+        (Checkpoint::Done, advance(None, true, 0), none(), 0, wrong()),
+    ]
+}
+
+#[test]
+fn the_truth_table() {
+    for (before, step, figures, rows_gone, after) in compatible().into_iter().chain(incompatible())
+    {
         let context = format!("{before:?} and {step:?}");
-        let delta = delta(step, figures.clone(), gone.clone());
+        let delta = delta(step, figures, gone(rows_gone));
         assert_eq!(before.try_apply(&delta), after, "{context}");
     }
 }

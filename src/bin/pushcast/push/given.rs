@@ -8,46 +8,44 @@ use pushcast::config;
 use serde_json::{Map, Value};
 use webpush::EndpointError;
 use webpush::SubscriptionError;
-use webpush::Topic;
+use webpush::{Topic, Urgency};
 
-use super::Push;
 use super::shown::spelled;
 
-impl Push {
-    /// Two that say different things are a mistake, whichever were to win.
-    pub(super) fn check_agreement(&self, head: &str) -> Result<()> {
-        let headers: Map<String, Value> = serde_json::from_str(head)?;
-        let given = [
-            ("TTL", "--ttl", self.ttl.map(|ttl| ttl.to_string())),
-            (
-                "Urgency",
-                "--urgency",
-                self.urgency.map(|urgency| urgency.as_str().to_owned()),
-            ),
-            (
-                "Topic",
-                "--topic",
-                self.topic.as_ref().map(ToString::to_string),
-            ),
-        ];
-        for (header, flag, value) in given {
-            let named = headers
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(header));
-            let (Some((_, in_file)), Some(value)) = (named, value) else {
-                continue;
-            };
-            let in_file = spelled(in_file);
-            let same = in_file == value
-                || header == "Topic" && in_file.parse::<Topic>().ok() == self.topic;
-            if !same {
-                bail!(
-                    "{flag} {value} and {header} {in_file} in --head say different things: leave one out"
-                );
-            }
+/// Two that say different things are a mistake, whichever were to win.
+pub(super) fn check_agreement(
+    head: &str,
+    ttl: Option<u32>,
+    urgency: Option<Urgency>,
+    topic: Option<&Topic>,
+) -> Result<()> {
+    let headers: Map<String, Value> = serde_json::from_str(head)?;
+    let given = [
+        ("TTL", "--ttl", ttl.map(|ttl| ttl.to_string())),
+        (
+            "Urgency",
+            "--urgency",
+            urgency.map(|urgency| urgency.as_str().to_owned()),
+        ),
+        ("Topic", "--topic", topic.map(ToString::to_string)),
+    ];
+    for (header, flag, value) in given {
+        let named = headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(header));
+        let (Some((_, in_file)), Some(value)) = (named, value) else {
+            continue;
+        };
+        let in_file = spelled(in_file);
+        let same = in_file == value
+            || header == "Topic" && in_file.parse::<Topic>().ok().as_ref() == topic;
+        if !same {
+            bail!(
+                "{flag} {value} and {header} {in_file} in --head say different things: leave one out"
+            );
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// An endpoint that is off the list, with the line that would put it there.

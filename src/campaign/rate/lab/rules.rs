@@ -171,3 +171,20 @@ fn a_turn_is_spread_over_its_time_and_lapses() {
     assert_eq!((turn.due(10_400), turn.due(11_400)), (50, 0));
     assert_eq!(turns.take(100.0, 50, 10_200), Err(10_400));
 }
+
+#[test]
+fn ten_percent_beyond_the_base_are_probed_after_five_periods() {
+    let mut rate = Rate {
+        pace: Some(1000.0),
+        known: 1000.0,
+        limit: 1000.0,
+        ..Rate::default()
+    };
+    let mut probed = Vec::new();
+    for second in 1..=5 {
+        rate.hear(&report(rate.epoch, 900, 100), second * 1000);
+        probed.push(rate.probe.is_some());
+    }
+    assert_eq!(probed.iter().position(|probed| *probed), Some(4));
+    assert!(rate.pace.is_some_and(|pace| (700.0..730.0).contains(&pace)));
+}

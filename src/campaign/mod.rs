@@ -14,6 +14,7 @@
 
 pub mod faults;
 pub mod figures;
+pub mod lane;
 pub mod request;
 pub mod verdict;
 pub mod view;

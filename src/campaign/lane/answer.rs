@@ -23,6 +23,21 @@ pub enum Answer {
     Other,
 }
 
+impl Answer {
+    /// Whether the post was signed: nothing is signed for an origin that cannot be connected to.
+    pub(super) fn proves_signature(self) -> bool {
+        match self {
+            Self::Accepted
+            | Self::Gone
+            | Self::NotFound
+            | Self::Mismatch
+            | Self::Auth
+            | Self::Refused => true,
+            Self::Unconnected | Self::Other => false,
+        }
+    }
+}
+
 /// Which post of a row in this campaign was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {

@@ -78,7 +78,13 @@ impl<R: Clone> Belief<R> {
     }
 
     /// Somebody was accepted by a post that began at `begun`: answers that arrived before are now believed.
-    pub(super) fn accepted(&mut self, origin: &Arc<str>, begun: At, today: Day, out: &mut Vec<Action<R>>) {
+    pub(super) fn accepted(
+        &mut self,
+        origin: &Arc<str>,
+        begun: At,
+        today: Day,
+        out: &mut Vec<Action<R>>,
+    ) {
         self.accepted_here = true;
         if self.origins.0 != today {
             self.origins = (today, BTreeSet::new());
@@ -90,7 +96,10 @@ impl<R: Clone> Belief<R> {
             out.push(self.believe(waiting, today));
         }
         for Ended { row, .. } in std::mem::take(&mut self.ended) {
-            out.push(Action::Note { row: row.key, note: Note::Remove });
+            out.push(Action::Note {
+                row: row.key,
+                note: Note::Remove,
+            });
         }
     }
 
@@ -107,7 +116,11 @@ impl<R: Clone> Belief<R> {
         } else if !row.history.reached && self.failed.len() < MOST_ENDED {
             self.failed.push(row);
         }
-        Action::Count { row: key, tally, note }
+        Action::Count {
+            row: key,
+            tally,
+            note,
+        }
     }
 
     pub(super) fn wait(&mut self, waiting: Waiting<R>) {
@@ -116,33 +129,59 @@ impl<R: Clone> Belief<R> {
 
     /// The table of answers that are believed.
     fn believe(&mut self, waiting: Waiting<R>, today: Day) -> Action<R> {
-        let Waiting { row, doubt, last, .. } = waiting;
+        let Waiting {
+            row, doubt, last, ..
+        } = waiting;
         let tally = doubt.tally();
         match (doubt, row.history.standing(today)) {
-            (Doubt::NotFound, Standing::Reached | Standing::Marked) => {
-                Action::Count { row: row.key, tally, note: Some(Note::Mark) }
+            (Doubt::NotFound, Standing::Reached | Standing::Marked) => Action::Count {
+                row: row.key,
+                tally,
+                note: Some(Note::Mark),
+            },
+            (Doubt::NotFound | Doubt::Mismatch | Doubt::Auth, Standing::NeverReached) => {
+                self.fail(row, tally, today)
             }
-            (Doubt::NotFound | Doubt::Mismatch | Doubt::Auth, Standing::NeverReached) => self.fail(row, tally, today),
             (Doubt::Mismatch | Doubt::Auth, Standing::Reached | Standing::Marked) if last => {
-                Action::Count { row: row.key, tally, note: None }
+                Action::Count {
+                    row: row.key,
+                    tally,
+                    note: None,
+                }
             }
             (Doubt::Mismatch | Doubt::Auth, Standing::Reached | Standing::Marked) => {
-                Action::Retry { row: row.key, when: When::Like503 }
+                Action::Retry {
+                    row: row.key,
+                    when: When::Like503,
+                }
             }
         }
     }
 
     /// Gives up waiting in memory for what was answered until then: the job ends, or the mark must move.
-    pub(super) fn hand_over(&mut self, until: At, today: Day, lane: LaneNow, epoch: u32, out: &mut Vec<Action<R>>) {
+    pub(super) fn hand_over(
+        &mut self,
+        until: At,
+        today: Day,
+        lane: LaneNow,
+        epoch: u32,
+        out: &mut Vec<Action<R>>,
+    ) {
         while let Some(waiting) = self.waiting.pop_front_if(|it| it.answered_at <= until) {
-            let Waiting { row, doubt, last, .. } = waiting;
+            let Waiting {
+                row, doubt, last, ..
+            } = waiting;
             let key = row.key.clone();
             let retry = |when| Action::Retry { row: key, when };
             out.push(match (doubt, lane) {
                 (Doubt::NotFound | Doubt::Mismatch | Doubt::Auth, LaneNow::Parked)
-                | (Doubt::Mismatch | Doubt::Auth, LaneNow::Unproven) => retry(When::OnceAccepted { epoch }),
+                | (Doubt::Mismatch | Doubt::Auth, LaneNow::Unproven) => {
+                    retry(When::OnceAccepted { epoch })
+                }
                 (Doubt::NotFound, LaneNow::Unproven | LaneNow::Proven) => retry(When::Like503),
-                (Doubt::Mismatch | Doubt::Auth, LaneNow::Proven) if last => self.fail(row, doubt.tally(), today),
+                (Doubt::Mismatch | Doubt::Auth, LaneNow::Proven) if last => {
+                    self.fail(row, doubt.tally(), today)
+                }
                 (Doubt::Mismatch | Doubt::Auth, LaneNow::Proven) => retry(When::Like503),
             });
         }
@@ -150,13 +189,28 @@ impl<R: Clone> Belief<R> {
 
     /// The service ended this subscription (410), or called a marked row gone twice (`again`). It is counted now;
     /// whether it is removed is decided now or by the end of the job.
-    pub(super) fn ended(&mut self, row: Row<R>, again: bool, lane_accepted: bool, today: Day, out: &mut Vec<Action<R>>) {
+    pub(super) fn ended(
+        &mut self,
+        row: Row<R>,
+        again: bool,
+        lane_accepted: bool,
+        today: Day,
+        out: &mut Vec<Action<R>>,
+    ) {
         let (key, note) = (row.key.clone(), Some(Note::Remove));
         if self.accepted_here || (again && lane_accepted) {
-            out.push(Action::Count { row: key, tally: Tally::Gone, note });
+            out.push(Action::Count {
+                row: key,
+                tally: Tally::Gone,
+                note,
+            });
             return;
         }
-        out.push(Action::Count { row: key, tally: Tally::Gone, note: None });
+        out.push(Action::Count {
+            row: key,
+            tally: Tally::Gone,
+            note: None,
+        });
         if self.ended.len() >= MOST_ENDED
             && let Some(oldest) = self.ended.pop_front()
         {
@@ -172,7 +226,11 @@ impl<R: Clone> Belief<R> {
         }
         for row in std::mem::take(&mut self.failed) {
             let counts = self.origin_accepted(&row.origin, today);
-            let note = if counts { row.history.failed(today) } else { None };
+            let note = if counts {
+                row.history.failed(today)
+            } else {
+                None
+            };
             out.extend(note.map(|note| Action::Note { row: row.key, note }));
         }
     }

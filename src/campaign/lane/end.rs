@@ -84,8 +84,15 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Parked { lane, reason, skipped } => {
-                write!(f, "{lane} is parked: {reason}. {skipped} subscribers were skipped")
+            Self::Parked {
+                lane,
+                reason,
+                skipped,
+            } => {
+                write!(
+                    f,
+                    "{lane} is parked: {reason}. {skipped} subscribers were skipped"
+                )
             }
             Self::AllGone { lane, gone } => write!(
                 f,
@@ -104,7 +111,9 @@ pub fn end(lanes: &[LaneEnd]) -> Ending {
     let reason = |it: &LaneEnd| match &it.state {
         State::Parked(reason) => Some(*reason),
         State::Open | State::Paced if !it.accepted && it.rejected > 0 => {
-            Some(Reason::NobodyAccepted { rejected: it.rejected })
+            Some(Reason::NobodyAccepted {
+                rejected: it.rejected,
+            })
         }
         State::Open | State::Paced => None,
     };
@@ -112,13 +121,22 @@ pub fn end(lanes: &[LaneEnd]) -> Ending {
     let named = |it: &LaneEnd| reason(it).map(|reason| (it.lane.clone(), reason));
     let park = lanes.iter().filter(newly).filter_map(named).collect();
 
-    let holds_reached = lanes.iter().any(|it| reason(it).is_some() && it.held_reached > 0);
+    let holds_reached = lanes
+        .iter()
+        .any(|it| reason(it).is_some() && it.held_reached > 0);
     let nobody = lanes.iter().all(|it| !it.accepted);
     let rejected = lanes.iter().any(|it| it.rejected > 0);
     let end = if holds_reached || (nobody && rejected) {
-        End::Halted { reasons: lanes.iter().filter_map(named).collect() }
+        End::Halted {
+            reasons: lanes.iter().filter_map(named).collect(),
+        }
     } else {
-        End::Done { warnings: lanes.iter().filter_map(|it| warning(it, reason(it))).collect() }
+        End::Done {
+            warnings: lanes
+                .iter()
+                .filter_map(|it| warning(it, reason(it)))
+                .collect(),
+        }
     };
     Ending { park, end }
 }
@@ -126,9 +144,16 @@ pub fn end(lanes: &[LaneEnd]) -> Ending {
 fn warning(it: &LaneEnd, parked: Option<Reason>) -> Option<Warning> {
     let (lane, skipped) = (it.lane.clone(), it.held_reached + it.held_unproven);
     match parked {
-        Some(reason) => Some(Warning::Parked { lane, reason, skipped }),
+        Some(reason) => Some(Warning::Parked {
+            lane,
+            reason,
+            skipped,
+        }),
         None if !it.accepted && skipped > 0 => Some(Warning::NotTried { lane, skipped }),
-        None if !it.accepted && it.gone > 0 => Some(Warning::AllGone { lane, gone: it.gone }),
+        None if !it.accepted && it.gone > 0 => Some(Warning::AllGone {
+            lane,
+            gone: it.gone,
+        }),
         None => None,
     }
 }
@@ -136,7 +161,11 @@ fn warning(it: &LaneEnd, parked: Option<Reason>) -> Option<Warning> {
 /// When a halted campaign tries each parked lane with one row: after ten minutes, then every hour, for a day at most
 /// and while the message is of use to anybody. Times are since 1970. `halted_at` is when it halted first after a person
 /// last started or resumed it, so that a lane that opens and parks in turn does not go on for ever.
-pub fn next_probe(halted_at: Duration, last: Option<Duration>, useful_until: Duration) -> Option<Duration> {
+pub fn next_probe(
+    halted_at: Duration,
+    last: Option<Duration>,
+    useful_until: Duration,
+) -> Option<Duration> {
     let next = last.map_or(halted_at + FIRST_PROBE, |last| last + PROBE_EVERY);
     (next <= halted_at + LAST_PROBE && next < useful_until).then_some(next)
 }
@@ -179,7 +208,10 @@ impl std::error::Error for UnknownLane {}
 ///
 /// A name in `believe` is no lane of the campaign; nothing was changed.
 pub fn resume(lanes: &mut [(String, Item)], believe: &[String]) -> Result<(), UnknownLane> {
-    if let Some(name) = believe.iter().find(|name| lanes.iter().all(|(lane, _)| lane != *name)) {
+    if let Some(name) = believe
+        .iter()
+        .find(|name| lanes.iter().all(|(lane, _)| lane != *name))
+    {
         return Err(UnknownLane(name.clone()));
     }
     for (lane, item) in lanes {

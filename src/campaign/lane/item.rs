@@ -43,7 +43,11 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected { mismatches, auths, accepted_before } => {
+            Self::Rejected {
+                mismatches,
+                auths,
+                accepted_before,
+            } => {
                 write!(
                     f,
                     "{} subscribers in a row were rejected ({mismatches} as subscribed under another VAPID key, \
@@ -83,7 +87,13 @@ pub struct Item {
 
 impl Default for Item {
     fn default() -> Self {
-        Self { state: State::Open, epoch: 0, settlements: 0, unproven: 0, believed: false }
+        Self {
+            state: State::Open,
+            epoch: 0,
+            settlements: 0,
+            unproven: 0,
+            believed: false,
+        }
     }
 }
 

@@ -54,17 +54,19 @@
 //! | `row` | what the table knows of a subscriber, marks, failures |
 //! | `answer` | the first table: an answer arrives |
 //! | `belief` | the second table: an answer that waited |
-//! | `worker` | one worker's lane: permits, pauses, checks |
+//! | `worker` | one worker's lane: permits, news, checks; verdicts carried out |
 //! | `silence` | a key that cannot sign |
 //! | `item` | the lane's item, which all workers of the campaign share |
 //! | `end` | halted or done, probes, `resume` |
 //! | `single` | single sends |
+//! | `event` | what the worker tells it |
 //! | `action` | what the worker is asked to do |
 
 mod action;
 mod answer;
 mod belief;
 mod end;
+mod event;
 mod item;
 mod row;
 mod silence;
@@ -77,7 +79,8 @@ mod tests;
 pub use action::{Action, At, Permit, Skip, When};
 pub use answer::{Answer, Attempt, Doubt, Failure, Post, Tally, Verdict, judge};
 pub use end::{End, Ending, GoesOn, LaneEnd, UnknownLane, Warning, end, next_probe, resume};
+pub use event::{Ask, Event, Now};
 pub use item::{Item, Reason, State};
 pub use row::{Day, Failures, History, Note, Row, Standing};
 pub use single::{LaneAccepted, note as single_send};
-pub use worker::{Ask, Event, Lane, Now};
+pub use worker::Lane;

@@ -84,7 +84,12 @@ impl History {
         if !self.reached {
             return Some(Note::Reached);
         }
-        (*self != Self { reached: true, ..Self::default() }).then_some(Note::Clear)
+        (*self
+            != Self {
+                reached: true,
+                ..Self::default()
+            })
+        .then_some(Note::Clear)
     }
 
     /// The note after a failure. A second failure on one day, or one by a clock that runs behind, does not count.
@@ -93,8 +98,15 @@ impl History {
             return None;
         }
         let number = self.failures.number.saturating_add(1);
-        let failures = Failures { number, last: Some(today) };
-        Some(if number >= FAILURES { Note::Remove } else { Note::Fail(failures) })
+        let failures = Failures {
+            number,
+            last: Some(today),
+        };
+        Some(if number >= FAILURES {
+            Note::Remove
+        } else {
+            Note::Fail(failures)
+        })
     }
 
     /// The note where a push service called the row gone and nothing more is believed: a mark on a row that was reached, a
@@ -103,6 +115,10 @@ impl History {
         if self.reached {
             return Some(Note::Mark);
         }
-        if origin_accepted { self.failed(today) } else { None }
+        if origin_accepted {
+            self.failed(today)
+        } else {
+            None
+        }
     }
 }

@@ -23,7 +23,13 @@ pub(super) struct Silence {
 
 impl Silence {
     pub(super) fn new(now: At, others: u64) -> Self {
-        Self { since: now, others, wait: FIRST_WAIT, next: now + FIRST_WAIT, left: TRIES }
+        Self {
+            since: now,
+            others,
+            wait: FIRST_WAIT,
+            next: now + FIRST_WAIT,
+            left: TRIES,
+        }
     }
 
     /// Whether one row may try now.

@@ -21,20 +21,26 @@ pub struct LaneAccepted {
 
 impl LaneAccepted {
     fn is_proven(self) -> bool {
-        self.last.is_some_and(|last| self.now.saturating_sub(last) <= PROOF)
+        self.last
+            .is_some_and(|last| self.now.saturating_sub(last) <= PROOF)
     }
 
     /// Whether an acceptance is to be written into the lane's item.
     pub fn is_refresh_due(self) -> bool {
-        self.last.is_none_or(|last| self.now.saturating_sub(last) >= REFRESH)
+        self.last
+            .is_none_or(|last| self.now.saturating_sub(last) >= REFRESH)
     }
 }
 
 /// What is written to the row. Failures are counted by campaigns only.
 pub fn note(answer: Answer, history: History, lane: LaneAccepted, today: Day) -> Option<Note> {
     match (answer, history.standing(today)) {
-        (Answer::Accepted, Standing::Reached | Standing::Marked | Standing::NeverReached) => history.accepted(),
-        (Answer::Gone, Standing::Reached | Standing::Marked | Standing::NeverReached) if lane.is_proven() => {
+        (Answer::Accepted, Standing::Reached | Standing::Marked | Standing::NeverReached) => {
+            history.accepted()
+        }
+        (Answer::Gone, Standing::Reached | Standing::Marked | Standing::NeverReached)
+            if lane.is_proven() =>
+        {
             Some(Note::Remove)
         }
         // A service that calls everybody gone for eight days removes nobody: the proof is older than that.

@@ -1,12 +1,15 @@
 //! One worker's view of one lane: may a row be posted, what does its answer do, is the lane parked or this worker wrong?
 
+mod answered;
+
 use std::time::Duration;
 
-use super::action::{Action, At, Permit, Skip, When};
-use super::answer::{Answer, Attempt, Doubt, Failure, Post, Tally, Verdict, judge};
-use super::belief::{Belief, LaneNow, Waiting};
+use super::action::{Action, At, Permit, Skip};
+use super::answer::{Post, judge};
+use super::belief::{Belief, LaneNow};
+use super::event::{Ask, Event, Now};
 use super::item::{Item, Reason, State};
-use super::row::{Day, Note, Row, Standing};
+use super::row::Day;
 use super::silence::Silence;
 
 /// Rejected first posts that a lane bears while it accepted nobody, and since it last did.
@@ -18,65 +21,6 @@ const PAUSE: Duration = Duration::from_secs(15);
 const BLOCK: u32 = 100;
 /// A worker moves the number of settlements at most this often.
 const MOVE_EVERY: Duration = Duration::from_secs(5);
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event<R> {
-    /// A post was answered.
-    Answered {
-        /// Whose.
-        row: Row<R>,
-        /// How.
-        answer: Answer,
-        /// Which post of the row it was.
-        attempt: Attempt,
-        /// Attempts are used up, or the TTL ends before the next one.
-        last: bool,
-        /// When the post began.
-        begun: At,
-    },
-    /// The lane's key could not sign; nothing was posted.
-    CannotSign {
-        /// Whose token it was for.
-        row: R,
-    },
-    /// The lane's item granted so many unproven rows.
-    Granted(u32),
-    /// A settlement of this worker moved the number of settlements with acceptances.
-    Moved,
-    /// The lane's item was read: at the start of a job, with a settlement, after a pause.
-    News(Item),
-    /// The mark must move: answers that arrived until then wait elsewhere.
-    HandOver {
-        /// Until then.
-        answered: At,
-    },
-    /// The job ends.
-    JobEnds,
-}
-
-/// The row that the caller wants to post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
-    /// A row that this campaign has not tried.
-    First {
-        /// Whether it was ever reached.
-        reached: bool,
-    },
-    /// A row of a retry part.
-    Again,
-    /// The one row that a halted campaign tries in a parked lane.
-    Probe,
-}
-
-/// When an event happens.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// By the worker's own clock.
-    pub at: At,
-    /// By the calendar.
-    pub today: Day,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -115,7 +59,11 @@ impl<R: Clone> Lane<R> {
     pub fn new(item: Item, now: Now) -> Self {
         let parked = matches!(item.state, State::Parked(_));
         Self {
-            phase: if parked { Phase::Parked { since: now.at } } else { Phase::Open },
+            phase: if parked {
+                Phase::Parked { since: now.at }
+            } else {
+                Phase::Open
+            },
             belief: Belief::new(),
             mismatches: 0,
             auths: 0,
@@ -141,7 +89,9 @@ impl<R: Clone> Lane<R> {
 
     /// Whether the settlement that begins now moves the item's number of settlements with acceptances.
     pub fn moves_with_settlement(&self, now: At) -> bool {
-        let waited = self.moved_at.is_none_or(|at| now.saturating_sub(at) >= MOVE_EVERY);
+        let waited = self
+            .moved_at
+            .is_none_or(|at| now.saturating_sub(at) >= MOVE_EVERY);
         self.to_move && waited
     }
 
@@ -149,7 +99,9 @@ impl<R: Clone> Lane<R> {
     pub fn permit(&mut self, ask: Ask, now: At) -> Permit {
         match (self.phase, ask) {
             (Phase::AtFault, Ask::First { .. } | Ask::Again | Ask::Probe) => Permit::Stop,
-            (Phase::Parked { .. } | Phase::Open | Phase::Checking { .. }, Ask::Probe) => Permit::Post,
+            (Phase::Parked { .. } | Phase::Open | Phase::Checking { .. }, Ask::Probe) => {
+                Permit::Post
+            }
             (Phase::Parked { .. }, Ask::First { .. } | Ask::Again) => Permit::Skip(Skip::Parked),
             (Phase::Checking { until, .. }, Ask::First { .. } | Ask::Again) => Permit::Later(until),
             (Phase::Open, Ask::First { .. } | Ask::Again)
@@ -157,7 +109,9 @@ impl<R: Clone> Lane<R> {
             {
                 Permit::Skip(Skip::Silent)
             }
-            (Phase::Open, Ask::First { reached: false }) if !self.accepted() => self.permit_unproven(),
+            (Phase::Open, Ask::First { reached: false }) if !self.accepted() => {
+                self.permit_unproven()
+            }
             (Phase::Open, Ask::First { .. } | Ask::Again) => Permit::Post,
         }
     }
@@ -176,9 +130,21 @@ impl<R: Clone> Lane<R> {
     /// Steps the machine; `out` receives what is to be done, in this order.
     pub fn step(&mut self, event: Event<R>, now: Now, out: &mut Vec<Action<R>>) {
         match event {
-            Event::Answered { row, answer, attempt, last, begun } => {
-                self.silence = None;
-                let post = Post { attempt, last, believed: self.item.believed };
+            Event::Answered {
+                row,
+                answer,
+                attempt,
+                last,
+                begun,
+            } => {
+                if answer.proves_signature() {
+                    self.silence = None;
+                }
+                let post = Post {
+                    attempt,
+                    last,
+                    believed: self.item.believed,
+                };
                 let verdict = judge(answer, row.history.standing(now.today), post);
                 self.carry_out(verdict, row, post, begun, now, out);
             }
@@ -206,80 +172,15 @@ impl<R: Clone> Lane<R> {
         }
     }
 
-    fn carry_out(
-        &mut self,
-        verdict: Verdict,
-        row: Row<R>,
-        post: Post,
-        begun: At,
-        now: Now,
-        out: &mut Vec<Action<R>>,
-    ) {
-        let today = now.today;
-        let counted = |row: Row<R>, tally, note| Action::Count { row: row.key, tally, note };
-        match verdict {
-            Verdict::Accepted => {
-                self.accept(begun, out);
-                self.belief.accepted(&row.origin, begun, today, out);
-                let note = row.history.accepted();
-                out.push(counted(row, Tally::Accepted, note));
-            }
-            Verdict::Ended => self.belief.ended(row, false, self.accepted(), today, out),
-            Verdict::EndedAgain => self.belief.ended(row, true, self.accepted(), today, out),
-            Verdict::CalledGone if row.history.reached => out.push(counted(row, Tally::Gone, Some(Note::Mark))),
-            Verdict::CalledGone => out.push(self.belief.fail(row, Tally::Gone, today)),
-            Verdict::OneMore => out.push(Action::Retry { row: row.key, when: When::OneMore }),
-            Verdict::Wait(doubt) => {
-                self.count_fault(doubt, row.history.standing(today), post.attempt, now.at, out);
-                let (last, answered_at) = (post.last, now.at);
-                self.belief.wait(Waiting { row, doubt, last, answered_at });
-                if matches!(self.phase, Phase::Parked { .. }) {
-                    self.hand_over(At::MAX, today, out);
-                }
-            }
-            Verdict::Counted(tally, Failure::IfOriginAccepts) => out.push(self.belief.fail(row, tally, today)),
-            Verdict::Counted(tally, Failure::Always) => {
-                let note = row.history.failed(today);
-                out.push(counted(row, tally, note));
-            }
-            Verdict::Policy => out.push(Action::Policy { row: row.key }),
-        }
-    }
-
-    /// An acceptance ends a check. It opens a parked lane only if the post began after the lane was parked: a probe.
-    fn accept(&mut self, begun: At, out: &mut Vec<Action<R>>) {
-        self.to_move = true;
-        (self.mismatches, self.auths) = (0, 0);
-        match self.phase {
-            Phase::Open | Phase::AtFault => {}
-            Phase::Checking { .. } => self.phase = Phase::Open,
-            Phase::Parked { since } if begun >= since => out.push(Action::Open { epoch: self.item.epoch }),
-            Phase::Parked { .. } => {}
-        }
-    }
-
-    /// Only first posts of reached rows decide about others.
-    fn count_fault(&mut self, doubt: Doubt, standing: Standing, attempt: Attempt, now: At, out: &mut Vec<Action<R>>) {
-        if attempt != Attempt::First || standing == Standing::NeverReached || self.phase != Phase::Open {
-            return;
-        }
-        match doubt {
-            Doubt::NotFound => return,
-            Doubt::Mismatch => self.mismatches += 1,
-            Doubt::Auth => self.auths += 1,
-        }
-        let most = if self.belief.accepted_here() { MOST_REJECTED } else { MOST_REJECTED_UNPROVEN };
-        if self.mismatches + self.auths > most {
-            let until = now + PAUSE;
-            self.phase = Phase::Checking { until, others: self.others() };
-            out.push(Action::Pause { until });
-        }
-    }
-
     fn cannot_sign(&mut self, row: R, now: At, out: &mut Vec<Action<R>>) {
-        out.push(Action::Skip { row, skip: Skip::Silent });
+        out.push(Action::Skip {
+            row,
+            skip: Skip::Silent,
+        });
         let others = self.others();
-        let silence = self.silence.get_or_insert_with(|| Silence::new(now, others));
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Silence::new(now, others));
         if silence.failed(now, others) {
             out.push(self.park(Reason::KeyCannotSign));
         }
@@ -305,8 +206,13 @@ impl<R: Clone> Lane<R> {
                     self.phase = Phase::AtFault;
                     out.push(Action::FailJob);
                 } else {
-                    let (mismatches, auths, accepted_before) = (self.mismatches, self.auths, self.accepted());
-                    out.push(self.park(Reason::Rejected { mismatches, auths, accepted_before }));
+                    let (mismatches, auths, accepted_before) =
+                        (self.mismatches, self.auths, self.accepted());
+                    out.push(self.park(Reason::Rejected {
+                        mismatches,
+                        auths,
+                        accepted_before,
+                    }));
                 }
             }
             Phase::Open | Phase::Checking { .. } | Phase::Parked { .. } | Phase::AtFault => {}
@@ -315,7 +221,11 @@ impl<R: Clone> Lane<R> {
 
     /// The item decides whether the lane is parked: this worker believes it when the item comes back as news.
     fn park(&self, reason: Reason) -> Action<R> {
-        Action::Park { reason, epoch: self.item.epoch, settlements: self.item.settlements }
+        Action::Park {
+            reason,
+            epoch: self.item.epoch,
+            settlements: self.item.settlements,
+        }
     }
 
     fn reopen(&mut self) {
@@ -335,9 +245,12 @@ impl<R: Clone> Lane<R> {
     fn hand_over(&mut self, until: At, today: Day, out: &mut Vec<Action<R>>) {
         let lane = match self.phase {
             Phase::Parked { .. } => LaneNow::Parked,
-            Phase::Open | Phase::Checking { .. } | Phase::AtFault if self.accepted() => LaneNow::Proven,
+            Phase::Open | Phase::Checking { .. } | Phase::AtFault if self.accepted() => {
+                LaneNow::Proven
+            }
             Phase::Open | Phase::Checking { .. } | Phase::AtFault => LaneNow::Unproven,
         };
-        self.belief.hand_over(until, today, lane, self.item.epoch, out);
+        self.belief
+            .hand_over(until, today, lane, self.item.epoch, out);
     }
 }

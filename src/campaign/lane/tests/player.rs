@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Action, Answer, Ask, Attempt, Event, Item, Lane, Note, Now, Permit, Row, Skip, Tally, When};
+use super::super::{
+    Action, Answer, Ask, Attempt, Event, Item, Lane, Note, Now, Permit, Row, Skip, Tally, When,
+};
 use super::{reached, row, seconds};
 
 /// The row that a line is about; other rows only prove something.
@@ -21,7 +23,13 @@ impl Player {
     pub(super) fn new() -> Self {
         let item = Item::default();
         let lane = Lane::new(item.clone(), seconds(0.0));
-        Self { lane, item, clock: 0.0, others: 0, said: Vec::new() }
+        Self {
+            lane,
+            item,
+            clock: 0.0,
+            others: 0,
+            said: Vec::new(),
+        }
     }
 
     fn now(&self) -> Now {
@@ -36,15 +44,34 @@ impl Player {
     }
 
     /// An answer whose post began so many seconds ago.
-    pub(super) fn answer(&mut self, row: Row<usize>, answer: Answer, attempt: Attempt, last: bool, ago: f64) {
+    pub(super) fn answer(
+        &mut self,
+        row: Row<usize>,
+        answer: Answer,
+        attempt: Attempt,
+        last: bool,
+        ago: f64,
+    ) {
         let begun = seconds(self.clock - ago).at;
-        self.step(Event::Answered { row, answer, attempt, last, begun });
+        self.step(Event::Answered {
+            row,
+            answer,
+            attempt,
+            last,
+            begun,
+        });
     }
 
     /// Some other reached row is answered.
     pub(super) fn other(&mut self, answer: Answer) {
         self.others += 1;
-        self.answer(row(self.others, reached()), answer, Attempt::First, false, 0.5);
+        self.answer(
+            row(self.others, reached()),
+            answer,
+            Attempt::First,
+            false,
+            0.5,
+        );
     }
 
     pub(super) fn permit(&mut self, ask: Ask) -> Permit {
@@ -62,7 +89,13 @@ impl Player {
             match word {
                 "accepted" => self.other(Answer::Accepted),
                 "accepted late" => {
-                    self.answer(row(99, reached()), Answer::Accepted, Attempt::First, false, 1.5);
+                    self.answer(
+                        row(99, reached()),
+                        Answer::Accepted,
+                        Attempt::First,
+                        false,
+                        1.5,
+                    );
                 }
                 "accepted at another origin" => {
                     let mut other = row(98, reached());
@@ -74,14 +107,17 @@ impl Player {
                     self.news();
                 }
                 "parked" => {
-                    self.item.state = super::super::State::Parked(super::super::Reason::ServedNobody);
+                    self.item.state =
+                        super::super::State::Parked(super::super::Reason::ServedNobody);
                     self.news();
                 }
                 "believe" => {
                     self.item.resume(true);
                     self.news();
                 }
-                "mark must move" => self.step(Event::HandOver { answered: seconds(self.clock).at }),
+                "mark must move" => self.step(Event::HandOver {
+                    answered: seconds(self.clock).at,
+                }),
                 "job ends" => self.step(Event::JobEnds),
                 other => panic!("no such step: {other}"),
             }
@@ -95,14 +131,34 @@ impl Player {
 
 fn in_words(action: &Action<usize>) -> Option<String> {
     let text = match action {
-        Action::Count { row: IT, tally, note: None } => counted(*tally).to_owned(),
-        Action::Count { row: IT, tally, note: Some(note) } => format!("{} + {}", counted(*tally), noted(*note)),
+        Action::Count {
+            row: IT,
+            tally,
+            note: None,
+        } => counted(*tally).to_owned(),
+        Action::Count {
+            row: IT,
+            tally,
+            note: Some(note),
+        } => format!("{} + {}", counted(*tally), noted(*note)),
         Action::Note { row: IT, note } => noted(*note),
-        Action::Retry { row: IT, when: When::Like503 } => "retried like a 503".into(),
-        Action::Retry { row: IT, when: When::OneMore } => "one more try in 30 s".into(),
-        Action::Retry { row: IT, when: When::OnceAccepted { .. } } => "retried once accepted".into(),
+        Action::Retry {
+            row: IT,
+            when: When::Like503,
+        } => "retried like a 503".into(),
+        Action::Retry {
+            row: IT,
+            when: When::OneMore,
+        } => "one more try in 30 s".into(),
+        Action::Retry {
+            row: IT,
+            when: When::OnceAccepted { .. },
+        } => "retried once accepted".into(),
         Action::Policy { row: IT } => "policy".into(),
-        Action::Skip { row: IT, skip: Skip::Silent } => "skipped, silent".into(),
+        Action::Skip {
+            row: IT,
+            skip: Skip::Silent,
+        } => "skipped, silent".into(),
         Action::Pause { .. } => "pause".into(),
         Action::FailJob => "fail the job".into(),
         Action::Park { reason, .. } => format!("park: {reason}"),

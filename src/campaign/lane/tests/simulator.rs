@@ -3,6 +3,8 @@
 //! Each worker has a segment, 200 posts in flight, 2000 first posts a second, settlements every second, jobs of 30 s. Posts
 //! are answered after 50 to 150 ms.
 
+mod actions;
+mod posts;
 mod site;
 mod told;
 
@@ -12,9 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{
-    Action, Answer, Ask, At, Attempt, Day, Event, History, Item, Lane, Note, Now, Permit, Row, Skip, State, Tally, When,
-};
+use super::super::{Answer, Ask, At, Attempt, Day, Event, Item, Lane, Now, Row, Tally};
 pub(super) use site::{Chance, Fate, Site, Subscriber, always, between, from, half, ok};
 
 const STEP: Duration = Duration::from_millis(10);
@@ -137,7 +137,10 @@ impl<'a> Campaign<'a> {
     }
 
     fn now(&self) -> Now {
-        Now { at: self.time, today: self.day }
+        Now {
+            at: self.time,
+            today: self.day,
+        }
     }
 
     fn put(&mut self, row: usize, place: Place) {
@@ -178,9 +181,21 @@ impl<'a> Campaign<'a> {
     }
 
     fn land(&mut self) {
-        while self.air.peek().is_some_and(|Reverse(it)| it.answered <= self.time) {
-            let Some(Reverse(flight)) = self.air.pop() else { return };
-            let Flight { row, worker, begun, answered, .. } = flight;
+        while self
+            .air
+            .peek()
+            .is_some_and(|Reverse(it)| it.answered <= self.time)
+        {
+            let Some(Reverse(flight)) = self.air.pop() else {
+                return;
+            };
+            let Flight {
+                row,
+                worker,
+                begun,
+                answered,
+                ..
+            } = flight;
             if self.workers[worker].process != flight.process {
                 continue;
             }
@@ -189,7 +204,10 @@ impl<'a> Campaign<'a> {
                 Answer::Auth
             } else {
                 let fate = Rc::clone(&self.site[row].fate);
-                fate((answered - Duration::from_secs(1)).as_secs_f64(), &mut self.chance)
+                fate(
+                    (answered - Duration::from_secs(1)).as_secs_f64(),
+                    &mut self.chance,
+                )
             };
             let attempt = match (flight.one_more, self.tries[row]) {
                 (true, _) => Attempt::OneMore,
@@ -197,7 +215,13 @@ impl<'a> Campaign<'a> {
                 (false, _) => Attempt::Again,
             };
             let (last, time) = (self.tries[row] >= LAST, self.time);
-            let event = Event::Answered { row: self.row(row), answer, attempt, last, begun };
+            let event = Event::Answered {
+                row: self.row(row),
+                answer,
+                attempt,
+                last,
+                begun,
+            };
             self.time = answered;
             self.step(worker, event);
             self.time = time;
@@ -205,7 +229,11 @@ impl<'a> Campaign<'a> {
     }
 
     fn row(&self, row: usize) -> Row<usize> {
-        Row { key: row, origin: Arc::from("https://push.example"), history: self.site[row].history }
+        Row {
+            key: row,
+            origin: Arc::from("https://push.example"),
+            history: self.site[row].history,
+        }
     }
 
     /// One worker's step: check after a pause, settle, end the job, post.
@@ -226,7 +254,9 @@ impl<'a> Campaign<'a> {
         }
         for _ in 0..FIRST_POSTS_A_STEP {
             let it = &self.workers[worker];
-            let Some(&row) = it.queue.front().filter(|_| it.in_flight < IN_FLIGHT) else { break };
+            let Some(&row) = it.queue.front().filter(|_| it.in_flight < IN_FLIGHT) else {
+                break;
+            };
             let reached = self.site[row].history.reached;
             if !self.try_to_post(row, worker, Ask::First { reached }, false) {
                 break;
@@ -250,151 +280,12 @@ impl<'a> Campaign<'a> {
         self.step(worker, Event::JobEnds);
     }
 
-    /// Posts or skips a row; `false` if the lane is being checked.
-    fn try_to_post(&mut self, row: usize, worker: usize, ask: Ask, one_more: bool) -> bool {
-        let held = loop {
-            match self.workers[worker].lane.permit(ask, self.time) {
-                Permit::Post => {
-                    self.post(row, worker, one_more);
-                    return true;
-                }
-                Permit::Reserve(wanted) => {
-                    let granted = self.item.reserve(wanted);
-                    self.step(worker, Event::Granted(granted));
-                }
-                Permit::Later(_) | Permit::Stop => return false,
-                Permit::Skip(Skip::Unproven) => break Held::Unproven,
-                Permit::Skip(Skip::Parked | Skip::Silent) if self.tries[row] > 0 => {
-                    break Held::OnceAccepted(self.workers[worker].lane.epoch());
-                }
-                Permit::Skip(Skip::Parked | Skip::Silent) => {
-                    break Held::Skipped(self.workers[worker].lane.epoch());
-                }
-            }
-        };
-        self.put(row, Place::Held);
-        self.held.push((row, held));
-        true
-    }
-
-    fn post(&mut self, row: usize, worker: usize, one_more: bool) {
-        self.tries[row] += 1;
-        self.posts += 1;
-        self.put(row, Place::With(worker));
-        let answered = self.time + Duration::from_millis(50 + self.chance.below(100));
-        let it = &mut self.workers[worker];
-        it.in_flight += 1;
-        let (process, begun) = (it.process, self.time);
-        self.air.push(Reverse(Flight { answered, row, worker, process, begun, one_more }));
-    }
-
-    /// Parts that are due go to the worker with the most room.
-    fn post_retries(&mut self) {
-        while let Some(&Reverse((due, row, one_more))) = self.retries.peek() {
-            let free = (0..self.workers.len()).min_by_key(|&it| self.workers[it].in_flight);
-            let Some(worker) = free.filter(|&it| self.workers[it].in_flight < IN_FLIGHT) else { return };
-            if due > self.time || !self.try_to_post(row, worker, Ask::Again, one_more) {
-                return;
-            }
-            self.retries.pop();
-        }
-    }
-
-    fn release_held(&mut self) {
-        let parked = matches!(self.item.state, State::Parked(_));
-        let (accepted, epoch) = (self.item.accepted(), self.item.epoch);
-        if parked || self.held.is_empty() {
-            return;
-        }
-        for (row, held) in std::mem::take(&mut self.held) {
-            match held {
-                Held::Skipped(then) if epoch > then => self.read_again(row),
-                Held::Unproven if accepted || self.item.may_reserve() => self.read_again(row),
-                Held::OnceAccepted(then) if accepted || epoch > then => {
-                    self.put(row, Place::Retry);
-                    self.retries.push(Reverse((self.time, row, false)));
-                }
-                Held::Skipped(_) | Held::Unproven | Held::OnceAccepted(_) => self.held.push((row, held)),
-            }
-        }
-    }
-
-    fn read_again(&mut self, row: usize) {
-        let worker = row % self.workers.len();
-        self.put(row, Place::With(worker));
-        self.workers[worker].queue.push_back(row);
-    }
-
     fn step(&mut self, worker: usize, event: Event<usize>) {
         let mut out = Vec::new();
         let now = self.now();
         self.workers[worker].lane.step(event, now, &mut out);
         for action in out {
             self.carry_out(worker, action);
-        }
-    }
-
-    fn carry_out(&mut self, worker: usize, action: Action<usize>) {
-        match action {
-            Action::Count { row, tally, note } => {
-                assert!(!matches!(self.places[row], Some(Place::Counted(_))), "row {row} is counted twice");
-                self.put(row, Place::Counted(tally));
-                if let Some(note) = note {
-                    self.write(row, note);
-                }
-            }
-            Action::Note { row, note } => self.write(row, note),
-            Action::Retry { row, when: When::OnceAccepted { epoch } } => {
-                self.put(row, Place::Held);
-                self.held.push((row, Held::OnceAccepted(epoch)));
-            }
-            Action::Retry { row, when: When::OneMore } => self.retry(row, 30, true),
-            Action::Retry { row, when: When::Like503 } | Action::Policy { row } => {
-                let wait = WAITS.get(self.tries[row] as usize - 1).copied().unwrap_or(0);
-                self.retry(row, wait, false);
-            }
-            Action::Skip { row, .. } => {
-                self.put(row, Place::Held);
-                self.held.push((row, Held::OnceAccepted(self.item.epoch)));
-            }
-            Action::Pause { until } => self.workers[worker].check = Some(until),
-            Action::Park { reason, epoch, settlements } => {
-                self.item.park(reason, epoch, settlements);
-                self.step(worker, Event::News(self.item.clone()));
-            }
-            Action::Open { epoch } => {
-                self.item.open(epoch);
-                self.step(worker, Event::News(self.item.clone()));
-            }
-            Action::GiveBack(unused) => self.item.give_back(unused),
-            Action::FailJob => self.replace(worker),
-        }
-    }
-
-    fn retry(&mut self, row: usize, wait: u64, one_more: bool) {
-        self.put(row, Place::Retry);
-        self.retries.push(Reverse((self.time + Duration::from_secs(wait), row, one_more)));
-    }
-
-    fn write(&mut self, row: usize, note: Note) {
-        let (it, today) = (&mut self.site[row], self.day);
-        match note {
-            Note::Reached | Note::Clear => it.history = History { reached: true, ..History::default() },
-            Note::Mark => it.history.gone_on = it.history.gone_on.or(Some(today)),
-            Note::Fail(failures) => it.history.failures = failures,
-            Note::Remove => it.removed = true,
-        }
-    }
-
-    /// The process exits. Another one, whose clock is right, reads again what the first had not written down.
-    fn replace(&mut self, worker: usize) {
-        self.failed_jobs += 1;
-        self.workers[worker] = self.process(false);
-        for row in 0..self.places.len() {
-            if self.places[row] == Some(Place::With(worker)) {
-                self.tries[row] = 0;
-                self.workers[worker].queue.push_back(row);
-            }
         }
     }
 

@@ -5,7 +5,13 @@ use super::super::{Answer, Attempt, Day, Failures, History, Note};
 use super::player::Player;
 use super::{TODAY, marked, never, reached, row};
 
-type Line = (&'static str, &'static str, &'static str, &'static str, &'static str);
+type Line = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
 
 #[rustfmt::skip]
 const TABLE: &[Line] = &[
@@ -111,7 +117,11 @@ fn what_an_answer_does() {
         player.said();
         player.answer(row(0, row_in_words(of)), answered, attempt, last, 0.5);
         player.play(after);
-        assert_eq!(player.said(), *becomes, "{answer} | {of} | before: {before} | after: {after}");
+        assert_eq!(
+            player.said(),
+            *becomes,
+            "{answer} | {of} | before: {before} | after: {after}"
+        );
     }
 }
 
@@ -140,7 +150,10 @@ fn answer_in_words(words: &str) -> (Answer, Attempt, bool) {
 fn row_in_words(words: &str) -> History {
     let failed = |number, days_ago| {
         let last = Some(Day(TODAY.0 - days_ago));
-        History { failures: Failures { number, last }, ..never() }
+        History {
+            failures: Failures { number, last },
+            ..never()
+        }
     };
     match words {
         "reached" => reached(),
@@ -164,7 +177,10 @@ fn a_row_that_was_never_reached_goes_after_failures_on_three_days() {
         }
         notes.push(note.map(|note| note == Note::Remove));
     }
-    assert_eq!(notes, [Some(false), None, Some(false), None, None, Some(true)]);
+    assert_eq!(
+        notes,
+        [Some(false), None, Some(false), None, None, Some(true)]
+    );
     assert_eq!(reached().failed(TODAY), None, "reached rows do not fail");
 }
 
@@ -173,10 +189,22 @@ fn ended_rows_are_bounded_and_the_oldest_are_marked() {
     let mut player = Player::new();
     player.answer(row(0, reached()), Answer::Gone, Attempt::First, false, 0.1);
     for key in 1..4000 {
-        player.answer(row(key, reached()), Answer::Gone, Attempt::First, false, 0.1);
+        player.answer(
+            row(key, reached()),
+            Answer::Gone,
+            Attempt::First,
+            false,
+            0.1,
+        );
     }
     assert_eq!(player.said(), "gone");
-    player.answer(row(4000, reached()), Answer::Gone, Attempt::First, false, 0.1);
+    player.answer(
+        row(4000, reached()),
+        Answer::Gone,
+        Attempt::First,
+        false,
+        0.1,
+    );
     player.play("accepted");
     assert_eq!(player.said(), "mark");
 }

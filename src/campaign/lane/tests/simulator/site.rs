@@ -40,7 +40,13 @@ pub(in super::super) fn ok() -> Fate {
 
 /// The answer between these seconds of a campaign; accepted otherwise.
 pub(in super::super) fn between(from: f64, to: f64, answer: Answer) -> Fate {
-    Rc::new(move |t, _| if from < t && t < to { answer } else { Answer::Accepted })
+    Rc::new(move |t, _| {
+        if from < t && t < to {
+            answer
+        } else {
+            Answer::Accepted
+        }
+    })
 }
 
 /// Accepted until this second, the answer from then on.
@@ -50,7 +56,13 @@ pub(in super::super) fn from(second: f64, answer: Answer) -> Fate {
 
 /// Half of the service's nodes give this answer until this second.
 pub(in super::super) fn half(until: f64, answer: Answer) -> Fate {
-    Rc::new(move |t, chance| if t < until && chance.below(2) == 0 { answer } else { Answer::Accepted })
+    Rc::new(move |t, chance| {
+        if t < until && chance.below(2) == 0 {
+            answer
+        } else {
+            Answer::Accepted
+        }
+    })
 }
 
 /// A site's subscribers.
@@ -59,7 +71,13 @@ pub(in super::super) struct Site(pub(in super::super) Vec<Subscriber>);
 impl Site {
     pub(in super::super) fn new(groups: &[(History, Fate, usize)]) -> Self {
         let of = |(history, fate, n): &(History, Fate, usize)| {
-            (0..*n).map(|_| Subscriber { history: *history, fate: Rc::clone(fate), removed: false }).collect::<Vec<_>>()
+            (0..*n)
+                .map(|_| Subscriber {
+                    history: *history,
+                    fate: Rc::clone(fate),
+                    removed: false,
+                })
+                .collect::<Vec<_>>()
         };
         Self(groups.iter().flat_map(of).collect())
     }
@@ -75,4 +93,3 @@ impl Site {
         self.0.iter().filter(|it| it.removed).count()
     }
 }
-

@@ -11,13 +11,28 @@ impl Campaign<'_> {
         let mut counts = BTreeMap::new();
         for place in self.places.iter().flatten() {
             if let Place::Counted(tally) = place {
-                *counts.entry(format!("{tally:?}").to_lowercase()).or_insert(0_u64) += 1;
+                *counts
+                    .entry(format!("{tally:?}").to_lowercase())
+                    .or_insert(0_u64) += 1;
             }
         }
         let count = |name: &str| counts.get(name).copied().unwrap_or(0);
-        let held = |reached| self.held.iter().filter(|(row, _)| self.site[*row].history.reached == reached).count() as u64;
-        let waiting = self.held.iter().filter(|(_, it)| matches!(it, Held::OnceAccepted(_))).count() as u64;
-        let mismatched = if self.item.believed { 0 } else { count("mismatched") };
+        let held = |reached| {
+            self.held
+                .iter()
+                .filter(|(row, _)| self.site[*row].history.reached == reached)
+                .count() as u64
+        };
+        let waiting = self
+            .held
+            .iter()
+            .filter(|(_, it)| matches!(it, Held::OnceAccepted(_)))
+            .count() as u64;
+        let mismatched = if self.item.believed {
+            0
+        } else {
+            count("mismatched")
+        };
         let lane = LaneEnd {
             lane: "fcm".to_owned(),
             state: self.item.state.clone(),
@@ -39,6 +54,10 @@ impl Campaign<'_> {
         if !self.held.is_empty() {
             counts.insert("skipped".to_owned(), self.held.len() as u64);
         }
-        let counts: Vec<String> = counts.into_iter().map(|(name, n)| format!("{n} {name}")).collect();
+        let counts: Vec<String> = counts
+            .into_iter()
+            .map(|(name, n)| format!("{n} {name}"))
+            .collect();
         format!("{how}: {}", counts.join(", "))
-    }}
+    }
+}

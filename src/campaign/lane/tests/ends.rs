@@ -20,135 +20,89 @@ fn lane(name: &str) -> LaneEnd {
     }
 }
 
-/// "halted" or "done", with the words for people.
+/// Which lanes it parks, "halted" or "done", and the warnings.
 fn ends(lanes: &[LaneEnd]) -> String {
     let ending = end(lanes);
-    let words: Vec<String> = match &ending.end {
-        End::Halted { reasons } => reasons
-            .iter()
-            .map(|(lane, reason)| format!("halted, {lane}: {reason}"))
-            .collect(),
-        End::Done { warnings } => std::iter::once("done".to_owned())
-            .chain(warnings.iter().map(Warning::to_string))
-            .collect(),
-    };
-    let parks: Vec<String> = ending
-        .park
-        .iter()
-        .map(|(lane, _)| format!("parks {lane}"))
-        .collect();
-    words
-        .into_iter()
-        .chain(parks)
-        .collect::<Vec<_>>()
-        .join("; ")
+    let mut words: Vec<String> = ending.park.iter().map(|_| "parks".to_owned()).collect();
+    match ending.end {
+        End::Halted { reasons } => {
+            assert!(!reasons.is_empty(), "a halted campaign has a reason");
+            words.push("halted".to_owned());
+        }
+        End::Done { warnings } => {
+            words.push("done".to_owned());
+            words.extend(warnings.into_iter().map(|warning| match warning {
+                Warning::Parked { skipped, .. } => format!("parked, {skipped} skipped"),
+                Warning::AllGone { .. } => "all gone".to_owned(),
+                Warning::NotTried { skipped, .. } => format!("{skipped} not tried"),
+            }));
+        }
+    }
+    words.join("; ")
 }
+
+/// One lane, fcm, is as the line says. Another, apple, accepted somebody or nobody.
+type Line = (&'static str, bool, bool, bool, [u64; 4], &'static str);
+
+#[rustfmt::skip]
+const TABLE: &[Line] = &[
+    // fcm                                     parked accepted others  rejected, gone, held reached, held unproven
+    ("everybody was reached",                  false, true,  false, [0, 0, 0, 0],       "done"),
+    ("nothing was answered",                   false, false, true,  [0, 0, 0, 0],       "done"),
+    ("300 000 strangers were refused",         false, true,  false, [300_000, 0, 0, 0], "done"),
+    ("some are gone",                          false, true,  false, [0, 200, 0, 0],     "done"),
+    ("all are gone",                           false, false, false, [0, 200, 0, 0],     "done; all gone"),
+    ("1000 are gone, strangers not tried",     false, false, true,  [0, 1000, 0, 7],    "done; 7 not tried"),
+    ("parked, holds a reached row",            true,  true,  true,  [0, 0, 1, 0],       "halted"),
+    ("parked, holds strangers only",           true,  false, true,  [0, 0, 0, 51],      "done; parked, 51 skipped"),
+    ("parked, nobody was accepted anywhere",   true,  false, false, [51, 0, 0, 51],     "halted"),
+    ("one reached row waits",                  false, false, true,  [1, 0, 1, 0],       "parks; halted"),
+    ("51 strangers wait",                      false, false, true,  [51, 0, 0, 51],     "parks; done; parked, 51 skipped"),
+    ("one stranger waits, nobody is accepted", false, false, false, [1, 0, 0, 1],       "parks; halted"),
+    ("one is refused, nobody is accepted",     false, false, false, [1, 0, 0, 0],       "parks; halted"),
+];
 
 #[test]
 fn the_end_of_a_campaign() {
-    let parked = State::Parked(Reason::ServedNobody);
-    let silent = LaneEnd {
-        accepted: false,
-        ..lane("apple")
-    };
-    for (case, lanes, how) in [
-        (
-            "everybody was reached",
-            vec![lane("fcm"), silent.clone()],
-            "done",
-        ),
-        (
-            "some were refused where others were accepted",
-            vec![LaneEnd {
-                rejected: 300_000,
-                ..lane("fcm")
-            }],
-            "done",
-        ),
-        (
-            "a parked lane holds a reached row",
-            vec![
-                lane("fcm"),
-                LaneEnd {
-                    state: parked.clone(),
-                    held_reached: 1,
-                    ..lane("apple")
-                },
-            ],
-            "halted, apple: the push service served nobody for six hours",
-        ),
-        (
-            "a parked lane holds only rows that were never reached",
-            vec![
-                lane("fcm"),
-                LaneEnd {
-                    state: parked,
-                    held_unproven: 51,
-                    ..silent.clone()
-                },
-            ],
-            "done; apple is parked: the push service served nobody for six hours. 51 subscribers were skipped",
-        ),
-        (
-            "one reached row was rejected where nobody was accepted",
-            vec![
-                lane("fcm"),
-                LaneEnd {
-                    rejected: 1,
-                    held_reached: 1,
-                    ..silent.clone()
-                },
-            ],
-            "halted, apple: nobody was accepted, and 1 subscribers were refused or subscribed under another VAPID \
-             key; parks apple",
-        ),
-        (
-            "51 strangers were rejected where nobody was accepted",
-            vec![
-                lane("fcm"),
-                LaneEnd {
-                    rejected: 51,
-                    held_unproven: 51,
-                    ..silent.clone()
-                },
-            ],
-            "done; apple is parked: nobody was accepted, and 51 subscribers were refused or subscribed under another \
-             VAPID key. 51 subscribers were skipped; parks apple",
-        ),
-        (
-            "nobody was accepted anywhere, and a stranger was rejected",
-            vec![LaneEnd {
-                rejected: 1,
-                held_unproven: 1,
-                ..silent.clone()
-            }],
-            "halted, apple: nobody was accepted, and 1 subscribers were refused or subscribed under another VAPID \
-             key; parks apple",
-        ),
-        (
-            "everybody was called gone",
-            vec![LaneEnd {
-                gone: 200,
-                ..silent.clone()
-            }],
-            "done; apple accepted nobody and called 200 subscribers gone. Nobody was removed for it",
-        ),
-        (
-            "1000 strangers were called gone, others were not tried",
-            vec![
-                lane("fcm"),
-                LaneEnd {
-                    gone: 1000,
-                    held_unproven: 7,
-                    ..silent
-                },
-            ],
-            "done; apple accepted nobody: 7 subscribers who were never reached were not tried",
-        ),
-        ("nobody is subscribed", vec![], "done"),
-    ] {
-        assert_eq!(ends(&lanes), how, "{case}");
+    for (case, parked, accepted, others, [rejected, gone, held_reached, held_unproven], how) in
+        TABLE.iter().copied()
+    {
+        let state = if parked {
+            State::Parked(Reason::ServedNobody)
+        } else {
+            State::Open
+        };
+        let fcm = LaneEnd {
+            state,
+            accepted,
+            rejected,
+            gone,
+            held_reached,
+            held_unproven,
+            ..lane("fcm")
+        };
+        let apple = LaneEnd {
+            accepted: others,
+            ..lane("apple")
+        };
+        assert_eq!(ends(&[fcm, apple]), how, "{case}");
     }
+    assert_eq!(ends(&[]), "done", "nobody is subscribed");
+}
+
+#[test]
+fn people_read_why_a_lane_is_parked() {
+    let rejected = Reason::NobodyAccepted { rejected: 7 };
+    let warning = Warning::Parked {
+        lane: "apple".to_owned(),
+        reason: rejected,
+        skipped: 7,
+    };
+    assert_eq!(
+        warning.to_string(),
+        "apple is parked: nobody was accepted, and 7 subscribers were refused or subscribed under another VAPID key. \
+         7 subscribers were skipped"
+    );
 }
 
 #[test]

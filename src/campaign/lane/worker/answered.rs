@@ -40,25 +40,7 @@ impl<R: Clone> Lane<R> {
                 row: row.key,
                 when: When::OneMore,
             }),
-            Verdict::Wait(doubt) => {
-                self.count_fault(
-                    doubt,
-                    row.history.standing(today),
-                    post.attempt,
-                    now.at,
-                    out,
-                );
-                let (last, answered_at) = (post.last, now.at);
-                self.belief.wait(Waiting {
-                    row,
-                    doubt,
-                    last,
-                    answered_at,
-                });
-                if matches!(self.phase, Phase::Parked { .. }) {
-                    self.hand_over(At::MAX, today, out);
-                }
-            }
+            Verdict::Wait(doubt) => self.wait(doubt, row, post, now, out),
             Verdict::Counted(tally, Failure::IfOriginAccepts) => {
                 out.push(self.belief.fail(row, tally, today));
             }
@@ -67,6 +49,22 @@ impl<R: Clone> Lane<R> {
                 out.push(counted(row, tally, note));
             }
             Verdict::Policy => out.push(Action::Policy { row: row.key }),
+        }
+    }
+
+    /// The answer waits for an acceptance: in a parked lane not in memory.
+    fn wait(&mut self, doubt: Doubt, row: Row<R>, post: Post, now: Now, out: &mut Vec<Action<R>>) {
+        let standing = row.history.standing(now.today);
+        self.count_fault(doubt, standing, post.attempt, now.at, out);
+        let (last, answered_at) = (post.last, now.at);
+        self.belief.wait(Waiting {
+            row,
+            doubt,
+            last,
+            answered_at,
+        });
+        if matches!(self.phase, Phase::Parked { .. }) {
+            self.hand_over(At::MAX, now.today, out);
         }
     }
 

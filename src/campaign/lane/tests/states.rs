@@ -121,15 +121,16 @@ fn the_number_that_this_worker_moved_itself_proves_nothing() {
     let mut player = Player::new();
     player.play("accepted");
     assert!(player.lane.moves_with_settlement(seconds(1.0).at));
+    for _ in 0..251 {
+        player.other(Answer::Mismatch);
+    }
+    // The settlement of the acceptance ends during the pause.
     player.item.settled();
     player.step(Event::Moved);
     assert!(
         !player.lane.moves_with_settlement(seconds(9.0).at),
         "nobody was accepted since"
     );
-    for _ in 0..251 {
-        player.other(Answer::Mismatch);
-    }
     player.clock = 17.0;
     player.news();
     let said = player.said();

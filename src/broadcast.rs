@@ -1,7 +1,7 @@
 //! `broadcast`: a message to an audience -> a campaign: its plan in the ledger, a job for each segment in the queue.
 //!
 //! Every step is idempotent: the same request, event or firing is the same campaign, and a repeated call completes what
-//! a crash left out. [`steer`] holds what happens to a campaign after its start.
+//! a crash left out. `steer` holds what happens to a campaign after its start.
 
 mod steer;
 

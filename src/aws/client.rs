@@ -70,7 +70,7 @@ impl Aws {
     /// The value of `<ARN or name>#<member>` in Secrets Manager, or the whole secret without a member.
     ///
     /// # Errors
-    /// [`SecretError`], without the secret.
+    /// `SecretError`, without the secret.
     pub async fn secret(&self, reference: &str) -> Result<String, SecretError> {
         secrets::get(self.config().await, reference).await
     }

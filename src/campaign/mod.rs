@@ -14,14 +14,17 @@
 //! | [`retry`], [`part`] | when a push is made again; retry parts |
 //! | [`checkpoint`] | how far a part is, and the change that one batch makes |
 //! | [`faults`] | when our own fault halts it |
+//! | [`lane`], [`rate`] | the next delivery engine, not yet called by a worker: which refusals to believe, and the rate that a service takes |
 //! | [`view`] | the campaign as the API and events show it |
 
 pub mod checkpoint;
 pub mod faults;
 pub mod figures;
+pub mod lane;
 pub mod message;
 pub mod part;
 pub mod policy;
+pub mod rate;
 pub mod request;
 pub mod retry;
 pub mod state;

@@ -118,7 +118,7 @@ fn a_halted_campaign_tries_after_10_minutes_and_hourly_for_a_day_while_ttls_last
     let all = probes(minutes(100_000));
     assert_eq!((all[0], all[1], all.len()), (minutes(10), minutes(70), 24));
     assert_eq!(probes(minutes(71)), [minutes(10), minutes(70)]);
-    assert_eq!(probes(minutes(10)), []);
+    assert!(probes(minutes(10)).is_empty());
     assert!(GoesOn::Resumed.restarts_ttl() && !GoesOn::ByItself.restarts_ttl());
 }
 

@@ -36,8 +36,8 @@ impl<Q: Queue> Broadcast<Q> {
         self.announce(campaign).await
     }
 
-    /// Continues a campaign that was halted or cancelled, from its checkpoints. For a campaign under way, this queues every
-    /// job again, which is harmless.
+    /// Continues a campaign that was halted or cancelled, from its checkpoints. For a campaign under way, this queues
+    /// every job again, which is harmless.
     ///
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
@@ -90,8 +90,8 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(())
     }
 
-    /// Recovers after a restart of the only process: queues the open parts of every campaign, and makes the announcements
-    /// that are missing.
+    /// Recovers after a restart of the only process: queues the open parts of every campaign, and makes the
+    /// announcements that are missing.
     ///
     /// # Errors
     /// When one campaign fails; the others are recovered nevertheless. The caller may repeat the call.
@@ -132,8 +132,8 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(())
     }
 
-    /// Halts a campaign because of a fault of our own. If the operator has resumed the campaign since `campaign` was read,
-    /// it is not halted: the operator has repaired the fault.
+    /// Halts a campaign because of a fault of our own. If the operator has resumed the campaign since `campaign` was
+    /// read, it is not halted: the operator has repaired the fault.
     ///
     /// # Errors
     /// When the ledger or the announcement fails.

@@ -1,4 +1,5 @@
-//! The outermost layer of every HTTP router: body limit, CORS, problem documents for 404 and 405, a log line per request.
+//! The outermost layer of every HTTP router: body limit, CORS, problem documents for 404 and 405, a log line per
+//! request.
 
 use axum::extract::rejection::BytesRejection;
 use http::StatusCode;

@@ -77,8 +77,8 @@ impl Waiting {
 }
 
 impl LocalQueue {
-    /// Delivers jobs, `workers` at a time, until `stop`, and then waits for the jobs under way. `deliver` gets a job and
-    /// whether an earlier delivery of it has failed. It returns whether this delivery succeeded.
+    /// Delivers jobs, `workers` at a time, until `stop`, and then waits for the jobs under way. `deliver` gets a job
+    /// and whether an earlier delivery of it has failed. It returns whether this delivery succeeded.
     pub async fn run<F>(&self, workers: usize, stop: &Stop, deliver: impl Fn(Job, bool) -> F)
     where
         F: Future<Output = bool>,

@@ -1,8 +1,8 @@
 //! The queue of jobs between `broadcast` and `deliver`: SQS in AWS ([`SqsQueue`]), and a queue in memory on one machine
 //! ([`LocalQueue`]).
 //!
-//! The queue delivers a job at least once, in no order, and not before its delay. Workers rely on no more: a job is only
-//! a pointer into the ledger.
+//! The queue delivers a job at least once, in no order, and not before its delay. Workers rely on no more: a job is
+//! only a pointer into the ledger.
 
 #[cfg(feature = "local")]
 mod local;

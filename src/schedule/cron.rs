@@ -1,5 +1,6 @@
-//! `cron(minutes hours day-of-month month day-of-week year)`: checks AWS's fields one by one, and translates them for the
-//! crate `croner`. Its form differs: it has seconds, counts the days of a week from 0, and takes much that AWS refuses.
+//! `cron(minutes hours day-of-month month day-of-week year)`: checks AWS's fields one by one, and translates them for
+//! the crate `croner`. Its form differs: it has seconds, counts the days of a week from 0, and takes much that AWS
+//! refuses.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,9 @@
 //! When a schedule fires: EventBridge Scheduler's expressions, with the same meaning, so that a schedule fires on one
 //! machine as in AWS.
 //!
-//! `at` and `cron` are local times in a time zone. When clocks go forward, a schedule does not fire at a local time that
-//! is skipped. When clocks go back, it fires at the first of two equal local times only
-//! (EventBridge Scheduler's User Guide, "Schedule types", "Daylight savings time").
+//! `at` and `cron` are local times in a time zone. When clocks go forward, a schedule does not fire at a local time
+//! that is skipped. When clocks go back, it fires at the first of two equal local times only (EventBridge Scheduler's
+//! User Guide, "Schedule types", "Daylight savings time").
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,8 @@
 //! Schedules of the local server: the ledger stores them, and the server fires them.
 //!
 //! The server records a firing after its campaign has started: a crash may repeat a firing, but loses none. A repeated
-//! firing leads to the same campaign, because the campaign's id is made of the schedule and the scheduled time. If firings
-//! were missed while no server ran, the server fires once, for the latest of them.
+//! firing leads to the same campaign, because the campaign's id is made of the schedule and the scheduled time. If
+//! firings were missed while no server ran, the server fires once, for the latest of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::store::Store;
 /// Delay before a failed firing is tried again. It doubles with each failure.
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
-/// Maximum time between two looks at the clock. After the machine was suspended or its clock was set, a firing is late by
-/// no more than this.
+/// Maximum time between two looks at the clock. After the machine was suspended or its clock was set, a firing is late
+/// by no more than this.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// Schedules in the ledger. A clone shares them.

@@ -1,5 +1,4 @@
-//! `broadcast`: a message to an audience -> a campaign: its plan in the ledger, and a job in the queue for each
-//! segment.
+//! `broadcast`: a message to an audience -> a campaign: its plan in the ledger, and one job per segment in the queue.
 //!
 //! Every step is idempotent: the same request, event or firing always leads to the same campaign, and a repeated call
 //! completes the steps that a crash left out. [`steer`] cancels, resumes, halts and finishes campaigns.

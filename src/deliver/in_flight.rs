@@ -19,8 +19,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_SILENCE: Duration = Duration::from_secs(5);
 /// The worker defers pushes that were not dispatched by then, since its lease must not expire.
 const MAX_DISPATCH: Duration = Duration::from_secs(20);
-/// Services that have answered all their pushes are held up when they have at least one in so many of the batch's
-/// pushes.
+/// Services that have answered all their pushes are held up if these are at least 1/10 of the batch.
 const HELD_UP_DIVISOR: usize = 10;
 
 /// How many pushes may stay in flight when the worker leaves the batch.

@@ -17,8 +17,8 @@
 //! | `rate` | sending slots of a campaign with a rate |
 //! | `circuit` | circuit breakers of the push services |
 //!
-//! After a crash, the pushes are repeated that are not in a checkpoint: at most one batch and its stragglers of each
-//! job.
+//! After a crash, workers repeat the pushes that are not in a checkpoint: for each job, at most one batch and its
+//! stragglers.
 
 mod batch;
 mod circuit;

@@ -16,7 +16,7 @@ use webpush::AllowList;
 const ROWS_PER_READ: i32 = 500;
 /// Rows that one request scans when the audience has a filter. DynamoDB reads at most 1 MB at a time, about 2 500 rows.
 const ROWS_PER_FILTERED_READ: i32 = 2_500;
-/// After so many scanned rows, a page is returned even if it is not full: the worker must renew its lease.
+/// After this many scanned rows, a page is returned even if it is not full: the worker must renew its lease.
 const MAX_SCANNED: u64 = 25_000;
 
 /// Reads one segment, one request ahead.

@@ -23,8 +23,8 @@ use webpush::KeyId;
 /// Rows whose key is written at a time.
 const KEYS_AT_ONCE: usize = 32;
 
-/// A retry is delayed further by a random time, up to its delay divided by this: retries that are due at the same time
-/// must not start at the same time.
+/// A retry waits longer by a random time of up to 1/10 of its delay: retries that are due at the same time must not start
+/// at the same time.
 const JITTER_DIVISOR: u64 = 10;
 
 /// A batch that was pushed.

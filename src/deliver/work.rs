@@ -171,7 +171,6 @@ impl<Q: Queue> Work<Q> {
         self.dispatcher.message.ttl
     }
 
-    /// Whether the worker must stop.
     pub(super) fn must_stop(&self) -> bool {
         self.stop.is_reached()
     }

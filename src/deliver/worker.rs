@@ -74,8 +74,8 @@ impl<Q: Queue> Deliver<Q> {
         }
     }
 
-    /// Queues the segment's other open parts, since they may have no job. The ledger limits how often a part is queued
-    /// so: after many failed deliveries, each job would queue all the others.
+    /// Queues the segment's other open parts, since they may have no job. The ledger limits how often:
+    /// after many failed deliveries, each job would queue all the others.
     async fn recover(&self, job: &Job) -> Result<(), DeliverError> {
         let (ledger, now) = (&self.store().ledger, self.now());
         let segment = Some(job.part.segment());

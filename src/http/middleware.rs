@@ -1,5 +1,4 @@
-//! The outermost layer of every HTTP router: body limit, CORS, problem documents for 404 and 405, a log line per
-//! request.
+//! The outermost layer of every HTTP router: body limit, CORS, problem documents for 404 and 405, request log.
 
 use axum::extract::rejection::BytesRejection;
 use http::StatusCode;

@@ -165,8 +165,7 @@ impl Schedules for EventBridgeSchedules {
     }
 }
 
-/// A schedule as the API shows it. Members that cannot be read are left empty: an operator may have changed the
-/// schedule in AWS.
+/// A schedule as the API shows it. Members that cannot be read stay empty: an operator may have changed it in AWS.
 fn listed(name: String, found: &GetScheduleOutput, now: Timestamp) -> Listed {
     let expression = found.schedule_expression().unwrap_or_default();
     let timezone = found.schedule_expression_timezone().unwrap_or("UTC");

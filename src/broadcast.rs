@@ -67,7 +67,7 @@ pub enum BroadcastError {
     TooLate {
         /// Its status.
         status: Status,
-        /// What the operator asked for.
+        /// The operator's request: `cancelled` or `resumed`.
         wanted: &'static str,
     },
 }

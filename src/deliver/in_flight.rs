@@ -54,7 +54,7 @@ pub(super) enum Event<'a> {
     Timer,
 }
 
-/// What the worker does next.
+/// The worker's next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// Wait for an event until then, and for [`Event::Timer`] after that.

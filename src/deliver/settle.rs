@@ -23,8 +23,7 @@ use webpush::KeyId;
 /// Rows whose key is written at a time.
 const KEYS_AT_ONCE: usize = 32;
 
-/// A retry waits longer by a random time of up to 1/10 of its delay: retries that are due at the same time must not start
-/// at the same time.
+/// A retry waits longer by a random time, up to 1/10 of its delay, so that retries due together do not start together.
 const JITTER_DIVISOR: u64 = 10;
 
 /// A batch that was pushed.

@@ -120,8 +120,8 @@ impl File {
         HeaderValue::try_from(etag).expect("base64url is ASCII")
     }
 
-    /// Answers with the file, or with 304 if the browser has it. The browser must ask each time (`no-cache`), since a
-    /// stale service worker would not match the API.
+    /// Answers with the file, or with 304 if the browser has it. The browser must ask each time (`no-cache`): its
+    /// service worker must not be stale.
     fn serve(&self, etag: &HeaderValue, request: &HeaderMap) -> Response {
         let known = is_known(etag, request);
         let mut response = if known {

@@ -1,7 +1,7 @@
-//! `broadcast`: a message to an audience -> a campaign: its plan in the ledger, a job for each segment in the queue.
+//! `broadcast`: a message to an audience -> a campaign: its plan in the ledger, and one job per segment in the queue.
 //!
-//! Every step is idempotent: the same request, event or firing is the same campaign, and a repeated call completes what
-//! a crash left out. `steer` holds what happens to a campaign after its start.
+//! Every step is idempotent: the same request, event or firing always leads to the same campaign, and a repeated call
+//! completes the steps that a crash left out. `steer` cancels, resumes, halts and finishes campaigns.
 
 mod steer;
 
@@ -25,18 +25,18 @@ use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use webpush::Topic;
 
-/// What starting and steering campaigns needs.
+/// Starts and steers campaigns.
 #[derive(Debug, Clone)]
 pub struct Broadcast<Q> {
     /// Ledger and subscriptions.
     pub store: Store,
     /// Queue of jobs.
     pub queue: Q,
-    /// Tells other systems that a campaign has ended.
+    /// Announces the end of a campaign to other systems.
     pub announcer: Arc<Announcer>,
     /// Writes metrics.
     pub metrics: Metrics,
-    /// The time.
+    /// Tells the time.
     pub clock: Clock,
     /// Draws ids.
     pub chance: Chance,
@@ -62,23 +62,25 @@ pub enum BroadcastError {
     /// The ledger holds no campaign with this id.
     #[error("there is no campaign with this id")]
     Unknown,
-    /// The campaign is done: it cannot be cancelled or resumed.
+    /// The campaign is over: it cannot be cancelled or resumed.
     #[error("the campaign is {} and cannot be {wanted}", .status.label())]
     TooLate {
         /// Its status.
         status: Status,
-        /// What the operator asked for.
+        /// The operator's request: `cancelled` or `resumed`.
         wanted: &'static str,
     },
 }
 
 impl<Q: Queue> Broadcast<Q> {
-    /// Takes EventBridge's event (the message is a rule's `detail`), Scheduler's input
-    /// (`{"schedule": <ARN>, "scheduled_time": .., "message": ..}`) or the bare message. A second delivery of the same
-    /// event is the same campaign; `request_id` tells deliveries of a bare message apart.
+    /// Starts the campaign of an event. The event is one of EventBridge (the message is its `detail`), the input from
+    /// EventBridge Scheduler (`{"schedule": <ARN>, "scheduled_time": .., "message": ..}`) or the bare message.
+    ///
+    /// A second delivery of the same event leads to the same campaign. A bare message without an id takes `request_id`
+    /// as its id.
     ///
     /// # Errors
-    /// [`BroadcastError`]; what is wrong with the event, by member.
+    /// [`BroadcastError::Invalid`] names the member of the event that is wrong; else the ledger or the queue failed.
     pub async fn handle(
         &self,
         event: &Value,
@@ -111,7 +113,7 @@ impl<Q: Queue> Broadcast<Q> {
     /// Starts the campaign `id`. If the ledger holds it already, completes its start.
     ///
     /// # Errors
-    /// When the ledger or the queue fails. The same call again completes the start.
+    /// When the ledger or the queue fails. The caller repeats the call to complete the start.
     pub async fn start(
         &self,
         request: CampaignRequest,
@@ -132,7 +134,7 @@ impl<Q: Queue> Broadcast<Q> {
         };
         let campaign = match self.store.ledger.plan(&campaign).await? {
             Planned::New => campaign,
-            Planned::Known => self.known(&campaign.id).await?,
+            Planned::Known => self.load(&campaign.id).await?,
         };
         if campaign.status() != Status::Planned {
             return Ok(campaign);
@@ -146,8 +148,8 @@ impl<Q: Queue> Broadcast<Q> {
         tracing::info!(campaign = %campaign.id, subscribers, segments = campaign.segments, "campaign started");
         match started {
             Some(campaign) => Ok(campaign),
-            // Another call has started it, or it is done already.
-            None => self.known(&campaign.id).await,
+            // Another call has started the campaign meanwhile, or the campaign is over.
+            None => self.load(&campaign.id).await,
         }
     }
 
@@ -166,15 +168,16 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(())
     }
 
-    /// An id for a campaign whose sender gave none.
+    /// A random id, for a request without one.
     pub fn new_id(&self) -> CampaignId {
         let id = format!("{:016x}{:016x}", self.chance.draw(), self.chance.draw());
         id.parse().expect("32 hexadecimal digits")
     }
 }
 
-/// The id of the campaign of one firing of a schedule: the schedule's name and the time, for people, and a hash of the
-/// ARN, since schedules of other groups may have the same name. Scheduler's execution id would change with every attempt.
+/// The campaign id of one firing of a schedule: the schedule's name, the scheduled time, and a hash of the ARN, since a
+/// schedule of another group may have the same name. EventBridge Scheduler's execution id would not do: it changes with
+/// every attempt.
 ///
 /// # Errors
 /// When `scheduled_time` is not a time.
@@ -206,14 +209,13 @@ impl From<BroadcastError> for Problem {
             BroadcastError::Queue(_) | BroadcastError::Announce(_) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "a campaign could not go on"
+                    "the queue or the event bus failed, the campaign waits for a repeated request"
                 );
                 Problem::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "urn:pushcast:queue-failed",
                     "The queue or the event bus failed",
-                    "The campaign is written down. The same request again goes on with it."
-                        .to_owned(),
+                    "The campaign is stored. Repeat the same request to continue it.".to_owned(),
                 )
             }
         }

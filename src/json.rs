@@ -1,22 +1,22 @@
-//! JSON that others wrote, read member by member, so that an error names the member that is wrong.
+//! Reads JSON from outside member by member, so that an error names the member that is wrong.
 
 use http::StatusCode;
 
 use crate::problem::Problem;
 use serde_json::{Map, Value};
 
-/// Which member is wrong, and why: `keys.auth`, `must be 16 bytes`.
+/// Names the member that is wrong, and says why: `keys.auth`, `must be 16 bytes`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub struct Invalid {
-    /// Path of the member.
+    /// Path of the member, such as `keys.auth`.
     pub field: String,
-    /// What it must be.
+    /// The rule that it breaks, such as `must be 16 bytes`. The error text is the path, then this.
     pub reason: String,
 }
 
 impl Invalid {
-    /// `field` must be otherwise, for `reason`.
+    /// The member `field` breaks the rule `reason`.
     pub fn new(field: impl Into<String>, reason: impl ToString) -> Self {
         Self {
             field: field.into(),
@@ -25,20 +25,20 @@ impl Invalid {
     }
 }
 
-/// A member that may be left out (keep what is there), `null` (clear it) or given.
+/// A change of a stored value: the client leaves the member out, sends `null`, or sends a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Change<T> {
-    /// Left out.
+    /// The member is missing: the stored value stays.
     #[default]
     Keep,
-    /// `null`.
+    /// The member is `null`: the stored value is removed.
     Clear,
-    /// Given.
+    /// The member has a value, which replaces the stored one.
     Set(T),
 }
 
 impl<T> Change<T> {
-    /// What was given, if it was.
+    /// The value of [`Change::Set`].
     pub fn set(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -46,7 +46,7 @@ impl<T> Change<T> {
         }
     }
 
-    /// Checks what was given.
+    /// Checks the value of [`Change::Set`].
     ///
     /// # Errors
     /// Those of `check`.
@@ -58,7 +58,7 @@ impl<T> Change<T> {
         })
     }
 
-    /// What was left out is taken from `inherited`.
+    /// Sets the `inherited` value if the member is missing.
     pub fn or(self, inherited: Option<T>) -> Self {
         match (self, inherited) {
             (Self::Keep, Some(value)) => Self::Set(value),
@@ -67,7 +67,7 @@ impl<T> Change<T> {
     }
 }
 
-/// The members of an object, and where it stands.
+/// The members of an object, and the path of the object in the body.
 #[derive(Clone, Copy)]
 pub struct Members<'a> {
     map: &'a Map<String, Value>,
@@ -75,7 +75,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// The body itself.
+    /// The members of the whole body.
     ///
     /// # Errors
     /// When it is not an object.
@@ -85,12 +85,12 @@ impl<'a> Members<'a> {
             .ok_or_else(|| Invalid::new("body", "must be a JSON object"))
     }
 
-    /// The members of an object that is at hand.
+    /// The members of `map`, which is the whole body.
     pub fn at_top(map: &'a Map<String, Value>) -> Self {
         Self { map, path: "" }
     }
 
-    /// The object under `name`, which must be there; its members' paths begin with `path`.
+    /// The required object `name`. The paths of its members begin with `path`.
     ///
     /// # Errors
     /// When it is missing or not an object.
@@ -102,15 +102,15 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The member, unless it is missing or `null`.
+    /// The member `name`. None when it is missing or `null`.
     pub fn get(&self, name: &str) -> Option<&'a Value> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    /// A string that must be there.
+    /// A required string.
     ///
     /// # Errors
-    /// When it is missing or not a string.
+    /// When it is missing, `null` or not a string.
     pub fn string(&self, name: &str) -> Result<&'a str, Invalid> {
         self.optional_string(name)?
             .ok_or_else(|| self.invalid(name, "is required"))
@@ -119,7 +119,7 @@ impl<'a> Members<'a> {
     /// A string that may be missing or `null`.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When it is not a string.
     pub fn optional_string(&self, name: &str) -> Result<Option<&'a str>, Invalid> {
         Ok(self
             .change(name, |value| value.as_str(), "must be a string")?
@@ -127,18 +127,18 @@ impl<'a> Members<'a> {
             .copied())
     }
 
-    /// A string that can be kept, cleared or set.
+    /// A string to keep, clear or set.
     ///
     /// # Errors
-    /// When it is something else than a string.
+    /// When it is neither a string nor `null`.
     pub fn string_change(&self, name: &str) -> Result<Change<&'a str>, Invalid> {
         self.change(name, |value| value.as_str(), "must be a string or null")
     }
 
-    /// A value that can be kept, cleared or set, of the type that `read` takes.
+    /// A value to keep, clear or set. `read` returns None when the value has the wrong type.
     ///
     /// # Errors
-    /// `wrong`, when it is of another type.
+    /// The reason `wrong` when the value has the wrong type.
     pub fn change<T>(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! Errors as HTTP: `application/problem+json` (RFC 9457). Each error becomes one beside its own type.
+//! Errors as HTTP answers: `application/problem+json` (RFC 9457). Each error type converts itself to a [`Problem`].
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// Why a request was not done. Holds no key, no token and nobody else's endpoint.
+/// Why a request failed. Holds no key, no token and no endpoint of another subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
@@ -19,7 +19,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// `kind` is the URN that clients act on; `detail` is for a person.
+    /// `kind` is a URN for programs; `detail` is for people.
     pub(crate) fn new(
         status: StatusCode,
         kind: &'static str,
@@ -45,7 +45,7 @@ impl Problem {
         )
     }
 
-    /// 401: no token, or another one.
+    /// 401: the API token is missing or wrong.
     pub fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -55,7 +55,7 @@ impl Problem {
         )
     }
 
-    /// 403: a user id without proof.
+    /// 403: the signature of the user id is missing or wrong.
     pub fn user_not_proven() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
@@ -66,17 +66,17 @@ impl Problem {
         .with_field("userSignature")
     }
 
-    /// 404: no such path.
+    /// 404: unknown path.
     pub fn no_such_path() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "urn:pushcast:no-such-path",
-            "There is nothing here",
-            "See openapi.yaml for the paths there are.".to_owned(),
+            "There is no such path",
+            "See openapi.yaml for the paths.".to_owned(),
         )
     }
 
-    /// 404: the endpoint named is not subscribed.
+    /// 404: no subscription has this endpoint.
     pub fn no_such_subscription() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -87,13 +87,13 @@ impl Problem {
         .with_field("to.endpoint")
     }
 
-    /// 404: no schedule of the name.
+    /// 404: no schedule has this name.
     pub fn no_such_schedule() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "urn:pushcast:no-such-schedule",
-            "There is no schedule of this name",
-            "It was never created here, has been deleted, or has fired for the only time."
+            "There is no schedule with this name",
+            "It was never created here, has been deleted, or was to fire once and has fired."
                 .to_owned(),
         )
     }
@@ -104,21 +104,21 @@ impl Problem {
             StatusCode::NOT_FOUND,
             "urn:pushcast:no-such-campaign",
             "There is no campaign with this id",
-            "GET /push/campaigns lists those there are.".to_owned(),
+            "GET /push/campaigns lists the campaigns.".to_owned(),
         )
     }
 
-    /// 405.
+    /// 405: the path does not take the method.
     pub fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "urn:pushcast:method-not-allowed",
             "This path does not take this method",
-            "See openapi.yaml for the methods it takes.".to_owned(),
+            "See openapi.yaml for the methods that it takes.".to_owned(),
         )
     }
 
-    /// 413.
+    /// 413: the body has more than `limit` bytes.
     pub fn body_too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -128,7 +128,7 @@ impl Problem {
         )
     }
 
-    /// The same, which names the member that is wrong.
+    /// Adds the name of the member that is wrong.
     pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self

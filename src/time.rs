@@ -1,15 +1,15 @@
-//! Arithmetic with points in time that cannot fail: results outside of what a timestamp holds are cut off.
+//! Saturating arithmetic with timestamps: a result out of range becomes the nearest value.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long it is from `now` until `at`; zero when `at` has passed.
+/// Time from `now` until `at`. Zero when `at` has passed.
 pub(crate) fn until(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
-/// The point in time `wait` after `now`.
+/// The time `wait` after `now`.
 pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
     let wait = SignedDuration::try_from(wait).ok();
     wait.and_then(|wait| now.checked_add(wait).ok())

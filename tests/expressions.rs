@@ -258,7 +258,7 @@ const NOT_OF_THE_FORM: [&str; 6] = [
 ];
 
 const RATE: &str =
-    "must be a whole number from 1, and minutes, hours or days (of 1: minute, hour or day)";
+    "must be a whole number from 1 and minutes, hours or days (after 1: minute, hour or day)";
 const WRONG_RATES: [&str; 8] = [
     "5 minute",
     "1 minutes",
@@ -285,11 +285,11 @@ const WRONG_DAYS: [&str; 3] = [
     "cron(0 9 ? * ? *)",
 ];
 
-const MINUTES: &str = "must be 0 to 59, with , - * / between";
-const MONTH_DAY: &str = "must be 1 to 31, with , - * / ? L W between";
-const MONTH: &str = "must be 1 to 12, JAN to DEC, with , - * / between";
-const WEEK_DAY: &str = "must be 1 to 7, SUN to SAT, with , - * / ? L # between";
-const YEAR: &str = "must be 1970 to 2199, with , - * / between";
+const MINUTES: &str = "must be 0 to 59, combined with , - * /";
+const MONTH_DAY: &str = "must be 1 to 31, combined with , - * / ? L W";
+const MONTH: &str = "must be 1 to 12, JAN to DEC, combined with , - * /";
+const WEEK_DAY: &str = "must be 1 to 7, SUN to SAT, combined with , - * / ? L #";
+const YEAR: &str = "must be 1970 to 2199, combined with , - * /";
 
 /// Expression, the field that is wrong in it, what the field holds, and what it must be.
 const WRONG_FIELDS: [(&str, &str, &str, &str); 23] = [
@@ -301,14 +301,14 @@ const WRONG_FIELDS: [(&str, &str, &str, &str); 23] = [
         "cron(0/0 9 * * ? *)",
         "minutes",
         "0/0",
-        "after / must stand a number from 1",
+        "/ must be followed by a number from 1",
     ),
     ("cron(/5 9 * * ? *)", "minutes", "/5", MINUTES),
     (
         "cron(0 24 * * ? *)",
         "hours",
         "24",
-        "must be 0 to 23, with , - * / between",
+        "must be 0 to 23, combined with , - * /",
     ),
     (
         "cron(0 22-4 * * ? *)",
@@ -330,13 +330,13 @@ const WRONG_FIELDS: [(&str, &str, &str, &str); 23] = [
         "cron(0 9 ? * 3#6 *)",
         "day-of-week",
         "3#6",
-        "after # must stand 1 to 5",
+        "# must be followed by 1 to 5",
     ),
     (
         "cron(0 9 ? * 3#1,6#3 *)",
         "day-of-week",
         "3#1,6#3",
-        "after # must stand 1 to 5",
+        "# must be followed by 1 to 5",
     ),
     ("cron(0 9 ? * +MON *)", "day-of-week", "+MON", WEEK_DAY),
     ("cron(0 9 * * ? 1969)", "year", "1969", YEAR),

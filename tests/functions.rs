@@ -367,7 +367,7 @@ async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
     let lines = stack.deliver.lines();
     let said = lines
         .iter()
-        .find(|line| line["message"] == "a record is no job");
+        .find(|line| line["message"] == "record is not a job, it will be redelivered");
     let said = said.expect("it is logged");
     assert_eq!(said["message_id"], "wrong", "{said}");
     assert_eq!(said["requestId"], REQUEST_ID, "{said}");

@@ -506,15 +506,15 @@ const WRONG_SCHEDULES: &str = r#"
 /expression | null | expression | is required
 /expression | "daily" | expression | must be at(
 /expression | "cron(0 24 * * ? *)" | expression | has `24` in its hours: must be 0 to 23
-/expression | "at(2020-01-01T00:00:00)" | expression | names no time to come on the clocks of UTC
-/expression | "cron(0 0 30 2 ? *)" | expression | names no time to come on the clocks of UTC
+/expression | "at(2020-01-01T00:00:00)" | expression | has no future time in the time zone UTC
+/expression | "cron(0 0 30 2 ? *)" | expression | has no future time in the time zone UTC
 /timezone | "Mars/Olympus" | timezone | must be an IANA time zone such as Europe/Berlin
 /timezone | "Etc/Unknown" | timezone | must be an IANA time zone such as Europe/Berlin
 /timezone | 1 | timezone | must be a string
 /message | null | message | is required
 /message | "hello" | message | must be an object
 /message | {"data": "x"} | message.to | is required
-/message/to | {"user": "ada"} | message.to | must hold an audience, and nobody beside it
+/message/to | {"user": "ada"} | message.to | must hold an audience, and no endpoint or user
 /message/to | {"audience": "all", "endpoint": "x"} | message.to | must hold an audience
 /message/to | {} | message.to.audience | is required
 /message/to/audience | "news && )" | message.to.audience | at character 9: expected a tag, `!` or `(`, found `)`
@@ -657,7 +657,7 @@ async fn the_program_says_what_is_wrong_with_a_schedule_and_deletes_none_but_it(
     let unknown = run(&["delete", "../key"]).await;
     assert_eq!(unknown.0, Some(1));
     assert!(
-        unknown.2.contains("There is no schedule of this name"),
+        unknown.2.contains("There is no schedule with this name"),
         "{unknown:?}"
     );
 }

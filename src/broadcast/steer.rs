@@ -1,4 +1,4 @@
-//! Steering campaigns that were started: cancel, resume, recover after a restart, halt, finish, announce the end.
+//! Steers campaigns after their start: cancel, resume, recover after a restart, halt, finish, announce the end.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::queue::Queue;
 use crate::time::until;
 
 impl<Q: Queue> Broadcast<Q> {
-    /// Stops a campaign until the operator resumes it. Pushes in flight are still completed.
+    /// Stops a campaign until the operator resumes it. Workers still complete the pushes in flight.
     ///
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
@@ -25,7 +25,7 @@ impl<Q: Queue> Broadcast<Q> {
             // Another call may have resumed it since.
             Some(campaign) if campaign.status() != Status::Cancelled => return Ok(campaign),
             Some(campaign) => campaign,
-            None => self.known(id).await?,
+            None => self.load(id).await?,
         };
         if campaign.status() != Status::Cancelled {
             return Err(BroadcastError::TooLate {
@@ -36,8 +36,8 @@ impl<Q: Queue> Broadcast<Q> {
         self.announce(campaign).await
     }
 
-    /// Goes on with a campaign that was halted or cancelled, from its checkpoints. For a campaign that is under way,
-    /// every job is queued again, which is harmless.
+    /// Continues a campaign that was halted or cancelled, from its checkpoints. For a campaign under way, this queues
+    /// every job again, which is harmless.
     ///
     /// # Errors
     /// [`BroadcastError::TooLate`] when it is done.
@@ -49,7 +49,7 @@ impl<Q: Queue> Broadcast<Q> {
                 tracing::info!(campaign = %id, "campaign resumed");
                 campaign
             }
-            None => self.known(id).await?,
+            None => self.load(id).await?,
         };
         if !campaign.status().is_under_way() {
             return Err(BroadcastError::TooLate {
@@ -57,12 +57,12 @@ impl<Q: Queue> Broadcast<Q> {
                 wanted: "resumed",
             });
         }
-        self.go_on(&campaign).await?;
-        self.known(id).await
+        self.continue_campaign(&campaign).await?;
+        self.load(id).await
     }
 
-    /// Queues the open parts of a campaign that is under way. A campaign that is cancelled meanwhile stays cancelled.
-    async fn go_on(&self, campaign: &Campaign) -> Result<(), BroadcastError> {
+    /// Queues the open parts of a campaign under way. If the operator cancels it meanwhile, it stays cancelled.
+    async fn continue_campaign(&self, campaign: &Campaign) -> Result<(), BroadcastError> {
         let Campaign { id, segments, .. } = campaign;
         self.store.ledger.plan_segments(id, *segments).await?;
         self.requeue(id).await?;
@@ -70,7 +70,7 @@ impl<Q: Queue> Broadcast<Q> {
             .ledger
             .move_campaign(id, Transition::Start)
             .await?;
-        // Its last segment may be done already: then no job is left that would end the campaign.
+        // When all segments are done, no job is left to finish the campaign.
         self.finish(id).await
     }
 
@@ -90,11 +90,11 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(())
     }
 
-    /// Recovers after a restart of the only process: queues the open parts of every campaign, and announces ends that
-    /// were not announced.
+    /// Recovers after a restart of the only process: queues the open parts of every campaign, and makes the
+    /// announcements that are missing.
     ///
     /// # Errors
-    /// When one campaign fails; the others are recovered nevertheless. The call may be repeated.
+    /// When one campaign fails; the others are recovered nevertheless. The caller may repeat the call.
     pub async fn recover(&self) -> Result<(), BroadcastError> {
         let mut recovered = Ok(());
         for id in self.store.ledger.unfinished_campaigns().await? {
@@ -104,36 +104,36 @@ impl<Q: Queue> Broadcast<Q> {
     }
 
     async fn recover_one(&self, id: &CampaignId) -> Result<(), BroadcastError> {
-        let campaign = self.known(id).await?;
+        let campaign = self.load(id).await?;
         if !campaign.status().is_under_way() {
             return self.finish(id).await;
         }
-        tracing::info!(campaign = %id, "going on with a campaign");
-        self.go_on(&campaign).await
+        tracing::info!(campaign = %id, "campaign continues after a restart");
+        self.continue_campaign(&campaign).await
     }
 
-    /// Ends a campaign whose segments are all done, and announces the end. A second call only completes the
-    /// announcement.
+    /// Ends a campaign whose segments are all done, and announces the end. A second call only repeats an announcement
+    /// that has failed.
     ///
     /// # Errors
     /// When the ledger or the announcement fails: the caller repeats the call.
     pub async fn finish(&self, id: &CampaignId) -> Result<(), BroadcastError> {
-        let campaign = self.known(id).await?;
+        let campaign = self.load(id).await?;
         if campaign.status().is_under_way() && campaign.segments_done >= campaign.segments {
             let finish = Transition::Finish {
                 at: self.clock.now(),
             };
             self.store.ledger.move_campaign(id, finish).await?;
         }
-        let campaign = self.known(id).await?;
+        let campaign = self.load(id).await?;
         if !campaign.status().is_under_way() {
             self.announce(campaign).await?;
         }
         Ok(())
     }
 
-    /// Halts a campaign for a fault of our own. A campaign that was resumed since `campaign` was read is not halted:
-    /// the operator has repaired the fault.
+    /// Halts a campaign because of a fault of our own. If the operator has resumed the campaign since `campaign` was
+    /// read, it is not halted: the operator has repaired the fault.
     ///
     /// # Errors
     /// When the ledger or the announcement fails.
@@ -145,7 +145,7 @@ impl<Q: Queue> Broadcast<Q> {
             resumed: campaign.resumed,
         };
         self.store.ledger.move_campaign(id, halt).await?;
-        let campaign = self.known(id).await?;
+        let campaign = self.load(id).await?;
         if campaign.status() == Status::Halted {
             self.announce(campaign).await?;
         }
@@ -161,7 +161,7 @@ impl<Q: Queue> Broadcast<Q> {
         Ok(view(campaign, &progress.figures, progress.scanned))
     }
 
-    pub(super) async fn known(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
+    pub(super) async fn load(&self, id: &CampaignId) -> Result<Campaign, BroadcastError> {
         let campaign = self.store.ledger.campaign(id).await?;
         campaign.ok_or(BroadcastError::Unknown)
     }

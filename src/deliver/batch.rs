@@ -1,4 +1,4 @@
-//! A batch of pushes: dispatched together, as their push services take them, and waited for together.
+//! A batch of pushes: the worker dispatches them together, and waits for their answers together.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct Dispatcher {
     pub(super) message: Arc<Message>,
 }
 
-/// A batch in flight, or what is left of it.
+/// The pushes of a batch, until they are taken out as [`Landed`].
 pub(super) struct Batch {
     pushes: BTreeMap<usize, Push>,
     running: FuturesUnordered<BoxFuture<'static, (usize, Option<Report>)>>,
@@ -31,7 +31,7 @@ pub(super) struct Batch {
 
 struct Push {
     recipient: Arc<Recipient>,
-    /// The number of its service in the batch.
+    /// Number of its push service in the batch.
     service: usize,
     dispatched: Arc<Dispatched>,
     abort: AbortHandle,
@@ -41,21 +41,21 @@ struct Push {
 enum State {
     InFlight,
     Ended(Box<Report>),
-    /// Taken back before anything was sent.
+    /// The worker has taken it back before a byte was sent.
     Deferred,
 }
 
-/// The pushes of a batch that are not in flight any more.
+/// The pushes of a batch that are no longer in flight.
 #[derive(Default)]
 pub(super) struct Landed {
-    /// Pushed, with what became of it.
+    /// Pushes that were made, with their reports.
     pub(super) done: Vec<(Arc<Recipient>, Report)>,
-    /// Not pushed: to be pushed another time.
+    /// Recipients that were not pushed to, and will be later.
     pub(super) deferred: Vec<Arc<Recipient>>,
 }
 
 impl Dispatcher {
-    /// Begins to push to `recipients`, each when `start` says.
+    /// Starts a push to each recipient, at the time from `start`, or at once if that is None.
     pub(super) fn dispatch(
         &self,
         recipients: Vec<Recipient>,
@@ -103,7 +103,7 @@ impl Dispatcher {
 }
 
 impl Batch {
-    /// Waits until everyone is answered, or until those who are left may stay in flight.
+    /// Waits until all pushes have ended, or until the rest may stay in flight as stragglers.
     pub(super) async fn wait(&mut self, bounds: Bounds, stop: &Stop) {
         let began = Instant::now();
         let services = self.pushes.values().map(|push| push.service);
@@ -134,7 +134,7 @@ impl Batch {
         }
     }
 
-    /// Takes out the pushes that are not in flight any more.
+    /// Takes out the pushes that are no longer in flight.
     pub(super) fn take_landed(&mut self) -> Landed {
         let mut landed = Landed::default();
         for (i, push) in std::mem::take(&mut self.pushes) {
@@ -172,7 +172,7 @@ impl Batch {
         Some(event)
     }
 
-    /// Takes back pushes that were not dispatched: nothing of them was sent. The numbers of their services.
+    /// Takes back the pushes that were not dispatched. Returns the numbers of their services.
     fn defer_undispatched(&mut self) -> Vec<usize> {
         let mut services = Vec::new();
         for push in self.pushes.values_mut() {
@@ -192,7 +192,7 @@ impl Landed {
         self.deferred.extend(recipients.into_iter().map(Arc::new));
     }
 
-    /// What the answers say about our token, key and headers.
+    /// Faults of our own that the answers name: in our token, key or headers.
     pub(super) fn faults(&self) -> Faults {
         let mut faults = Faults::default();
         for (recipient, report) in &self.done {
@@ -203,25 +203,25 @@ impl Landed {
         faults
     }
 
-    /// Push services that have answered somebody.
+    /// Push services that have answered at least one push.
     pub(super) fn answered(&self) -> HashSet<Origin> {
         let answered = self.done.iter().filter(|(_, it)| it.answer().is_some());
         origins(answered.map(|(recipient, _)| recipient))
     }
 
-    /// Push services that could not be reached for somebody.
+    /// Push services that could not be reached for at least one push.
     pub(super) fn unreachable(&self) -> HashSet<Origin> {
         let is_unreachable = |report: &Report| *report.outcome() == Outcome::Unreachable;
         let unreachable = self.done.iter().filter(|(_, it)| is_unreachable(it));
         origins(unreachable.map(|(recipient, _)| recipient))
     }
 
-    /// Push services that had no free slot for somebody.
+    /// Push services that had no free slot for at least one push.
     pub(super) fn without_slot(&self) -> HashSet<Origin> {
         origins(self.deferred.iter())
     }
 
-    /// Takes out what became of these endpoints.
+    /// Takes out the pushes to these endpoints.
     pub(super) fn take(&mut self, endpoints: &BTreeSet<String>) -> Self {
         let is_one = |recipient: &Recipient| endpoints.contains(recipient.endpoint());
         Self {
@@ -236,7 +236,7 @@ fn origins<'a>(recipients: impl Iterator<Item = &'a Arc<Recipient>>) -> HashSet<
     distinct.into_iter().cloned().collect()
 }
 
-/// The number of a recipient's push service among those of its batch, of which there are few.
+/// Number of the recipient's push service in the batch. A batch has few services, so a list is enough.
 fn number_of(recipient: &Recipient, services: &mut Vec<Option<Origin>>) -> usize {
     let origin = recipient.origin();
     let known = services.iter().position(|it| it.as_ref() == origin);

@@ -1,5 +1,5 @@
-//! The circuit breaker: a push service that has no free slot for everyone, or answers nobody, gets no pushes for a while,
-//! so that it holds up no other. All jobs of a process share what one of them has learned.
+//! Circuit breakers: a push service that answers no push, or has no free slot for some, gets no pushes for a while, so
+//! that it holds up no other. All jobs of a process share them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,22 +10,22 @@ use tokio::time::Instant;
 use super::recipient::Recipient;
 use webpush::Origin;
 
-/// How long a circuit stays open. Its subscribers wait in a retry part meanwhile; then one job tries the service again.
+/// How long a circuit stays open. Meanwhile its subscribers wait in retry parts. Then one job tries the service again.
 const OPEN_FOR: Duration = Duration::from_secs(20);
 
-/// Origins that get no pushes now, each with when that ends. A clone shares them.
+/// Push services with an open circuit, each with when it closes. A clone shares them.
 #[derive(Debug, Clone, Default)]
 pub struct CircuitBreaker(Arc<Mutex<HashMap<Origin, Instant>>>);
 
 impl CircuitBreaker {
-    /// Opens the circuits of `origins`: they get no pushes for a while.
+    /// Opens the circuits of `origins`.
     pub(super) fn open(&self, origins: impl IntoIterator<Item = Origin>) {
         let until = Instant::now() + OPEN_FOR;
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.extend(origins.into_iter().map(|origin| (origin, until)));
     }
 
-    /// Parts recipients into those that may be pushed to, and those at an open circuit or at one of `silent`.
+    /// Splits recipients into those to push to now, and those whose service has an open circuit or is `silent`.
     pub(super) fn sort_out(
         &self,
         recipients: Vec<Recipient>,

@@ -1,71 +1,71 @@
-//! How long the worker waits for the pushes of a batch: a value that is stepped with events, without I/O and without a
-//! clock. All times count from the beginning of the wait.
+//! Decides how long the worker waits for the pushes of a batch: a state machine without I/O and without a clock. All
+//! times count from the beginning of the wait.
 //!
-//! A push in flight is either *dispatched*, so that its service may have seen it, or still waits for a free slot. The
-//! worker waits until everyone is answered, or until those who are left may stay in flight as *stragglers* beside the next
-//! batch. Pushes that were not dispatched may be *deferred*: taken back, and pushed another time.
+//! A push in flight is either *dispatched*, so that its service may have seen it, or waits for a free slot. The worker
+//! waits until all pushes have ended, or until the rest may stay in flight as *stragglers* beside the next batch. The
+//! worker may *defer* pushes that were not dispatched: it takes them back, and pushes them later.
 
 use std::time::Duration;
 
-/// Once half of a batch is answered, the other half has at least this long.
+/// Once half of a batch has ended, the other half gets at least this time.
 const MIN_PATIENCE: Duration = Duration::from_millis(300);
-/// The slower half of a batch has this many times as long as the faster half took.
+/// The slower half of a batch gets the time that the faster half took, times this.
 const PATIENCE_FACTOR: u32 = 2;
-/// Where less than half of a batch is answered by then, the worker looks who holds up the others.
-const FIRST_LOOK: Duration = Duration::from_secs(2);
-/// How often the worker looks again.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// Where no service has answered anybody by then, pushes that were not dispatched are deferred.
+/// When less than half of a batch has ended by then, the worker first checks which pushes hold up the others.
+const FIRST_CHECK: Duration = Duration::from_secs(2);
+/// Time between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// When no service has answered any push by then, the worker defers the pushes that were not dispatched.
 const MAX_SILENCE: Duration = Duration::from_secs(5);
-/// Pushes that were not dispatched by then are deferred: the lease must not run out.
+/// The worker defers pushes that were not dispatched by then, since its lease must not expire.
 const MAX_DISPATCH: Duration = Duration::from_secs(20);
-/// Services without a push in flight wait for the others if they have at least one in so many of the batch.
-const HELD_UP_SHARE: usize = 10;
+/// Services that have answered all their pushes are held up if these are at least 1/10 of the batch.
+const HELD_UP_DIVISOR: usize = 10;
 
-/// How many pushes may stay in flight when the worker goes on.
+/// How many pushes may stay in flight when the worker leaves the batch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds {
-    /// Where they hold up no other service.
+    /// Maximum when they hold up no other service.
     pub(super) stragglers: usize,
-    /// Where other services of the batch would wait for them.
+    /// Maximum when they hold up other services of the batch.
     pub(super) max_stragglers: usize,
-    /// Time over which the batch is spread to keep to a sending rate.
+    /// Time over which the pushes start, to keep to a sending rate.
     pub(super) spread: Duration,
 }
 
-/// What has happened.
+/// An event that the worker reports.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event<'a> {
     /// A push to a service has ended.
     Ended {
         /// The service's number in the batch.
         service: usize,
-        /// Whether the service has answered.
+        /// Whether the service has answered. False when the push failed.
         is_answer: bool,
     },
-    /// Pushes were taken back: the services' numbers.
+    /// The worker has taken back pushes to these services, one number for each push.
     Deferred(&'a [usize]),
     /// The worker must stop.
     StopRequested {
-        /// Answers are waited for until then.
+        /// The worker waits for answers until then.
         last_answer: Duration,
     },
     /// The time of [`Action::WaitUntil`] has come.
     Timer,
 }
 
-/// What the worker does next.
+/// The worker's next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Waits for an event, until then.
+    /// Wait for an event until then, and for [`Event::Timer`] after that.
     WaitUntil(Duration),
-    /// Takes back the pushes that were not dispatched.
+    /// Take back the pushes that were not dispatched, and report [`Event::Deferred`].
     Defer,
-    /// Leaves whatever is in flight, and goes on.
+    /// Leave the rest in flight, and settle the batch.
     Leave,
 }
 
-/// The pushes of a batch, by service, and the timers.
+/// The number of pushes in flight by service, and the timers.
 #[derive(Debug)]
 pub(super) struct InFlight {
     bounds: Bounds,
@@ -73,12 +73,12 @@ pub(super) struct InFlight {
     total: usize,
     in_flight: usize,
     half_is_answered: bool,
-    next_look: Duration,
-    /// None once a service has answered, or the silence has had its consequence.
+    next_check: Duration,
+    /// None once a service has answered or [`MAX_SILENCE`] has passed.
     silence_ends: Option<Duration>,
     dispatch_ends: Duration,
     last_answer: Option<Duration>,
-    /// After a deferral: the worker leaves if no more than so many are in flight.
+    /// The worker leaves after the next deferral if no more than so many pushes are in flight.
     leave_if: Option<usize>,
 }
 
@@ -89,7 +89,7 @@ struct Service {
 }
 
 impl InFlight {
-    /// Pushes that begin now; `services` has the number of each push's service.
+    /// The wait begins now. `services` has one service number for each push.
     pub(super) fn new(bounds: Bounds, services: impl IntoIterator<Item = usize>) -> Self {
         let mut state = Self {
             bounds,
@@ -97,7 +97,7 @@ impl InFlight {
             total: 0,
             in_flight: 0,
             half_is_answered: false,
-            next_look: bounds.spread + FIRST_LOOK,
+            next_check: bounds.spread + FIRST_CHECK,
             silence_ends: Some(bounds.spread + MAX_SILENCE),
             dispatch_ends: bounds.spread + MAX_DISPATCH,
             last_answer: None,
@@ -120,12 +120,12 @@ impl InFlight {
         self.last_answer.is_some()
     }
 
-    /// What the worker does first.
+    /// The worker's first action.
     pub(super) fn begin(&self) -> Action {
         self.wait()
     }
 
-    /// What the worker does after `event`, at `now`.
+    /// The worker's action after `event`, at `now`.
     pub(super) fn step(&mut self, event: Event<'_>, now: Duration) -> Action {
         match event {
             Event::Ended { service, is_answer } => {
@@ -160,9 +160,9 @@ impl InFlight {
             self.half_is_answered = true;
             let taken = now.saturating_sub(self.bounds.spread);
             let patience = (taken * PATIENCE_FACTOR).clamp(MIN_PATIENCE, MAX_DISPATCH);
-            // A push whose turn has not come is held up by nobody.
-            let all_begun = self.bounds.spread + MIN_PATIENCE;
-            self.next_look = self.next_look.min((now + patience).max(all_begun));
+            // Waits until all pushes have started: a push may start late only because of the sending rate.
+            let all_started = self.bounds.spread + MIN_PATIENCE;
+            self.next_check = self.next_check.min((now + patience).max(all_started));
         }
     }
 
@@ -182,14 +182,14 @@ impl InFlight {
             self.leave_if = Some(self.bounds.max_stragglers);
             return Action::Defer;
         }
-        if now >= self.next_look {
-            return self.look(now);
+        if now >= self.next_check {
+            return self.check(now);
         }
         self.wait()
     }
 
-    fn look(&mut self, now: Duration) -> Action {
-        self.next_look = now + LOOK_INTERVAL;
+    fn check(&mut self, now: Duration) -> Action {
+        self.next_check = now + CHECK_INTERVAL;
         if self.holds_up_others() {
             self.leave_if = Some(self.bounds.max_stragglers);
             Action::Defer
@@ -200,11 +200,11 @@ impl InFlight {
         }
     }
 
-    /// Whether a good part of the batch, at services that have answered everyone, waits for the others.
+    /// Whether a good part of the batch is at services that have answered all their pushes: they wait for the rest.
     fn holds_up_others(&self) -> bool {
         let done = self.services.iter().filter(|it| it.in_flight == 0);
         let waiting: usize = done.map(|service| service.total).sum();
-        waiting * HELD_UP_SHARE >= self.total
+        waiting * HELD_UP_DIVISOR >= self.total
     }
 
     fn wait(&self) -> Action {
@@ -214,7 +214,7 @@ impl InFlight {
         Action::WaitUntil(match self.last_answer {
             Some(last_answer) => last_answer.min(self.dispatch_ends),
             None => {
-                let next = self.next_look.min(self.dispatch_ends);
+                let next = self.next_check.min(self.dispatch_ends);
                 self.silence_ends.map_or(next, |end| next.min(end))
             }
         })

@@ -1,4 +1,4 @@
-//! SQS's batches of jobs, record by record: a record that cannot be read, fails or panics is redelivered alone.
+//! Does the jobs of one SQS event. SQS redelivers only the records that cannot be read, fail or panic.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::queue::{Queue, Stop};
 use crate::time::until;
 use webpush::Limits;
 
-/// Time that a worker needs before its deadline to write its checkpoints and to hand over.
+/// Time before its deadline in which a worker writes its checkpoints and hands over.
 const MARGIN: Duration = Duration::from_millis(2_500);
 
-/// The attribute that says how often SQS has delivered a record.
-const RECEIVED: &str = "ApproximateReceiveCount";
+/// Attribute of a record: how often SQS has delivered it.
+const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
 
 impl<Q: Queue> Deliver<Q> {
-    /// Does the jobs of one SQS event at once, until `deadline`, and says which are to be redelivered
+    /// Does the jobs of one SQS event at the same time, until `deadline`. Returns the records that SQS must redeliver
     /// (`ReportBatchItemFailures`).
     pub async fn batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let time = until(deadline, self.now()).saturating_sub(MARGIN);
-        // Pushes in flight are waited for: nobody is pushed to twice because a worker's time is up.
+        // The worker waits for pushes in flight: without the answers it would have to push them again.
         let grace = Limits::default().total.min(time / 2);
         let stop = Stop::after(time - grace, grace);
         let mut deliver = self.clone();
@@ -50,17 +50,17 @@ impl<Q: Queue> Deliver<Q> {
         answer
     }
 
-    /// Whether the record is done with.
+    /// Does the job of one record. False when SQS must redeliver it.
     async fn record(&self, record: &SqsMessage, stop: Stop) -> bool {
         let body = record.body.as_deref().unwrap_or_default();
         let job: Job = match serde_json::from_str(body) {
             Ok(job) => job,
             Err(error) => {
-                tracing::error!(message_id = record.message_id, %error, "a record is no job");
+                tracing::error!(message_id = record.message_id, %error, "record is not a job, it will be redelivered");
                 return false;
             }
         };
-        let received = record.attributes.get(RECEIVED);
+        let received = record.attributes.get(RECEIVE_COUNT);
         let is_redelivered = received.is_some_and(|count| count != "1");
         self.handle(&job, is_redelivered, stop).await.is_ok()
     }

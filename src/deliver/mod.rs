@@ -3,21 +3,22 @@
 //! | file | owns |
 //! |---|---|
 //! | `worker` | does one job |
-//! | [`lambda`] | SQS's batches of jobs, record by record |
-//! | `work` | what a job needs: campaign, message, leases, its share of the pushes in flight |
-//! | `segment` | a segment, batch by batch, from its checkpoint |
-//! | `stragglers` | pushes that a batch of a segment has left in flight |
-//! | `retry` | a retry part: one batch |
+//! | [`lambda`] | does the jobs of one SQS event |
+//! | `work` | the state of one job: campaign, message, leases, its share of the pushes in flight |
+//! | `segment` | pushes to the rows of a segment, batch by batch, from its checkpoint |
+//! | `stragglers` | waits for pushes that a batch has left in flight |
+//! | `retry` | pushes to the endpoints of a retry part again, as one batch |
 //! | `settle` | the end of every batch: outcome -> checkpoint -> jobs for its retries |
-//! | `batch` | pushes in flight |
-//! | `in_flight` | how long the worker waits for them: a pure value |
-//! | `outcome` | what a batch has come to |
-//! | `recipient` | one subscriber who is pushed to |
+//! | `batch` | dispatches pushes, and waits for their answers |
+//! | `in_flight` | decides how long the worker waits for them: a pure value |
+//! | `outcome` | sums up a batch: figures, rows to remove, retries |
+//! | `recipient` | one subscriber of a batch, checked |
 //! | `reader` | reads a segment ahead |
-//! | `rate` | sending slots of a campaign that keeps to a rate |
-//! | `circuit` | the circuit breaker of push services |
+//! | `rate` | sending slots of a campaign with a rate |
+//! | `circuit` | circuit breakers of the push services |
 //!
-//! A crash repeats what was pushed and is not in a checkpoint: one batch of each job, and its stragglers.
+//! After a crash, workers repeat the pushes that are not in a checkpoint: for each job, at most one batch and its
+//! stragglers.
 
 mod batch;
 mod circuit;

@@ -1,4 +1,4 @@
-//! What a batch has come to: figures, rows to be removed, and pushes that are made again.
+//! Sums up a batch: figures, rows to remove, and pushes to retry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,34 +16,34 @@ use crate::telemetry::metrics;
 use crate::time::after;
 use webpush::{KeyId, Outcome, PushService, Report};
 
-/// Different due times of the retry parts that one batch opens, at most. Beyond, parts that are due first wait for the
-/// next ones.
+/// Maximum due times of the retry parts that one batch opens. If there are more, the earliest retries wait for the next
+/// due time.
 const MAX_DUE_TIMES: usize = 16;
 
-/// A push without an answer when the worker must stop is made again after this long: its answer may still come.
+/// Delay before a push is repeated that had no answer when the worker had to stop: the message may still arrive.
 const UNANSWERED_DELAY: Duration = Duration::from_secs(20);
 
-/// Sums up one batch.
+/// The outcome of one batch.
 pub(super) struct BatchOutcome {
-    /// The state of the retry part that the batch comes from. None for rows that were just read.
+    /// State of the batch's retry part. None for first pushes.
     retry: Option<RetryState>,
     /// The message's TTL, in seconds.
     ttl: u32,
     now: Timestamp,
     pub(super) figures: Figures,
-    /// Outcomes and latencies, for the log.
+    /// Outcomes and latencies, for the metrics in the log.
     pub(super) metrics: metrics::Pushes,
     /// Rows whose subscription has ended, by endpoint.
     pub(super) gone: BTreeMap<String, Row>,
-    /// Rows that were accepted under another key than they name.
+    /// Rows whose push service accepted another key than the row names.
     pub(super) other_keys: Vec<(Row, KeyId)>,
-    /// Retry parts of stragglers.
+    /// Retry parts of the stragglers.
     pub(super) held: Vec<HeldPart>,
     retries: BTreeMap<RetryState, BTreeSet<String>>,
 }
 
 impl BatchOutcome {
-    /// Of a batch of rows that were just read.
+    /// The empty outcome of a batch of first pushes.
     pub(super) fn of_first_pushes(ttl: u32, now: Timestamp) -> Self {
         Self {
             retry: None,
@@ -58,7 +58,7 @@ impl BatchOutcome {
         }
     }
 
-    /// Of a retry part, which was counted before.
+    /// The empty outcome of a retry part. Its rows are counted as retrying already.
     pub(super) fn of_retries(state: RetryState, ttl: u32, now: Timestamp) -> Self {
         Self {
             retry: Some(state),
@@ -66,7 +66,8 @@ impl BatchOutcome {
         }
     }
 
-    /// Adds what has landed. While the campaign halts, a push that met a fault of our own costs no attempt and no time.
+    /// Adds the pushes that have landed. If the campaign halts, a fault of our own uses up no attempt and no lifetime
+    /// of the message.
     pub(super) fn add(&mut self, landed: Landed, is_halting: bool) {
         for (recipient, report) in landed.done {
             let (service, outcome) = (recipient.service(), report.outcome());
@@ -113,7 +114,7 @@ impl BatchOutcome {
         }
     }
 
-    /// Holds the stragglers of a batch in parts of their own, until their answers come.
+    /// Adds retry parts for the stragglers. `owner` holds them until their answers come, or `until` passes.
     pub(super) fn hold(
         &mut self,
         stragglers: BTreeSet<String>,
@@ -137,13 +138,13 @@ impl BatchOutcome {
         self.held.extend(parts.map(held));
     }
 
-    /// The worker had to stop before the answer: the service may have the message, or not.
+    /// Adds a push that had no answer when the worker had to stop. The push service may have the message or not.
     pub(super) fn unanswered(&mut self, endpoint: &str) {
         let state = self.unanswered_state();
         self.retry(endpoint, PushService::of_url(endpoint), state);
     }
 
-    /// The push did not fit into the sending slot: it is due now.
+    /// Adds a push that did not fit into the sending slot. It is due at once.
     pub(super) fn postponed(&mut self, recipient: &Recipient) {
         let state = RetryState {
             not_before: self.now,
@@ -152,21 +153,21 @@ impl BatchOutcome {
         self.retry(recipient.endpoint(), recipient.service(), state);
     }
 
-    /// The row has been removed since the retry part was written.
+    /// Adds an endpoint whose row was removed after the retry part was written.
     pub(super) fn vanished(&mut self, endpoint: &str) {
         self.count(PushService::of_url(endpoint), Tally::Gone);
     }
 
-    /// The message has expired.
+    /// Adds an endpoint whose message has expired.
     pub(super) fn expired(&mut self, endpoint: &str) {
         self.count(PushService::of_url(endpoint), Tally::Failed);
     }
 
-    /// The retry parts to be opened.
+    /// Takes out the retry parts to open.
     pub(super) fn take_retries(&mut self, mut new_key: impl FnMut() -> PartKey) -> Vec<NewPart> {
         let mut retries = std::mem::take(&mut self.retries);
         while retries.len() > MAX_DUE_TIMES {
-            // A little later does no harm; a little sooner might.
+            // The earlier ones wait: a retry before its time could break a `Retry-After`.
             if let Some((_, endpoints)) = retries.pop_first()
                 && let Some(mut next) = retries.first_entry()
             {
@@ -179,7 +180,7 @@ impl BatchOutcome {
             .collect()
     }
 
-    /// The state before the batch.
+    /// Retry state before the batch.
     fn state(&self) -> RetryState {
         self.retry.unwrap_or(RetryState::new(self.now))
     }
@@ -200,7 +201,7 @@ impl BatchOutcome {
         endpoints.insert(endpoint.to_owned());
     }
 
-    /// Counts one row of the batch. The retry part that it comes from has counted it as retrying before.
+    /// Counts one row of the batch. A row of a retry part is no longer counted as retrying.
     fn count(&mut self, service: PushService, tally: Tally) {
         self.figures.add(service, tally, 1);
         if self.retry.is_some() {

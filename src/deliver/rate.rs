@@ -1,8 +1,8 @@
-//! Sending slots: how a campaign keeps to its rate, so that its readers do not overrun the site.
+//! Sending slots: they keep a campaign to its rate, so that its readers do not overload the site.
 //!
-//! The rate is divided among the segments. A batch of a segment, or of one of its retry parts, first reserves a slot: a
-//! stretch of time in the ledger, after all slots that were reserved before. So all workers together never exceed the
-//! rate.
+//! Each segment gets an equal part of the rate. Before a worker pushes a batch of a segment or of one of its retry
+//! parts, it reserves a slot in the ledger: a span of time after all slots that were reserved before. So all workers
+//! together never exceed the rate.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::work::{DeliverError, Work};
 use crate::queue::Queue;
 use crate::time::until;
 
-/// The longest slot: a lease lasts for several.
+/// Maximum length of a slot. A lease must last for several slots.
 const MAX_SLOT: Duration = Duration::from_secs(5);
 
 /// When the pushes of one batch start.
@@ -23,7 +23,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The start of each push in turn. None where the campaign has no rate: at once.
+    /// Returns when each push starts, one after the other. None when the campaign has no rate: push at once.
     pub(super) fn starts(&self) -> impl FnMut() -> Option<Instant> + use<> {
         let mut first = self.first;
         move || {
@@ -35,13 +35,13 @@ impl Slot {
 }
 
 impl<Q: Queue> Work<Q> {
-    /// Messages a second that one segment may send, its retries included.
+    /// Maximum pushes of one segment in a second, including its retries. None when the campaign has no rate.
     fn segment_rate(&self) -> Option<f64> {
         let segments = f64::from(self.campaign.segments.max(1));
         self.campaign.rate.map(|rate| f64::from(rate) / segments)
     }
 
-    /// Rows that fit into one slot. None where the campaign has no rate.
+    /// Maximum rows of one slot. None when the campaign has no rate.
     pub(super) fn slot_size(&self) -> Option<usize> {
         #[expect(
             clippy::cast_possible_truncation,
@@ -52,7 +52,8 @@ impl<Q: Queue> Work<Q> {
         self.segment_rate().map(|rate| rows(rate).max(1))
     }
 
-    /// How long a job should wait in the queue before it reserves a slot: there, waiting costs less than in a worker.
+    /// How long a job should wait in the queue before a worker reserves a slot for it. A job that waits in the queue
+    /// does not occupy a worker.
     pub(super) async fn time_to_slot(&self, segment: u32) -> Result<Duration, DeliverError> {
         if self.segment_rate().is_none() {
             return Ok(Duration::ZERO);
@@ -64,7 +65,7 @@ impl<Q: Queue> Work<Q> {
         Ok(wait.saturating_sub(MAX_SLOT))
     }
 
-    /// Reserves a slot for so many rows.
+    /// Reserves a slot for a batch of `rows` rows.
     pub(super) async fn reserve_slot(
         &self,
         segment: u32,

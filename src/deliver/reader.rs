@@ -1,4 +1,4 @@
-//! Reads a segment: the next rows are read while a batch is pushed.
+//! Reads the rows of a segment. While the worker pushes a batch, the reader requests the next rows.
 
 use std::collections::VecDeque;
 
@@ -12,21 +12,21 @@ use crate::dynamo::StoreError;
 use crate::store::Store;
 use webpush::AllowList;
 
-/// Rows that one request looks at, for an audience of everyone.
+/// Rows that one request scans when the audience is all subscribers.
 const ROWS_PER_READ: i32 = 500;
-/// Rows that one request looks at, for an audience of some: DynamoDB reads 1 MB at a time, some 2 500 rows.
+/// Rows that one request scans when the audience has a filter. DynamoDB reads at most 1 MB at a time, about 2 500 rows.
 const ROWS_PER_FILTERED_READ: i32 = 2_500;
-/// Rows that are looked at before a batch is given out though it is not full: the worker must renew its lease.
+/// After this many scanned rows, a page is returned even if it is not full: the worker must renew its lease.
 const MAX_SCANNED: u64 = 25_000;
 
-/// Reads one segment, a request ahead.
+/// Reads one segment, one request ahead.
 pub(super) struct Reader {
     source: Source,
     buffer: VecDeque<Recipient>,
-    /// Rows that were looked at, and are not part of a batch yet.
+    /// Rows that were scanned and are not counted in a page yet.
     scanned: u64,
-    /// The last endpoint that was read. None at the beginning of the segment.
-    read_to: Option<String>,
+    /// The last endpoint that was scanned. None at the beginning of the segment.
+    scanned_to: Option<String>,
     ahead: Option<JoinHandle<Result<Rows, StoreError>>>,
 }
 
@@ -36,10 +36,10 @@ struct Source {
     audience: Audience,
     allowed: AllowList,
     segment: u32,
-    of: u32,
+    segments: u32,
 }
 
-/// What one request has read.
+/// Result of one request.
 struct Rows {
     recipients: Vec<Recipient>,
     scanned: u64,
@@ -49,21 +49,21 @@ struct Rows {
 /// Recipients of one batch.
 pub(super) struct Page {
     pub(super) recipients: Vec<Recipient>,
-    /// Reading goes on after this endpoint.
+    /// The next page begins after this endpoint.
     pub(super) cursor: Option<String>,
-    /// Nothing comes after them.
+    /// Whether this is the segment's last page.
     pub(super) is_last: bool,
-    /// Rows that were looked at for them.
+    /// Rows that were scanned for this page.
     pub(super) scanned: u64,
 }
 
 impl Reader {
-    /// Reads segment `segment` of `of`, after the endpoint `after`.
+    /// Reads the segment `segment` of `segments`, after the endpoint `after`.
     pub(super) fn new(
         store: &Store,
         audience: &Audience,
         allowed: &AllowList,
-        (segment, of): (u32, u32),
+        (segment, segments): (u32, u32),
         after: Option<String>,
     ) -> Self {
         let source = Source {
@@ -71,14 +71,14 @@ impl Reader {
             audience: audience.clone(),
             allowed: allowed.clone(),
             segment,
-            of,
+            segments,
         };
         let ahead = Some(source.read(after.clone()));
         Self {
             source,
             buffer: VecDeque::new(),
             scanned: 0,
-            read_to: after,
+            scanned_to: after,
             ahead,
         }
     }
@@ -94,13 +94,13 @@ impl Reader {
             self.scanned += rows.scanned;
             if let Some(next) = rows.next {
                 self.ahead = Some(self.source.read(Some(next.clone())));
-                self.read_to = Some(next);
+                self.scanned_to = Some(next);
             }
         }
         let taken = self.buffer.len().min(max);
         let recipients: Vec<Recipient> = self.buffer.drain(..taken).collect();
         let (cursor, scanned) = if self.buffer.is_empty() {
-            (self.read_to.clone(), self.scanned)
+            (self.scanned_to.clone(), self.scanned)
         } else {
             let last = recipients.last().map(|last| last.endpoint().to_owned());
             (last, self.scanned.min(taken as u64))
@@ -124,11 +124,11 @@ impl Source {
             } else {
                 ROWS_PER_READ
             };
-            let (segment, of) = (source.segment, source.of);
+            let (segment, segments) = (source.segment, source.segments);
             let page = source
                 .store
                 .subscribers
-                .scan_segment(segment, of, &source.audience, after.as_deref(), limit)
+                .scan_segment(segment, segments, &source.audience, after.as_deref(), limit)
                 .await?;
             let rows = page.rows.into_iter();
             Ok(Rows {

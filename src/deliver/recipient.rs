@@ -1,4 +1,4 @@
-//! A subscriber who is pushed to: a stored row, checked once when it is read. Rows can be older than the rules.
+//! A subscriber to push to: a stored row that was checked when it was read, since rows may be older than the rules.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use webpush::{
     Report, Subscription,
 };
 
-/// A row, and what it is pushed with.
+/// A row, and the subscription in it or why there is none.
 #[derive(Debug, Clone)]
 pub struct Recipient {
     row: Row,
@@ -16,7 +16,7 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// Checks the row by the rules of today.
+    /// Checks the row by the current rules.
     pub fn new(row: Row, allowed: &AllowList) -> Self {
         let target = row.subscription(allowed);
         Self { row, target }
@@ -32,23 +32,23 @@ impl Recipient {
         self.row
     }
 
-    /// Its address. Never log it.
+    /// The endpoint. It must never be logged.
     pub fn endpoint(&self) -> &str {
         &self.row.endpoint
     }
 
-    /// The key that its subscription was made with, if the row names it.
+    /// The VAPID key of the subscription, if the row names it.
     pub fn made_with(&self) -> Option<&KeyId> {
         self.row.vapid.as_ref()
     }
 
-    /// Where it is pushed to; None when the row cannot be pushed to.
+    /// Origin of the push service. None when the row breaks a rule.
     pub fn origin(&self) -> Option<&Origin> {
         let target = self.target.as_ref().ok();
         target.map(|subscription| subscription.endpoint.origin())
     }
 
-    /// Whose push service it is at, for figures.
+    /// The push service, for figures.
     pub fn service(&self) -> PushService {
         match &self.target {
             Ok(subscription) => subscription.endpoint.service(),
@@ -56,8 +56,8 @@ impl Recipient {
         }
     }
 
-    /// Pushes `message`, unless the subscription has ended or breaks a rule. Sets `dispatched` once the push service may
-    /// have seen the message.
+    /// Pushes `message`, unless the subscription has expired or breaks a rule. Sets `dispatched` when the push service
+    /// may have seen the message.
     pub async fn push(
         &self,
         pusher: &Pusher,

@@ -1,4 +1,4 @@
-//! A retry part: its endpoints are pushed to again, as one batch.
+//! Pushes to the endpoints of a retry part again, as one batch.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,22 +24,22 @@ impl<Q: Queue> Work<Q> {
         let (ledger, now) = (&self.deliver.store().ledger, self.deliver.now());
         let id = &self.campaign.id;
         match ledger.due(id, part).await? {
-            // Waiting costs nothing in the queue, and a worker's time here.
-            Some(due) if due > now => return self.queue_again(part, until(due, now)).await,
+            // A job that waits in the queue costs nothing. Here it would occupy a worker.
+            Some(due) if due > now => return self.requeue(part, until(due, now)).await,
             Some(_) => {}
             None => return self.close(part.segment()).await,
         }
         let wait = self.time_to_slot(part.segment()).await?;
         if !wait.is_zero() {
-            return self.queue_again(part, wait).await;
+            return self.requeue(part, wait).await;
         }
-        if self.is_over() {
-            return self.queue_again(part, Duration::ZERO).await;
+        if self.must_stop() {
+            return self.requeue(part, Duration::ZERO).await;
         }
         let taken = ledger.take_retry(id, part, &self.deliver.worker, LEASE, now);
         let (lease, retry) = match taken.await? {
             Taken::Ours(lease, retry) => (lease, retry),
-            Taken::Held(free_at) => return self.queue_when_free(part, free_at).await,
+            Taken::Held(free_at) => return self.requeue_when_free(part, free_at).await,
             Taken::Missing => return self.close(part.segment()).await,
         };
         let done = self.push_again(&lease, retry, now).await;
@@ -82,7 +82,7 @@ impl<Q: Queue> Work<Q> {
         }
     }
 
-    /// Pushes to as many of the part's endpoints as fit into a sending slot.
+    /// Pushes to the part's endpoints, up to the size of a sending slot.
     async fn push_retries(
         &self,
         lease: &Lease,
@@ -91,15 +91,15 @@ impl<Q: Queue> Work<Q> {
     ) -> Result<(Landed, BatchOutcome), DeliverError> {
         let subscribers = &self.deliver.store().subscribers;
         let rows = subscribers.rows(&retry.endpoints).await?;
-        let there: HashSet<String> = rows.iter().map(|row| row.endpoint.clone()).collect();
+        let existing: HashSet<String> = rows.iter().map(|row| row.endpoint.clone()).collect();
         let rows = rows.into_iter();
         let recipients = rows
             .map(|row| Recipient::new(row, &self.deliver.allowed))
             .collect();
         let circuits = &self.deliver.circuits;
         let (mut recipients, held_back) = circuits.sort_out(recipients, &HashSet::new());
-        let fitting = self.slot_size().unwrap_or(usize::MAX).min(recipients.len());
-        let postponed = recipients.split_off(fitting);
+        let slot_size = self.slot_size().unwrap_or(usize::MAX).min(recipients.len());
+        let postponed = recipients.split_off(slot_size);
 
         let slot = self
             .reserve_slot(lease.part.segment(), recipients.len())
@@ -112,7 +112,7 @@ impl<Q: Queue> Work<Q> {
         };
         batch.wait(bounds, &self.stop).await;
         let mut landed = batch.take_landed();
-        // One job tries a service that answers nobody, not all of them.
+        // Only one job at a time tries a service that does not answer.
         let mut silent = landed.unreachable();
         silent.extend(landed.without_slot());
         silent.extend(batch.origins());
@@ -123,7 +123,7 @@ impl<Q: Queue> Work<Q> {
 
         let now = self.deliver.now();
         let mut outcome = BatchOutcome::of_retries(retry.state, self.ttl(), now);
-        for endpoint in retry.endpoints.iter().filter(|it| !there.contains(*it)) {
+        for endpoint in retry.endpoints.iter().filter(|it| !existing.contains(*it)) {
             outcome.vanished(endpoint);
         }
         for endpoint in batch.endpoints() {
@@ -135,8 +135,8 @@ impl<Q: Queue> Work<Q> {
         Ok((landed, outcome))
     }
 
-    /// Dispatches the message with what is left of its TTL: a push service keeps it no longer than it would have kept
-    /// the first push.
+    /// A dispatcher of the message with the rest of its TTL, so that a push service drops the message when it would
+    /// have dropped that of the first push.
     fn dispatcher_for(&self, state: &RetryState, now: Timestamp) -> Dispatcher {
         let mut message = (*self.dispatcher.message).clone();
         let left = until(state.expiry(message.ttl, now), now).as_secs().max(1);

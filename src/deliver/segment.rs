@@ -1,4 +1,4 @@
-//! A segment: its rows are pushed to for the first time, batch by batch, from its checkpoint.
+//! Pushes to the rows of a segment for the first time, batch by batch, from its checkpoint.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use crate::queue::Queue;
 use crate::time::after;
 use webpush::Origin;
 
-/// A segment of a campaign with a rate is handed over after this long, so that other jobs get their turn.
+/// After this time, a worker hands over a segment of a campaign with a rate, so that other jobs get their turn.
 const MAX_RATED_RUN: Duration = Duration::from_secs(30);
 
 /// One worker's run through a segment.
@@ -31,15 +31,15 @@ struct Run<'a, Q> {
     stragglers: Stragglers,
 }
 
-/// Why a run has ended.
+/// Why a run ends.
 enum End {
-    /// The segment is read to its end.
+    /// The worker has read the segment to its end.
     Read,
-    /// Our own fault halts the campaign.
+    /// A fault of our own halts the campaign.
     Halted,
     /// The worker has no time for another batch.
     HandOver,
-    /// The campaign is not under way any more.
+    /// The campaign was cancelled, halted or finished.
     CampaignOver,
     /// Another worker holds the segment.
     Fenced,
@@ -52,7 +52,7 @@ impl<Q: Queue> Work<Q> {
         let taken = ledger.take_segment(&self.campaign.id, &part, &self.deliver.worker, LEASE, now);
         let (lease, segment) = match taken.await? {
             Taken::Ours(lease, segment) => (lease, segment),
-            Taken::Held(free_at) => return self.queue_when_free(&part, free_at).await,
+            Taken::Held(free_at) => return self.requeue_when_free(&part, free_at).await,
             Taken::Missing => {
                 tracing::warn!("job of an unknown part");
                 return Ok(());
@@ -79,7 +79,7 @@ impl<Q: Queue> Work<Q> {
             stragglers: Stragglers::default(),
         };
         let end = run.batches(segment.cursor).await;
-        // Whatever has ended the run: pushes in flight are waited for, and get their checkpoint.
+        // Even after an error, the worker waits for the stragglers and writes their checkpoints.
         let stragglers = run.stragglers.finish().await;
         let end = end?;
         stragglers?;
@@ -88,7 +88,7 @@ impl<Q: Queue> Work<Q> {
             End::Read => self.close(part.segment()).await,
             End::HandOver => {
                 self.give_back(&run.lease).await;
-                self.queue_again(part, Duration::ZERO).await
+                self.requeue(part, Duration::ZERO).await
             }
             End::CampaignOver => {
                 self.give_back(&run.lease).await;
@@ -98,7 +98,7 @@ impl<Q: Queue> Work<Q> {
         }
     }
 
-    /// Rows of one batch of a segment.
+    /// Maximum rows of one batch.
     fn batch_size(&self) -> usize {
         let max = self.deliver.share().batch;
         self.slot_size().map_or(max, |slot| slot.min(max))
@@ -106,7 +106,7 @@ impl<Q: Queue> Work<Q> {
 }
 
 impl<Q: Queue> Run<'_, Q> {
-    /// Batch after batch, until something ends the run.
+    /// Pushes batch after batch until the run ends.
     async fn batches(&mut self, cursor: Option<String>) -> Result<End, DeliverError> {
         let Work {
             deliver, campaign, ..
@@ -119,7 +119,7 @@ impl<Q: Queue> Run<'_, Q> {
         let (max, began) = (self.work.batch_size(), Instant::now());
         loop {
             let has_rate = campaign.rate.is_some();
-            if self.work.is_over() || (has_rate && began.elapsed() > MAX_RATED_RUN) {
+            if self.work.must_stop() || (has_rate && began.elapsed() > MAX_RATED_RUN) {
                 return Ok(End::HandOver);
             }
             let page = reader.next(max).await?;
@@ -158,7 +158,7 @@ impl<Q: Queue> Run<'_, Q> {
         silent.retain(|origin| !answered.contains(origin));
         landed.defer(held_back);
 
-        let is_over = work.is_over();
+        let must_stop = work.must_stop();
         let settled = work
             .settle(Pushed {
                 lease: &self.lease,
@@ -169,7 +169,7 @@ impl<Q: Queue> Run<'_, Q> {
                     rows,
                     scanned: page.scanned,
                 },
-                renew: !page.is_last && !is_over,
+                renew: !page.is_last && !must_stop,
                 landed,
                 outcome: self.outcome_with_stragglers(&batch),
             })
@@ -186,14 +186,15 @@ impl<Q: Queue> Run<'_, Q> {
             ControlFlow::Break(End::Halted)
         } else if self.checkpoint == Checkpoint::Read {
             ControlFlow::Break(End::Read)
-        } else if is_over {
+        } else if must_stop {
             ControlFlow::Break(End::HandOver)
         } else {
             ControlFlow::Continue(())
         })
     }
 
-    /// Push services that get no pushes until their stragglers have landed, while few more may be left in flight.
+    /// Push services that get no pushes until their stragglers have landed. Empty unless few more stragglers may be
+    /// left in flight.
     fn silent(&self, few_are_free: bool) -> HashSet<Origin> {
         if few_are_free {
             self.stragglers.silent()
@@ -202,7 +203,7 @@ impl<Q: Queue> Run<'_, Q> {
         }
     }
 
-    /// The outcome of a batch whose pushes in flight become stragglers: parts of their own, which this worker holds.
+    /// An outcome in which the pushes in flight become stragglers: retry parts that this worker holds.
     fn outcome_with_stragglers(&self, batch: &Batch) -> BatchOutcome {
         let (work, now) = (self.work, self.work.deliver.now());
         let mut outcome = BatchOutcome::of_first_pushes(work.ttl(), now);

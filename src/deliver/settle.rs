@@ -1,5 +1,5 @@
-//! The end of every batch, whether of first pushes, retries or stragglers: its outcome becomes a checkpoint, and the
-//! checkpoint's retry parts get their jobs.
+//! The end of every batch of first pushes, retries or stragglers: the worker writes its outcome as a checkpoint, and
+//! queues jobs for the checkpoint's retry parts.
 
 use std::time::Duration;
 
@@ -20,36 +20,35 @@ use crate::telemetry::metrics;
 use crate::time::{after, until};
 use webpush::KeyId;
 
-/// Keys that are written at a time.
+/// Rows whose key is written at a time.
 const KEYS_AT_ONCE: usize = 32;
 
-/// A job is delayed by chance, by up to one part in so many of its wait: parts that are due together do not start
-/// together.
-const JITTER: u64 = 10;
+/// A retry waits longer by a random time, up to 1/10 of its delay, so that retries due together do not start together.
+const JITTER_DIVISOR: u64 = 10;
 
 /// A batch that was pushed.
 pub(super) struct Pushed<'a> {
-    /// The part that it belongs to, and the right to write it.
+    /// Lease of the batch's part.
     pub(super) lease: &'a Lease,
-    /// How far the part was before the batch.
+    /// The part's checkpoint before the batch.
     pub(super) checkpoint: &'a Checkpoint,
-    /// How the batch moves it.
+    /// How the batch changes the checkpoint.
     pub(super) step: Step,
-    /// Whether the worker goes on with the part, and needs its lease.
+    /// Whether to renew the lease, because the worker continues with the part.
     pub(super) renew: bool,
-    /// What has landed.
+    /// Pushes that are no longer in flight.
     pub(super) landed: Landed,
-    /// What the batch has come to beside what has landed.
+    /// The outcome of the batch without `landed`.
     pub(super) outcome: BatchOutcome,
 }
 
-/// A batch that is in the ledger.
+/// A batch whose checkpoint is in the ledger.
 pub(super) struct Settled {
-    /// How far the part is now.
+    /// The part's checkpoint after the batch.
     pub(super) checkpoint: Checkpoint,
-    /// Retry parts of stragglers.
+    /// Retry parts of the batch's stragglers.
     pub(super) held: Vec<HeldPart>,
-    /// Why the campaign halts.
+    /// Why the campaign must halt, if it must.
     pub(super) halt: Option<String>,
     jobs: Vec<(PartKey, Timestamp)>,
     metrics: metrics::Pushes,
@@ -57,7 +56,7 @@ pub(super) struct Settled {
 }
 
 impl<Q: Queue> Work<Q> {
-    /// Writes the checkpoint of a batch. None when another worker holds the part: then nothing is written.
+    /// Writes the checkpoint of a batch. Writes nothing and returns None when another worker holds the part.
     pub(super) async fn settle(&self, pushed: Pushed<'_>) -> Result<Option<Settled>, DeliverError> {
         let Pushed {
             lease, mut outcome, ..
@@ -93,7 +92,8 @@ impl<Q: Queue> Work<Q> {
         })
     }
 
-    /// What follows from a checkpoint: figures in the log, jobs for its retry parts, keys, and the campaign's halt.
+    /// Logs the metrics of a settled batch, queues jobs for its retry parts, stores its keys, and halts the campaign if
+    /// needed.
     pub(super) async fn follow_up(&self, settled: Settled) -> Result<(), DeliverError> {
         let now = self.deliver.now();
         self.deliver.broadcast.metrics.page(&settled.metrics, now);
@@ -103,7 +103,7 @@ impl<Q: Queue> Work<Q> {
         };
         let jobs: Vec<_> = settled.jobs.into_iter().map(job).collect();
         self.deliver.broadcast.queue.send(&jobs).await?;
-        if !self.is_over() {
+        if !self.must_stop() {
             self.deliver.remember_keys(&settled.other_keys).await;
         }
         if let Some(reason) = &settled.halt {
@@ -114,7 +114,7 @@ impl<Q: Queue> Work<Q> {
 }
 
 impl<Q: Queue> Deliver<Q> {
-    /// Why the campaign is to halt, now that these faults were met beside all that the ledger knows of.
+    /// Why the campaign must halt, by these faults and those in the ledger. None if it need not.
     async fn halt_reason(
         &self,
         campaign: &Campaign,
@@ -129,8 +129,8 @@ impl<Q: Queue> Deliver<Q> {
         Ok(all.halt_reason())
     }
 
-    /// Writes the key into each row, so that the next push begins with it. A key that cannot be written is found again
-    /// by the next push. With one key, there is nothing to remember.
+    /// Writes into each row the key that its push service accepted, so that the next push tries it first. If that
+    /// fails, the next push finds the key again. A pusher with only one key needs no such note.
     async fn remember_keys(&self, rows: &[(Row, KeyId)]) {
         if self.pusher.has_one_key() {
             return;
@@ -139,7 +139,7 @@ impl<Q: Queue> Deliver<Q> {
             if let Err(error) = self.store().subscribers.remember_key(row, key).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the key of a subscription could not be remembered"
+                    "the key of a subscription could not be stored"
                 );
             }
         };
@@ -149,7 +149,7 @@ impl<Q: Queue> Deliver<Q> {
     }
 }
 
-/// The job of each new part, and when it is due: for a part that is held, when its lease ends.
+/// The keys of the new parts, each with when its job is due. The job of a held part is due when the lease ends.
 fn jobs(delta: &Delta<Row>, now: Timestamp, chance: &Chance) -> Vec<(PartKey, Timestamp)> {
     let opened = delta.opened.iter().map(|part| {
         let due = with_jitter(part.retry.state.not_before, now, chance);
@@ -161,6 +161,9 @@ fn jobs(delta: &Delta<Row>, now: Timestamp, chance: &Chance) -> Vec<(PartKey, Ti
 }
 
 fn with_jitter(due: Timestamp, now: Timestamp, chance: &Chance) -> Timestamp {
-    let wait = u64::try_from(until(due, now).as_millis()).unwrap_or(u64::MAX);
-    after(due, Duration::from_millis(chance.up_to(wait / JITTER)))
+    let delay = u64::try_from(until(due, now).as_millis()).unwrap_or(u64::MAX);
+    after(
+        due,
+        Duration::from_millis(chance.up_to(delay / JITTER_DIVISOR)),
+    )
 }

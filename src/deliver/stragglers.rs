@@ -1,5 +1,5 @@
-//! Stragglers: pushes of a segment that are still in flight when the next batch begins. Each batch's stragglers are in
-//! retry parts of their own, which this worker holds until their answers come.
+//! Stragglers: pushes of a segment that are still in flight when the next batch begins. The worker puts the stragglers
+//! of each batch into retry parts, and holds these parts until the answers come.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,33 +18,34 @@ use crate::ledger::Lease;
 use crate::queue::Queue;
 use webpush::Origin;
 
-/// The stragglers of one segment: a task for each batch that has left some.
+/// The stragglers of one segment, with one task for each batch that has stragglers.
 #[derive(Default)]
 pub(super) struct Stragglers {
     tasks: JoinSet<Result<(), DeliverError>>,
-    batches: HashMap<Id, Left>,
+    batches: HashMap<Id, BatchStragglers>,
 }
 
-/// Stragglers of one batch.
-struct Left {
+/// The stragglers of one batch.
+struct BatchStragglers {
     number: usize,
-    /// Push services that have answered nobody of the batch.
+    /// Push services that have answered no push of the batch.
     silent: HashSet<Origin>,
 }
 
 impl Stragglers {
-    /// How many pushes are in flight.
+    /// Number of pushes in flight.
     pub(super) fn count(&self) -> usize {
-        self.batches.values().map(|left| left.number).sum()
+        self.batches.values().map(|batch| batch.number).sum()
     }
 
-    /// Push services that have answered nobody of a batch whose stragglers are in flight.
+    /// Push services that have answered no push of a batch whose stragglers are in flight.
     pub(super) fn silent(&self) -> HashSet<Origin> {
-        let silent = self.batches.values().flat_map(|left| &left.silent);
+        let silent = self.batches.values().flat_map(|batch| &batch.silent);
         silent.cloned().collect()
     }
 
-    /// Waits for the stragglers of a batch beside the next batches, and settles them.
+    /// Starts a task that waits for the stragglers of a batch and settles them, while the worker pushes the next
+    /// batches.
     pub(super) fn leave<Q: Queue>(
         &mut self,
         work: &Work<Q>,
@@ -59,10 +60,11 @@ impl Stragglers {
         }
         let settling = work.clone().settle_stragglers(batch, parts);
         let task = self.tasks.spawn(settling.in_current_span());
-        self.batches.insert(task.id(), Left { number, silent });
+        self.batches
+            .insert(task.id(), BatchStragglers { number, silent });
     }
 
-    /// Removes those that are settled.
+    /// Removes the batches whose stragglers are settled.
     pub(super) fn reap(&mut self) -> Result<(), DeliverError> {
         while let Some(settled) = self.tasks.try_join_next_with_id() {
             let (id, settled) = settled.map_err(DeliverError::Panicked)?;
@@ -72,7 +74,7 @@ impl Stragglers {
         Ok(())
     }
 
-    /// Waits for all of them. One that fails does not end the others: they are about to write a checkpoint.
+    /// Waits for all tasks. If one fails, the others still write their checkpoints.
     pub(super) async fn finish(&mut self) -> Result<(), DeliverError> {
         let mut finished = Ok(());
         while let Some(settled) = self.tasks.join_next().await {
@@ -94,7 +96,7 @@ impl<Q: Queue> Work<Q> {
         let unanswered = batch.endpoints();
         let now = self.deliver.now();
         for HeldPart { part, owner, .. } in parts {
-            // The attempt in flight is their first one.
+            // The push in flight is the first attempt.
             let before = RetryState {
                 attempts: 0,
                 expires: None,

@@ -1,4 +1,4 @@
-//! What a worker needs for one job, and what every job does with the queue and the leases.
+//! The state of one job, and its work with the queue and the leases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,31 +19,30 @@ use crate::store::Store;
 use crate::time::until;
 use webpush::{AllowList, Pusher};
 
-/// A lease lasts for so long, and each checkpoint renews it: longer than a batch takes when everything is at its
-/// slowest.
+/// How long a lease lasts: longer than the slowest batch. Each checkpoint renews it.
 pub(super) const LEASE: Duration = Duration::from_secs(90);
 
 /// Minimum delay before a job is queued again when another worker holds its part.
 const MIN_HELD_DELAY: Duration = Duration::from_secs(1);
 
-/// What delivering needs.
+/// Does jobs. A clone shares the store, the queue, the pusher and the circuit breakers.
 #[derive(Debug, Clone)]
 pub struct Deliver<Q> {
-    /// Ledger, queue, clock, and the end of campaigns.
+    /// Ledger, queue and clock. Halts and finishes campaigns.
     pub broadcast: Broadcast<Q>,
-    /// Encrypts, signs, posts.
+    /// Encrypts, signs and posts a message.
     pub pusher: Pusher,
-    /// Where messages may be sent: rows are checked again, since they can be older than the rules.
+    /// Push services that messages may be sent to. Rows are checked again: they may be older than the list.
     pub allowed: AllowList,
-    /// Who holds the leases.
+    /// The owner of this process's leases.
     pub worker: Worker,
-    /// Jobs that this process works on at a time: they share what a crash may repeat.
+    /// Jobs that this process does at a time. They share the pushes that it may have in flight.
     pub at_once: usize,
-    /// Push services that get no pushes for a while.
+    /// Circuit breakers of the push services.
     pub circuits: CircuitBreaker,
 }
 
-/// Why a job was not done. It is to be delivered again.
+/// Why a job failed. The queue must deliver it again.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
     /// The store failed.
@@ -52,10 +51,10 @@ pub enum DeliverError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The campaign could not be moved on.
+    /// The campaign could not be halted or finished.
     #[error(transparent)]
     Broadcast(#[from] BroadcastError),
-    /// The ledger holds a message that breaks a rule of today.
+    /// The campaign's message breaks a rule that is newer than the campaign.
     #[error("the campaign's message is wrong")]
     Message(#[from] Invalid),
     /// A bug: the outcome of a batch does not fit its part.
@@ -66,20 +65,19 @@ pub enum DeliverError {
     Panicked(#[source] JoinError),
 }
 
-/// How many pushes one job may have in flight. A crash of the process repeats no more than all jobs together have.
+/// Pushes that one job may have in flight. After a crash, at most the pushes in flight of all jobs are repeated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
     /// Maximum rows of one batch.
     pub(super) batch: usize,
-    /// Maximum stragglers of earlier batches: as many as a push service gets before anything is known of it, so that a
-    /// service that does not answer holds up no other.
+    /// Maximum stragglers of earlier batches, so that a push service that does not answer holds up no other.
     pub(super) stragglers: usize,
-    /// Stragglers that one batch may leave where no other service waits for it.
+    /// Maximum stragglers of one batch, when it holds up no other push service.
     pub(super) batch_stragglers: usize,
 }
 
 impl Share {
-    /// The smallest share: each of its fifths is at least one push.
+    /// The smallest share. A fifth of it is one push.
     const MIN: usize = 5;
 
     fn of_one_in(jobs: usize) -> Self {
@@ -102,13 +100,13 @@ impl<Q: Queue> Deliver<Q> {
         self.broadcast.clock.now()
     }
 
-    /// The share of one job in what this process may have in flight.
+    /// The share of one job in the pushes that this process may have in flight.
     pub(super) fn share(&self) -> Share {
         Share::of_one_in(self.at_once)
     }
 }
 
-/// One job under way. A clone does the same job.
+/// One job under way. A clone belongs to the same job.
 #[derive(Clone)]
 pub(super) struct Work<Q> {
     pub(super) deliver: Deliver<Q>,
@@ -118,8 +116,8 @@ pub(super) struct Work<Q> {
 }
 
 impl<Q: Queue> Work<Q> {
-    /// Queues the same job again, to be delivered after `delay`.
-    pub(super) async fn queue_again(
+    /// Queues the job again, to be delivered after `delay`.
+    pub(super) async fn requeue(
         &self,
         part: &PartKey,
         delay: Duration,
@@ -132,17 +130,17 @@ impl<Q: Queue> Work<Q> {
         Ok(())
     }
 
-    /// Another worker holds the part: the job comes again when that worker is done, or dead.
-    pub(super) async fn queue_when_free(
+    /// Queues the job again, to be delivered when another worker's lease of the part ends at `free_at`.
+    pub(super) async fn requeue_when_free(
         &self,
         part: &PartKey,
         free_at: Timestamp,
     ) -> Result<(), DeliverError> {
         let wait = until(free_at, self.deliver.now()).max(MIN_HELD_DELAY);
-        self.queue_again(part, wait).await
+        self.requeue(part, wait).await
     }
 
-    /// A part is done: closes its segment if all its parts are, and then ends the campaign if all its segments are.
+    /// Closes the segment if all its parts are done. Then finishes the campaign if all its segments are done.
     pub(super) async fn close(&self, segment: u32) -> Result<(), DeliverError> {
         let id = &self.campaign.id;
         let ledger = &self.deliver.store().ledger;
@@ -152,13 +150,13 @@ impl<Q: Queue> Work<Q> {
         Ok(())
     }
 
-    /// Gives a lease back before its time. Where that fails, the lease ends by itself.
+    /// Gives a lease back before its time. If that fails, the lease expires.
     pub(super) async fn give_back(&self, lease: &Lease) {
         let ledger = &self.deliver.store().ledger;
         if let Err(error) = ledger.give_back(&self.campaign.id, lease).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "a lease could not be given back, it ends by itself"
+                "lease could not be given back, it will expire"
             );
         }
     }
@@ -173,8 +171,7 @@ impl<Q: Queue> Work<Q> {
         self.dispatcher.message.ttl
     }
 
-    /// Whether the worker must stop.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn must_stop(&self) -> bool {
         self.stop.is_reached()
     }
 }

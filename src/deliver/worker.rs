@@ -1,4 +1,4 @@
-//! Does one job: from the queue to the end of its part, or as far as there is time.
+//! Does one job: from the queue to the end of its part, or until the worker must stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::queue::{Queue, Stop};
 use crate::time::until;
 
 impl<Q: Queue> Deliver<Q> {
-    /// Does one job, or as much of it as there is time for until `stop`. `is_redelivered`: an earlier delivery of the
-    /// job has failed, and its worker may have died after it wrote a part and before it queued the part's job.
+    /// Does one job, or as much of it as possible until `stop`. `is_redelivered` says that an earlier delivery of the
+    /// job has failed. Its worker may have died after it wrote a part and before it queued the part's job.
     ///
     /// # Errors
-    /// When the job is to be delivered again.
+    /// When the job failed, and the queue must deliver it again.
     pub async fn handle(
         &self,
         job: &Job,
         is_redelivered: bool,
         stop: Stop,
     ) -> Result<(), DeliverError> {
-        // At the level of the loudest line, or a filter would drop the span and the line would not name its job.
+        // At level error: a filter that passes only errors must not drop the span, which names the job of each line.
         let span = tracing::error_span!("job", campaign = %job.campaign, part = %job.part);
         let work = async {
             let worked = self.work_on(job, is_redelivered, stop).await;
@@ -49,14 +49,14 @@ impl<Q: Queue> Deliver<Q> {
             return Ok(());
         };
         if !campaign.status().is_under_way() {
-            // The worker that ended it may have died before it announced the end.
+            // The worker that ended the campaign may have died before it announced the end.
             self.broadcast.finish(&campaign.id).await?;
             return Ok(());
         }
         if is_redelivered {
             self.recover(job).await?;
         }
-        // A refusal of KMS from before must not halt a campaign that is resumed.
+        // A remembered refusal of KMS must not halt a campaign that the operator has resumed.
         self.pusher.forget_failures();
         let work = Work {
             deliver: self.clone(),
@@ -74,8 +74,8 @@ impl<Q: Queue> Deliver<Q> {
         }
     }
 
-    /// Queues the segment's other open parts, since they may have no job. Each part at most once in a while: many
-    /// deliveries may fail at once, and each of them would queue all the others.
+    /// Queues the segment's other open parts, since they may have no job. The ledger limits how often:
+    /// after many failed deliveries, each job would queue all the others.
     async fn recover(&self, job: &Job) -> Result<(), DeliverError> {
         let (ledger, now) = (&self.store().ledger, self.now());
         let segment = Some(job.part.segment());

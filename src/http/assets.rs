@@ -1,4 +1,4 @@
-//! What runs in a browser, served: the demo page, and the operator's console. The files are those of `client/`.
+//! Serves the files of `client/`: the demo page and the operator's console.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
@@ -19,7 +19,7 @@ const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
-/// Everything comes from the server itself, and nothing stands in the page.
+/// The browser loads scripts, styles and images from this server only, and runs no inline script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
@@ -45,7 +45,7 @@ const DEMO: &[File] = &[
     file!("/manifest.webmanifest", MANIFEST, "manifest.webmanifest"),
 ];
 
-/// All but the page itself are under one path: one more route is enough in front of a function.
+/// All files but the page are below `/console/`, so that an API gateway needs one more route only.
 const CONSOLE: &[File] = &[
     file!("/console", HTML, "console.html"),
     file!("/console/style.css", CSS, "style.css"),
@@ -88,12 +88,12 @@ const CONSOLE: &[File] = &[
     ),
 ];
 
-/// The demo: `/`, and what it loads.
+/// Routes of the demo: `/` and the files that it loads.
 pub fn demo() -> Router {
     router(DEMO)
 }
 
-/// The console: `/console`, and what it loads.
+/// Routes of the console: `/console` and the files that it loads.
 pub fn console() -> Router {
     router(CONSOLE)
 }
@@ -120,9 +120,10 @@ impl File {
         HeaderValue::try_from(etag).expect("base64url is ASCII")
     }
 
-    /// The browser keeps it, and asks each time whether it changed: a worker must not be stale.
-    fn serve(&self, etag: &HeaderValue, asked: &HeaderMap) -> Response {
-        let known = is_known(etag, asked);
+    /// Answers with the file, or with 304 if the browser has it. The browser must ask each time (`no-cache`): its
+    /// service worker must not be stale.
+    fn serve(&self, etag: &HeaderValue, request: &HeaderMap) -> Response {
+        let known = is_known(etag, request);
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
@@ -148,12 +149,12 @@ impl File {
     }
 }
 
-/// Whether the browser has this content: one of its ETags is the file's, or it asks for any (`*`). The comparison is weak,
+/// Whether the browser has this content: it sends the file's ETag, or `*` for any. The comparison is weak,
 /// so that a proxy may weaken an ETag when it compresses the file (RFC 9110, sections 8.8.3.2 and 13.1.2).
-fn is_known(etag: &HeaderValue, asked: &HeaderMap) -> bool {
+fn is_known(etag: &HeaderValue, request: &HeaderMap) -> bool {
     let etag = etag.as_bytes();
-    let fields = asked.get_all(IF_NONE_MATCH).iter();
-    // Our ETags hold no comma, so a comma inside another's cannot make it look like one of ours.
+    let fields = request.get_all(IF_NONE_MATCH).iter();
+    // Our ETags hold no comma: splitting a foreign ETag at its commas cannot yield one of ours.
     let tags = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
     tags.map(<[u8]>::trim_ascii)
         .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag)

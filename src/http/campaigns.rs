@@ -1,4 +1,4 @@
-//! HTTP: campaigns, looked at, cancelled, resumed.
+//! `/push/campaigns`: the operator lists, shows, cancels and resumes campaigns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +19,7 @@ use crate::ledger::is_listed;
 use crate::problem::Problem;
 use crate::queue::Queue;
 
-/// Campaigns on one page.
-const PAGE: i32 = 20;
+const CAMPAIGNS_PER_PAGE: i32 = 20;
 
 /// `GET /push/campaigns`, `GET /push/campaigns/{id}`, `POST /push/campaigns/{id}/cancel` and `.../resume`.
 pub fn router<Q: Queue>(broadcast: Broadcast<Q>, token: &ApiToken) -> Router {
@@ -36,21 +35,25 @@ pub fn router<Q: Queue>(broadcast: Broadcast<Q>, token: &ApiToken) -> Router {
 #[derive(Serialize)]
 struct Campaigns {
     campaigns: Vec<Value>,
-    /// Where the next page begins.
+    /// The next page's `from`. None on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 async fn list<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
-    Query(asked): Query<BTreeMap<String, String>>,
+    Query(query): Query<BTreeMap<String, String>>,
 ) -> Result<Json<Campaigns>, Problem> {
-    let from = asked.get("from").map(String::as_str);
-    // DynamoDB would call it an error of ours.
+    let from = query.get("from").map(String::as_str);
+    // DynamoDB rejects a wrong start key, and the client would get 500 instead of 400.
     if !from.is_none_or(is_listed) {
-        return Err(Invalid::new("from", "must be what next of a page says").into());
+        return Err(Invalid::new("from", "must be the next value of an earlier page").into());
     }
-    let page = broadcast.store.ledger.campaigns(from, PAGE).await?;
+    let page = broadcast
+        .store
+        .ledger
+        .campaigns(from, CAMPAIGNS_PER_PAGE)
+        .await?;
     let mut campaigns = Vec::with_capacity(page.campaigns.len());
     for campaign in &page.campaigns {
         campaigns.push(broadcast.view(campaign).await?);
@@ -65,7 +68,7 @@ async fn show<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let campaign = broadcast.store.ledger.campaign(&named(id)?).await?;
+    let campaign = broadcast.store.ledger.campaign(&campaign_id(id)?).await?;
     let campaign = campaign.ok_or_else(Problem::no_such_campaign)?;
     Ok(Json(broadcast.view(&campaign).await?))
 }
@@ -74,7 +77,7 @@ async fn cancel<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let campaign: Campaign = broadcast.cancel(&named(id)?).await?;
+    let campaign: Campaign = broadcast.cancel(&campaign_id(id)?).await?;
     Ok(Json(broadcast.view(&campaign).await?))
 }
 
@@ -82,12 +85,12 @@ async fn resume<Q: Queue>(
     State(broadcast): State<Arc<Broadcast<Q>>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let campaign: Campaign = broadcast.resume(&named(id)?).await?;
+    let campaign: Campaign = broadcast.resume(&campaign_id(id)?).await?;
     Ok(Json(broadcast.view(&campaign).await?))
 }
 
-/// A name that cannot be one is nobody's.
-fn named(id: Result<Path<String>, PathRejection>) -> Result<CampaignId, Problem> {
+/// The id in the path. A text that cannot be an id is answered like the id of an unknown campaign: 404.
+fn campaign_id(id: Result<Path<String>, PathRejection>) -> Result<CampaignId, Problem> {
     let id = id.ok().and_then(|Path(id)| id.parse().ok());
     id.ok_or_else(Problem::no_such_campaign)
 }

@@ -1,4 +1,4 @@
-//! The outermost layer of every HTTP router: body limit, CORS, problems instead of bare errors, one log line a request.
+//! The outermost layer of every HTTP router: body limit, CORS, problem documents for 404 and 405, request log.
 
 use axum::extract::rejection::BytesRejection;
 use http::StatusCode;
@@ -15,10 +15,10 @@ use serde_json::Value;
 use crate::auth::ApiToken;
 use crate::problem::Problem;
 
-/// Bytes of a request's body that are read. The largest message is below 4 kB.
+/// Maximum bytes of a request's body. The largest message is below 4 kB.
 pub const MAX_BODY: usize = 16 * 1024;
 
-/// Finishes a router. Merge first: fallbacks are its own.
+/// Adds the outermost layer. Merge all routers before: the fallbacks are set on the merged router.
 pub fn finish(router: Router, cors: &CorsOrigins) -> Router {
     router
         .fallback(async || Problem::no_such_path())
@@ -28,7 +28,7 @@ pub fn finish(router: Router, cors: &CorsOrigins) -> Router {
         .layer(from_fn(log))
 }
 
-/// Lets through only who carries the token, before anything of the request is read.
+/// Refuses requests without the API token, before the body is read.
 pub fn require_token(router: Router, token: &ApiToken) -> Router {
     router.route_layer(from_fn_with_state(token.clone(), admit))
 }
@@ -50,7 +50,7 @@ async fn log(request: Request, next: Next) -> Response {
     response
 }
 
-/// A body of JSON, whatever its Content-Type says: `sendBeacon` cannot name one.
+/// A JSON body with any Content-Type: `navigator.sendBeacon` sends a string as `text/plain`.
 pub struct Body(pub Value);
 
 impl<S: Send + Sync> FromRequest<S> for Body {

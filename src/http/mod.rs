@@ -2,12 +2,12 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | [`subscribe`] | a browser's subscription, and the way back |
-//! | [`send`] | a message to one person now, or to an audience as a campaign |
-//! | [`campaigns`] | campaigns: list, look, cancel, resume |
+//! | [`subscribe`] | a browser subscribes and unsubscribes |
+//! | [`send`] | a message to one user now, or to an audience as a campaign |
+//! | [`campaigns`] | campaigns: list, show, cancel, resume |
 //! | [`schedules`] | messages that are sent later, once or repeatedly |
-//! | [`stats`] | how many are subscribed, and how many an audience has |
-//! | [`assets`] | the demo page and the console, as files |
+//! | [`stats`] | numbers of subscribers, in total and of an audience |
+//! | [`assets`] | the files of the demo page and of the console |
 //! | [`middleware`] | the outermost layer: body limit, CORS, token, log |
 
 pub mod assets;

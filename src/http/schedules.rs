@@ -1,4 +1,4 @@
-//! `/push/schedules`: listed, created, replaced, deleted; with the API token.
+//! `/push/schedules`: the operator lists, creates, replaces and deletes schedules.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::json::Members;
 use crate::problem::Problem;
 use crate::schedule::{Listed, Schedule, Schedules, Stored, is_name};
 
-struct Room<S> {
+struct ScheduleApi<S> {
     schedules: S,
     clock: Clock,
 }
@@ -25,7 +25,7 @@ pub fn router<S: Schedules>(schedules: S, clock: Clock, token: &ApiToken) -> Rou
     let router = Router::new()
         .route("/push/schedules", get(list::<S>).post(create::<S>))
         .route("/push/schedules/{name}", delete(remove::<S>))
-        .with_state(Arc::new(Room { schedules, clock }));
+        .with_state(Arc::new(ScheduleApi { schedules, clock }));
     require_token(router, token)
 }
 
@@ -34,24 +34,24 @@ struct List {
     schedules: Vec<Listed>,
 }
 
-async fn list<S: Schedules>(State(room): State<Arc<Room<S>>>) -> Result<Json<List>, Problem> {
-    let schedules = room.schedules.list(room.clock.now()).await?;
+async fn list<S: Schedules>(State(api): State<Arc<ScheduleApi<S>>>) -> Result<Json<List>, Problem> {
+    let schedules = api.schedules.list(api.clock.now()).await?;
     Ok(Json(List { schedules }))
 }
 
 async fn create<S: Schedules>(
-    State(room): State<Arc<Room<S>>>,
+    State(api): State<Arc<ScheduleApi<S>>>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Listed>), Problem> {
     let members = Members::of(&body)?;
     let schedule = Schedule::read(members)?;
-    let now = room.clock.now();
+    let now = api.clock.now();
     let Some(next) = schedule.next_after(now, now) else {
         let zone = schedule.zone_name();
-        let reason = format!("names no time to come on the clocks of {zone}");
+        let reason = format!("has no future time in the time zone {zone}");
         return Err(members.invalid("expression", reason).into());
     };
-    let status = match room.schedules.create(&schedule, now).await? {
+    let status = match api.schedules.create(&schedule, now).await? {
         Stored::New => StatusCode::CREATED,
         Stored::Replaced => StatusCode::OK,
     };
@@ -66,11 +66,11 @@ async fn create<S: Schedules>(
 }
 
 async fn remove<S: Schedules>(
-    State(room): State<Arc<Room<S>>>,
+    State(api): State<Arc<ScheduleApi<S>>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    // What cannot be a name is not asked for: AWS would call it invalid.
-    if is_name(&name) && room.schedules.delete(&name).await? {
+    // EventBridge Scheduler answers a text that cannot be a name with a validation error, not with 404.
+    if is_name(&name) && api.schedules.delete(&name).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::no_such_schedule())

@@ -1,4 +1,4 @@
-//! `send`: a message -> one person's devices, now; or -> an audience, as a campaign.
+//! `send`: a message -> one user's devices, now; or -> an audience, as a campaign.
 
 use std::sync::Arc;
 
@@ -29,17 +29,17 @@ use crate::subscribers::{Pruned, Row};
 use crate::telemetry::metrics::Pushes;
 use webpush::{AllowList, Dispatched, Message, Pusher, Report};
 
-/// Devices of one user that are read, and pushed to, at a time.
+/// Devices of one user that are read and pushed to at a time.
 const DEVICES_AT_ONCE: i32 = 100;
 
-/// What sending needs.
+/// The state of the `send` handler.
 #[derive(Debug)]
 pub struct Send<Q> {
-    /// Holds the subscribers, and starts campaigns.
+    /// Reads the subscribers, and starts campaigns.
     pub broadcast: Broadcast<Q>,
-    /// Encrypts, signs, posts.
+    /// Encrypts, signs and posts a message.
     pub pusher: Pusher,
-    /// Where messages may be sent: rows are checked again, since they can be older than the rules.
+    /// Push services that messages may be sent to. Rows are checked again: they may be older than the list.
     pub allowed: AllowList,
 }
 
@@ -53,19 +53,19 @@ pub fn router<Q: Queue>(state: Send<Q>, token: &ApiToken) -> Router {
 
 #[derive(Serialize)]
 struct Results {
-    results: Vec<Sent>,
+    results: Vec<PushResult>,
 }
 
-/// What became of the message to one device.
+/// Result of the push to one device.
 #[derive(Debug, Serialize)]
-struct Sent {
+struct PushResult {
     endpoint: String,
     outcome: &'static str,
     /// HTTP status of the push service's answer.
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// Seconds that the push service asks to wait.
+    /// Seconds that the push service asks the sender to wait (`Retry-After`).
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
@@ -102,7 +102,11 @@ impl<Q: Queue> Send<Q> {
         Ok((StatusCode::ACCEPTED, location, answer).into_response())
     }
 
-    async fn send_to_user(&self, user: &str, message: &Message) -> Result<Vec<Sent>, StoreError> {
+    async fn send_to_user(
+        &self,
+        user: &str,
+        message: &Message,
+    ) -> Result<Vec<PushResult>, StoreError> {
         let mut results = Vec::new();
         let mut from = None;
         loop {
@@ -120,8 +124,8 @@ impl<Q: Queue> Send<Q> {
         }
     }
 
-    /// Pushes to all at once, and writes their figures to the log.
-    async fn send_to_all(&self, rows: Vec<Row>, message: &Message) -> Vec<Sent> {
+    /// Pushes to all rows at the same time, and logs one line of metrics.
+    async fn send_to_all(&self, rows: Vec<Row>, message: &Message) -> Vec<PushResult> {
         let pushes: FuturesUnordered<_> = rows
             .into_iter()
             .map(|row| self.send_to(Recipient::new(row, &self.allowed), message))
@@ -132,32 +136,33 @@ impl<Q: Queue> Send<Q> {
             if is_pruned {
                 figures.pruned();
             }
-            results.push(Sent::new(&recipient, &report));
+            results.push(PushResult::new(&recipient, &report));
         }
         let now = self.broadcast.clock.now();
         self.broadcast.metrics.request(&figures, now);
         results
     }
 
-    /// What became of the push, and whether the subscriber's row was removed.
+    /// Pushes to one device, and settles its row. The flag says whether the row was removed.
     async fn send_to(&self, recipient: Recipient, message: &Message) -> (Recipient, Report, bool) {
         let (now, dispatched) = (self.broadcast.clock.now(), Dispatched::default());
         let report = recipient
             .push(&self.pusher, message, now, &dispatched)
             .await;
         let is_pruned = self.settle(&recipient, &report).await;
-        // The message is out: the sender must hear so, or would send it again. The next push settles the row.
+        // The push was made: with an error the client would send the message again. The next push settles the row.
         let is_pruned = is_pruned.unwrap_or_else(|error| {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "a push could not be settled"
+                "the row could not be updated after a push"
             );
             false
         });
         (recipient, report, is_pruned)
     }
 
-    /// Does to the row what the outcome asks for. True when it was removed: a subscriber who has come back stays.
+    /// Updates or removes the row as the outcome requires. True when the row was removed; a row that was renewed
+    /// since it was read is kept.
     async fn settle(&self, recipient: &Recipient, report: &Report) -> Result<bool, StoreError> {
         let (subscribers, row) = (&self.broadcast.store.subscribers, recipient.row());
         match decide(report, recipient.made_with()).row {
@@ -172,7 +177,7 @@ impl<Q: Queue> Send<Q> {
     }
 }
 
-impl Sent {
+impl PushResult {
     fn new(recipient: &Recipient, report: &Report) -> Self {
         Self {
             endpoint: recipient.endpoint().to_owned(),
@@ -184,7 +189,7 @@ impl Sent {
     }
 }
 
-/// To whom a message goes.
+/// The receiver of a message: the member `to`.
 #[derive(Debug, Clone, Copy)]
 enum To<'a> {
     Endpoint(&'a str),

@@ -1,4 +1,4 @@
-//! HTTP: how many are subscribed, through which services, with which tags, since when; and how many an audience has.
+//! `/push/stats`: numbers of subscribers by push service, tag and day. `/push/audience`: the size of an audience.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ async fn stats(State(state): State<Arc<(Store, Clock)>>) -> Result<Json<Stats>, 
 }
 
 #[derive(Serialize)]
-struct Reached {
+struct AudienceSize {
     subscribers: u64,
     exact: bool,
 }
@@ -61,14 +61,14 @@ struct Reached {
 async fn audience(
     State(state): State<Arc<(Store, Clock)>>,
     Body(body): Body,
-) -> Result<Json<Reached>, Problem> {
+) -> Result<Json<AudienceSize>, Problem> {
     let members = Members::of(&body)?;
     let audience: Audience = members
         .string("audience")?
         .parse()
         .map_err(|error| members.invalid("audience", error))?;
     let estimate = state.0.subscribers.estimate(&audience).await?;
-    Ok(Json(Reached {
+    Ok(Json(AudienceSize {
         subscribers: estimate.subscribers,
         exact: estimate.exact,
     }))

@@ -1,4 +1,4 @@
-//! `subscribe`: a browser's subscription -> checked -> store; and the way back.
+//! `subscribe`: a browser's subscription -> check -> store. A browser unsubscribes here, too.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ use crate::store::Store;
 use crate::subscribers::registration::{Refusal, Registration, endpoint_text};
 use webpush::{AllowList, Keyring};
 
-/// What subscribing needs.
+/// The state of the `subscribe` handlers.
 #[derive(Debug)]
 pub struct Subscribe {
-    /// Where subscriptions are kept.
+    /// Stores the subscriptions.
     pub store: Store,
-    /// Pages subscribe with the current key.
+    /// VAPID keys. A browser subscribes with the current one.
     pub keyring: Arc<Keyring>,
-    /// Where messages may be sent.
+    /// Push services that messages may be sent to.
     pub allowed: AllowList,
-    /// Proves user ids.
+    /// Checks the signature of a user id.
     pub user_secret: UserSecret,
-    /// The time.
+    /// Tells the time.
     pub clock: Clock,
 }
 

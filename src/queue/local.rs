@@ -1,4 +1,4 @@
-//! A queue in the process. Nothing of it is on disk: after a restart the ledger says which jobs there are.
+//! A queue in memory. After a restart, the server queues the jobs of all open parts in the ledger.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,11 @@ use super::Stop;
 use super::{MAX_DELAY, Queue, QueueError};
 use crate::campaign::{Job, PartKey};
 
-/// The first wait before a job that failed is delivered again; it doubles.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Delay before a failed job is delivered again. It doubles with each failure.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// Jobs, each with when it is due. A clone is the same queue.
+/// Jobs with the times at which they are due. A clone shares the queue.
 #[derive(Debug, Clone, Default)]
 pub struct LocalQueue(Arc<Inner>);
 
@@ -25,44 +25,44 @@ struct Inner {
     changed: Notify,
 }
 
-/// Deliveries that are to be made. A job waits once, however often it was put in: it is only a pointer.
+/// Jobs to be delivered. A job that is queued twice waits once, since it is only a pointer into the ledger.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Who is pushed to for the first time comes before who is pushed to again: a service that is away fills the queue
-    /// with the latter.
-    first: BTreeMap<Turn, (Job, u32)>,
-    again: BTreeMap<Turn, (Job, u32)>,
+    /// First pushes. They come before retries, since an outage of a push service fills the queue with retries.
+    segments: BTreeMap<Turn, (Job, u32)>,
+    retries: BTreeMap<Turn, (Job, u32)>,
     turns: HashMap<Job, Turn>,
-    last: u64,
+    last_serial: u64,
 }
 
-/// When a job is due; and a number, since several may be due at once.
+/// When a job is due, and a serial number to tell apart jobs that are due at the same time.
 type Turn = (Instant, u64);
 
 impl Waiting {
-    fn of(&mut self, job: &Job) -> &mut BTreeMap<Turn, (Job, u32)> {
+    fn queue_of(&mut self, job: &Job) -> &mut BTreeMap<Turn, (Job, u32)> {
         match job.part {
-            PartKey::Segment(_) => &mut self.first,
-            PartKey::Retry { .. } => &mut self.again,
+            PartKey::Segment(_) => &mut self.segments,
+            PartKey::Retry { .. } => &mut self.retries,
         }
     }
 
-    /// A job and how many deliveries of it have failed. One that waits already is due when the sooner of the two is.
+    /// Adds a job, with the number of its failed deliveries. If the job waits already, the earlier of the two times
+    /// counts.
     fn put(&mut self, mut due: Instant, job: Job, mut failures: u32) {
         if let Some(turn) = self.turns.remove(&job) {
-            let known = self.of(&job).remove(&turn);
+            let known = self.queue_of(&job).remove(&turn);
             due = due.min(turn.0);
             failures = failures.max(known.map_or(0, |(_, failures)| failures));
         }
-        self.last += 1;
-        let turn = (due, self.last);
+        self.last_serial += 1;
+        let turn = (due, self.last_serial);
         self.turns.insert(job.clone(), turn);
-        self.of(&job).insert(turn, (job, failures));
+        self.queue_of(&job).insert(turn, (job, failures));
     }
 
-    /// The first that is due; else when one is.
+    /// Takes the first job that is due. If none is, the error is when the next one will be.
     fn take(&mut self, now: Instant) -> Result<(Job, u32), Option<Instant>> {
-        for jobs in [&mut self.first, &mut self.again] {
+        for jobs in [&mut self.segments, &mut self.retries] {
             if let Some(first) = jobs.first_entry()
                 && first.key().0 <= now
             {
@@ -71,14 +71,14 @@ impl Waiting {
                 return Ok((job, failures));
             }
         }
-        let next = [&self.first, &self.again].map(|jobs| jobs.keys().next());
+        let next = [&self.segments, &self.retries].map(|jobs| jobs.keys().next());
         Err(next.into_iter().flatten().map(|(due, _)| *due).min())
     }
 }
 
 impl LocalQueue {
-    /// Delivers jobs, `workers` at a time, until `stop`, and then waits for those under way. `deliver` is told whether
-    /// a delivery of the same job has failed before, and says whether this one went well.
+    /// Delivers jobs, `workers` at a time, until `stop`, and then waits for the jobs under way. `deliver` gets a job
+    /// and whether an earlier delivery of it has failed. It returns whether this delivery succeeded.
     pub async fn run<F>(&self, workers: usize, stop: &Stop, deliver: impl Fn(Job, bool) -> F)
     where
         F: Future<Output = bool>,
@@ -93,8 +93,8 @@ impl LocalQueue {
                 if deliver(job.clone(), failures > 0).await {
                     continue;
                 }
-                let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures));
-                self.put(wait.min(LONGEST_WAIT), job, failures + 1);
+                let wait = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(failures));
+                self.put(wait.min(MAX_BACKOFF), job, failures + 1);
             }
         };
         futures_util::future::join_all((0..workers).map(|_| work())).await;
@@ -111,7 +111,7 @@ impl LocalQueue {
         self.0.changed.notify_one();
     }
 
-    /// The next job, when it is due, and how many deliveries of it have failed.
+    /// Waits for the next job that is due. Returns it with the number of its failed deliveries.
     async fn next(&self) -> (Job, u32) {
         loop {
             let changed = self.0.changed.notified();
@@ -123,7 +123,7 @@ impl LocalQueue {
                     .unwrap_or_else(PoisonError::into_inner);
                 match waiting.take(Instant::now()) {
                     Ok(next) => {
-                        // Whoever else waits looks again: there may be another one due.
+                        // Wakes another worker, since another job may be due.
                         if !waiting.turns.is_empty() {
                             self.0.changed.notify_one();
                         }

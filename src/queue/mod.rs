@@ -1,8 +1,8 @@
-//! The queue of jobs between `broadcast` and `deliver`: SQS in AWS ([`SqsQueue`]), in the process on one machine
+//! The queue of jobs between `broadcast` and `deliver`: SQS in AWS ([`SqsQueue`]), and a queue in memory on one machine
 //! ([`LocalQueue`]).
 //!
-//! A job is delivered at least once, in no order, not before its delay. Nothing relies on more: a job is only a
-//! pointer into the ledger.
+//! The queue delivers a job at least once, in no order, and not before its delay. Workers rely on no more: a job is
+//! only a pointer into the ledger.
 
 #[cfg(feature = "local")]
 mod local;
@@ -20,32 +20,31 @@ pub use stop::{Stop, Stopper};
 
 use crate::campaign::Job;
 
-/// The longest delay that a queue takes (SQS). A job that comes before its time waits again.
+/// The longest delay that SQS takes. A worker queues a job again that is delivered before its time.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// Where jobs go.
+/// A queue of jobs.
 pub trait Queue: Clone + Send + Sync + 'static {
-    /// Puts jobs into the queue, each to be delivered no sooner than its delay says; a delay over [`MAX_DELAY`]
-    /// counts as that.
+    /// Queues jobs. The queue delivers each after its delay at the earliest. A delay over [`MAX_DELAY`] is cut to it.
     ///
     /// # Errors
-    /// When one of them may not be in the queue. The others may be: to send all again is harmless.
+    /// When a job may be missing in the queue. Others may be in it: to send all again is harmless.
     fn send(&self, jobs: &[(Job, Duration)])
     -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
-/// Why jobs may not be in the queue.
+/// Why jobs may be missing in the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The queue could not be reached, or refused everything.
+    /// The queue could not be reached, or refused all jobs.
     #[error("jobs could not be queued")]
     Send(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It refused some of them, again and again.
+    /// The queue refused some of the jobs at every attempt.
     #[error("{failed} jobs could not be queued: {reason}")]
     Partly {
-        /// How many.
+        /// Number of jobs that it refused.
         failed: usize,
-        /// The queue's words on one of them.
+        /// The queue's error text for one of them.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! SQS.
+//! The queue in AWS: SQS.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use tokio::time::sleep;
 use super::{MAX_DELAY, Queue, QueueError};
 use crate::campaign::Job;
 
-/// Jobs in one call, at most.
-const BATCH: usize = 10;
-/// How often jobs that SQS refuses one by one are sent.
-const ATTEMPTS: u32 = 5;
-const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// Maximum messages of one `SendMessageBatch` call.
+const MAX_BATCH: usize = 10;
+/// Maximum calls for one batch. Each sends the jobs again that SQS refused in the call before.
+const MAX_ATTEMPTS: u32 = 5;
+/// Half the delay before the second call. The delay doubles with each call.
+const BASE_DELAY: Duration = Duration::from_millis(50);
 
-/// A queue of SQS.
+/// An SQS queue.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
@@ -28,13 +29,13 @@ impl SqsQueue {
         Self { client, url }
     }
 
-    /// Sends up to ten, and says which of them SQS did not take, and why.
+    /// Sends up to [`MAX_BATCH`] jobs. Returns the index of each job that SQS refused, with the reason.
     async fn send_batch(
         &self,
         jobs: &[&(Job, Duration)],
     ) -> Result<Vec<(usize, String)>, QueueError> {
         let entry = |(i, (job, delay)): (usize, &&(Job, Duration))| {
-            // A job that comes before its time only goes round again.
+            // Rounds up: a worker would only queue a job again that is delivered before its time.
             let delay = delay.min(&MAX_DELAY).as_millis().div_ceil(1_000);
             let delay = i32::try_from(delay).expect("900 at most");
             SendMessageBatchRequestEntry::builder()
@@ -53,8 +54,8 @@ impl SqsQueue {
             .await
             .map_err(|error| QueueError::Send(error.into()))?;
         let failed = sent.failed().iter().map(|entry| {
-            let words = entry.message().unwrap_or_else(|| entry.code());
-            (entry.id().parse().unwrap_or(usize::MAX), words.to_owned())
+            let reason = entry.message().unwrap_or_else(|| entry.code());
+            (entry.id().parse().unwrap_or(usize::MAX), reason.to_owned())
         });
         Ok(failed.collect())
     }
@@ -62,13 +63,13 @@ impl SqsQueue {
 
 impl Queue for SqsQueue {
     async fn send(&self, jobs: &[(Job, Duration)]) -> Result<(), QueueError> {
-        for some in jobs.chunks(BATCH) {
-            let mut left: Vec<_> = some.iter().collect();
+        for batch in jobs.chunks(MAX_BATCH) {
+            let mut left: Vec<_> = batch.iter().collect();
             let mut attempt = 0;
             while !left.is_empty() {
                 let failed = self.send_batch(&left).await?;
                 attempt += 1;
-                if let Some((_, reason)) = failed.first().filter(|_| attempt == ATTEMPTS) {
+                if let Some((_, reason)) = failed.first().filter(|_| attempt == MAX_ATTEMPTS) {
                     return Err(QueueError::Partly {
                         failed: failed.len(),
                         reason: reason.clone(),
@@ -79,7 +80,7 @@ impl Queue for SqsQueue {
                     .filter_map(|(i, _)| left.get(*i).copied())
                     .collect();
                 if !left.is_empty() {
-                    sleep(FIRST_WAIT * 2_u32.pow(attempt)).await;
+                    sleep(BASE_DELAY * 2_u32.pow(attempt)).await;
                 }
             }
         }

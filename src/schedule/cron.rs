@@ -1,5 +1,6 @@
-//! `cron(minutes hours day-of-month month day-of-week year)`: AWS's fields, checked one by one, and written out for the
-//! engine, whose own form differs: it has seconds, counts the days of a week from 0, and takes much that AWS refuses.
+//! `cron(minutes hours day-of-month month day-of-week year)`: checks AWS's fields one by one, and translates them for
+//! the crate `croner`. Its form differs: it has seconds, counts the days of a week from 0, and takes much that AWS
+//! refuses.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ struct Field {
     name: &'static str,
     first: u16,
     last: u16,
-    /// Of `first` and those that follow.
+    /// Names of the values from `first` on. Empty when the field takes numbers only.
     names: &'static [&'static str],
 }
 
@@ -44,7 +45,7 @@ const fn numbers(name: &'static str, first: u16, last: u16) -> Field {
     }
 }
 
-/// Reads what stands between the parentheses.
+/// Reads the text between the parentheses.
 pub(super) fn read(text: &str) -> Result<Cron, ExpressionError> {
     let upper = text.to_ascii_uppercase();
     let fields: Vec<&str> = upper.split_whitespace().collect();
@@ -67,13 +68,13 @@ pub(super) fn read(text: &str) -> Result<Cron, ExpressionError> {
         .seconds(Seconds::Required)
         .year(Year::Required)
         .build();
-    // What the fields let through, the engine takes; if ever not, the whole is no expression.
+    // `croner` takes every list of checked fields, so this error is not expected.
     parser
         .parse(&fields.join(" "))
         .map_err(|_| ExpressionError::Form)
 }
 
-/// Beside a list: `?`, `L` the last day, `15W` the weekday nearest to the 15th, `LW` the last weekday.
+/// A list, `?`, `L` (the last day), `15W` (the weekday nearest to the 15th) or `LW` (the last weekday).
 fn read_day_of_month(text: &str) -> Result<String, ExpressionError> {
     if let "?" | "L" | "LW" = text {
         return Ok(text.replace('?', "*"));
@@ -84,7 +85,7 @@ fn read_day_of_month(text: &str) -> Result<String, ExpressionError> {
     }
 }
 
-/// Beside a list: `?`, `L` Saturday, `6L` the month's last Friday, `3#2` its second Tuesday.
+/// A list, `?`, `L` (Saturday), `6L` (the month's last Friday) or `3#2` (the month's second Tuesday).
 fn read_day_of_week(text: &str) -> Result<String, ExpressionError> {
     if text == "?" {
         return Ok("*".to_owned());
@@ -99,14 +100,14 @@ fn read_day_of_week(text: &str) -> Result<String, ExpressionError> {
         let day = DAY_OF_WEEK.value(text, day)? - 1;
         return match nth {
             "1" | "2" | "3" | "4" | "5" => Ok(format!("{day}#{nth}")),
-            _ => Err(DAY_OF_WEEK.wrong(text, "after # must stand 1 to 5")),
+            _ => Err(DAY_OF_WEEK.wrong(text, "# must be followed by 1 to 5")),
         };
     }
     DAY_OF_WEEK.list(text)
 }
 
 impl Field {
-    /// `*`, or values, ranges and steps between commas; as the engine takes it.
+    /// Translates `*`, or a list of values, ranges and steps.
     fn list(&self, text: &str) -> Result<String, ExpressionError> {
         if text == "*" {
             return Ok("*".to_owned());
@@ -129,16 +130,16 @@ impl Field {
             }
             let step = step.map_or(Some(1), |step| number(step).filter(|step| *step > 0));
             let step =
-                step.ok_or_else(|| self.wrong(text, "after / must stand a number from 1"))?;
+                step.ok_or_else(|| self.wrong(text, "/ must be followed by a number from 1"))?;
             values.extend((first..=last).step_by(usize::from(step)));
         }
-        // The engine's week begins with 0.
+        // `croner` counts the days of a week from 0.
         let shift = u16::from(self.name == DAY_OF_WEEK.name);
         let values: Vec<String> = values.iter().map(|v| (v - shift).to_string()).collect();
         Ok(values.join(","))
     }
 
-    /// A number or a name; `whole` is what the field holds.
+    /// Reads a number or a name. `whole` is the text of the whole field, for the error.
     fn value(&self, whole: &str, text: &str) -> Result<u16, ExpressionError> {
         let named = self.names.iter().position(|name| *name == text);
         let named = named.and_then(|position| u16::try_from(position).ok());
@@ -153,15 +154,15 @@ impl Field {
                     _ => String::new(),
                 };
                 let must = format!(
-                    "must be {first} to {last}{names}, with {} between",
-                    self.signs()
+                    "must be {first} to {last}{names}, combined with {}",
+                    self.special_characters()
                 );
                 self.wrong(whole, &must)
             })
     }
 
-    /// What may stand beside values.
-    fn signs(&self) -> &'static str {
+    /// Characters that the field takes beside values.
+    fn special_characters(&self) -> &'static str {
         match self.name {
             "day-of-month" => ", - * / ? L W",
             "day-of-week" => ", - * / ? L #",
@@ -178,7 +179,7 @@ impl Field {
     }
 }
 
-/// Digits, and no sign.
+/// Reads digits. `parse` alone would take a leading `+`.
 fn number(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)

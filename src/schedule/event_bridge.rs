@@ -1,7 +1,7 @@
-//! The room in AWS: a group of EventBridge Scheduler's, which keeps the schedules and calls `broadcast`.
+//! Schedules in AWS: a schedule group of EventBridge Scheduler, which stores the schedules and calls `broadcast`.
 //!
-//! What it calls with names the schedule and the scheduled time, which do not change when a call is repeated: of them
-//! comes the id of the campaign.
+//! The input of the call names the schedule and the scheduled time. A repeated call has the same input and so the same
+//! campaign id.
 
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::error::{ProvideErrorMetadata, SdkError};
@@ -22,14 +22,14 @@ use crate::config::SchedulerTarget;
 
 use super::{Expression, Listed, Schedule, Schedules, SchedulesError, Stored, zone};
 
-/// How often Scheduler calls `broadcast` again when a call fails, before the dead-letter queue gets the firing; and for how
-/// many seconds. By default it would go on for a day, and the message would come a day late.
-const RETRIES: i32 = 24;
-const RETRY_SECONDS: i32 = 3600;
-/// Schedules that are read at once: the service's list names them and no more.
-const AT_ONCE: usize = 10;
+/// Maximum retries of a call of `broadcast` that fails. After them, the firing goes to the dead-letter queue.
+const MAX_RETRIES: i32 = 24;
+/// Retries end after this time. AWS's default is a day, and the message would come a day late.
+const MAX_RETRY_SECONDS: i32 = 3600;
+/// Schedules that are read at a time: `ListSchedules` returns names without the details.
+const READS_AT_ONCE: usize = 10;
 
-/// A group of schedules.
+/// A schedule group of EventBridge Scheduler.
 #[derive(Debug, Clone)]
 pub struct EventBridgeSchedules {
     client: Client,
@@ -37,12 +37,12 @@ pub struct EventBridgeSchedules {
 }
 
 impl EventBridgeSchedules {
-    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and a group that exists.
+    /// `client` must be built with [`behavior_version`](crate::aws::behavior_version), and the group must exist.
     pub fn new(client: Client, target: SchedulerTarget) -> Self {
         Self { client, target }
     }
 
-    /// The function that is called, and with what.
+    /// The call of `broadcast`: function, role, retries and input.
     fn call(&self, schedule: &Schedule) -> Target {
         let input = json!({
             "schedule": "<aws.scheduler.schedule-arn>",
@@ -59,8 +59,8 @@ impl EventBridgeSchedules {
             )
             .retry_policy(
                 RetryPolicy::builder()
-                    .maximum_retry_attempts(RETRIES)
-                    .maximum_event_age_in_seconds(RETRY_SECONDS)
+                    .maximum_retry_attempts(MAX_RETRIES)
+                    .maximum_event_age_in_seconds(MAX_RETRY_SECONDS)
                     .build(),
             )
             .input(input.to_string())
@@ -72,7 +72,7 @@ impl EventBridgeSchedules {
         let get = self.client.get_schedule().name(&name);
         match get.group_name(&self.target.group).send().await {
             Ok(found) => Ok(Some(listed(name, &found, now))),
-            // Deleted since it was named, or fired for the only time.
+            // It was deleted after `ListSchedules`, by an operator or because it was to fire once and has fired.
             Err(error)
                 if error
                     .as_service_error()
@@ -95,7 +95,7 @@ impl Schedules for EventBridgeSchedules {
         names.sort_unstable();
         let found: Vec<Option<Listed>> = stream::iter(names)
             .map(|name| self.show(name, now))
-            .buffered(AT_ONCE)
+            .buffered(READS_AT_ONCE)
             .try_collect()
             .await?;
         Ok(found.into_iter().flatten().collect())
@@ -109,7 +109,8 @@ impl Schedules for EventBridgeSchedules {
         } else {
             ActionAfterCompletion::None
         };
-        // A rate without a start would fire at once. The same on one machine: one period from now.
+        // EventBridge Scheduler fires a rate without a start date at once. The local server fires one period from now:
+        // both must do the same.
         let start = schedule.expression.period();
         let start = start.and_then(|_| schedule.next_after(now, now));
         let start = start.map(|start| DateTime::from_secs(start.as_second()));
@@ -164,7 +165,7 @@ impl Schedules for EventBridgeSchedules {
     }
 }
 
-/// As it is shown. Someone may have changed it by other means: what cannot be read is left out.
+/// A schedule as the API shows it. Members that cannot be read stay empty: an operator may have changed it in AWS.
 fn listed(name: String, found: &GetScheduleOutput, now: Timestamp) -> Listed {
     let expression = found.schedule_expression().unwrap_or_default();
     let timezone = found.schedule_expression_timezone().unwrap_or("UTC");
@@ -174,7 +175,7 @@ fn listed(name: String, found: &GetScheduleOutput, now: Timestamp) -> Listed {
     let next = expression.parse().ok().filter(|_| !is_off);
     let next = next.and_then(|read: Expression| {
         let time = |time: &DateTime| Timestamp::from_second(time.secs()).ok();
-        // A rate begins at its start.
+        // A rate fires first at its start date, which is one period after the anchor.
         let anchor = match (found.start_date().and_then(time), read.period()) {
             (Some(start), Some(period)) => start.checked_sub(period).ok(),
             (start, _) => start.or_else(|| found.creation_date().and_then(time)),
@@ -204,10 +205,10 @@ where
         SdkError::ServiceError(service) => {
             service.raw().status().is_server_error()
                 || matches!(code, "ThrottlingException" | "ConflictException")
-                // It was there to be replaced, and is no more: the next try creates it.
+                // The schedule was deleted between create and update: the next attempt creates it.
                 || (operation, code) == ("UpdateSchedule", "ResourceNotFoundException")
         }
-        // The request could not be built. The SDK may add other kinds.
+        // The request could not be built. `_`: the enum is non-exhaustive.
         SdkError::ConstructionFailure(_) | _ => false,
     };
     if matches!(

@@ -1,9 +1,9 @@
-//! When a schedule fires: EventBridge Scheduler's expressions, read here as it reads them, so that a schedule means
-//! the same on one machine as in AWS.
+//! When a schedule fires: EventBridge Scheduler's expressions, with the same meaning, so that a schedule fires on one
+//! machine as in AWS.
 //!
-//! By the clock on the wall of a time zone. When clocks go forward, a time that they skip is skipped; when they go
-//! back, a time that comes twice fires the first time only
-//! (EventBridge Scheduler's User Guide, "Schedule types", "Daylight savings time").
+//! `at` and `cron` are local times in a time zone. When clocks go forward, a schedule does not fire at a local time
+//! that is skipped. When clocks go back, it fires at the first of two equal local times only (EventBridge Scheduler's
+//! User Guide, "Schedule types", "Daylight savings time").
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,7 +52,7 @@ impl FromStr for Expression {
     }
 }
 
-/// `2026-12-24T09:00:00`, to the letter: AWS takes no other form.
+/// `2026-12-24T09:00:00`. AWS takes no other form, such as one without seconds.
 fn at(text: &str) -> Result<DateTime, ExpressionError> {
     let read = DateTime::strptime("%Y-%m-%dT%H:%M:%S", text);
     let exact = |time: &DateTime| time.strftime("%Y-%m-%dT%H:%M:%S").to_string() == text;
@@ -61,7 +61,7 @@ fn at(text: &str) -> Result<DateTime, ExpressionError> {
         .ok_or_else(|| ExpressionError::At(text.to_owned()))
 }
 
-/// `5 minutes`. A day is 24 hours, whatever the clocks do.
+/// `5 minutes`. A day is always 24 hours.
 fn rate(text: &str) -> Result<SignedDuration, ExpressionError> {
     let wrong = || ExpressionError::Rate(text.to_owned());
     let mut words = text.split_whitespace();
@@ -81,10 +81,10 @@ fn rate(text: &str) -> Result<SignedDuration, ExpressionError> {
 }
 
 impl Expression {
-    /// The first firing after `after`, if there is one.
+    /// The first firing after `after`. None when the schedule is over.
     ///
-    /// `at` and `cron` are read in `zone`; `rate` counts from the second of `anchor`, one period after which it
-    /// fires first.
+    /// `at` and `cron` are local times in `zone`. `rate` fires first one period after `anchor`, which is cut to whole
+    /// seconds.
     pub fn next_after(
         &self,
         after: Timestamp,
@@ -106,7 +106,7 @@ impl Expression {
                     if time.year() > cron::LAST_YEAR {
                         return None;
                     }
-                    // One that the clocks skip, or that has been: while clocks that went back repeat an hour.
+                    // Skips a local time that does not exist, and in a repeated hour one that has passed.
                     let firing = instant(time, zone).filter(|at| *at > after);
                     if firing.is_some() {
                         return firing;
@@ -116,7 +116,7 @@ impl Expression {
         }
     }
 
-    /// The last firing up to `until`, of which `known`, not after `until`, is one.
+    /// The last firing up to `until`. `known` is a firing that is not after `until`.
     pub fn last_until(
         &self,
         until: Timestamp,
@@ -124,7 +124,7 @@ impl Expression {
         zone: &TimeZone,
         anchor: Timestamp,
     ) -> Timestamp {
-        // Looks back twice as far each time: a server may have stood still for a year of minutes.
+        // Doubles how far it looks back: after a year without a server, a step through every minute would take long.
         let mut back = SignedDuration::from_mins(1);
         let mut last = loop {
             let from = until.saturating_sub(back).unwrap_or(known);
@@ -145,7 +145,7 @@ impl Expression {
         last
     }
 
-    /// The time between two firings of a `rate`.
+    /// Time between two firings of a `rate`. None for `at` and `cron`.
     pub fn period(&self) -> Option<SignedDuration> {
         match self.when {
             When::Rate(period) => Some(period),
@@ -153,18 +153,18 @@ impl Expression {
         }
     }
 
-    /// Whether it fires once: `at`.
+    /// Whether it fires only once (`at`).
     pub fn is_once(&self) -> bool {
         matches!(self.when, When::At(_))
     }
 
-    /// As it was given.
+    /// The text that was parsed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// When a clock on the wall shows this time first, if it ever does.
+/// The first moment with this local time. None when clocks skip it.
 fn instant(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(time);
     match ambiguous.offset() {

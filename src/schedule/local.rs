@@ -1,8 +1,8 @@
-//! Schedules of the local server: the ledger keeps them, and the server fires them.
+//! Schedules of the local server: the ledger stores them, and the server fires them.
 //!
-//! A firing is recorded after its campaign has started: a crash may repeat a firing, but loses none. A repeated firing is
-//! the same campaign, because the campaign's id is made of the schedule and the scheduled time. Firings that were missed
-//! while no server ran are made up for by one, for the latest time that was missed.
+//! The server records a firing after its campaign has started: a crash may repeat a firing, but loses none. A repeated
+//! firing leads to the same campaign, because the campaign's id is made of the schedule and the scheduled time. If
+//! firings were missed while no server ran, the server fires once, for the latest of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,11 +20,12 @@ use crate::dynamo::StoreError;
 use crate::ledger::StoredSchedule;
 use crate::store::Store;
 
-/// Wait before a firing that failed is tried again. It doubles with each failure.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
-/// The longest sleep. A machine that was suspended, or whose clock was set, is late by no more than this.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// Delay before a failed firing is tried again. It doubles with each failure.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
+/// Maximum time between two looks at the clock. After the machine was suspended or its clock was set, a firing is late
+/// by no more than this.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// Schedules in the ledger. A clone shares them.
 #[derive(Debug, Clone)]
@@ -38,14 +39,14 @@ pub struct LocalSchedules {
 pub struct Fired {
     /// Name of the schedule.
     pub schedule: String,
-    /// When it was to fire, in whole seconds. With the name, it tells this firing from every other.
+    /// When it was to fire, in whole seconds. Name and time identify the firing.
     pub scheduled_time: Timestamp,
     /// The message to send.
     pub message: Value,
 }
 
 impl LocalSchedules {
-    /// The schedules of this ledger.
+    /// The schedules in the ledger of `store`.
     pub fn new(store: Store) -> Self {
         Self {
             store,
@@ -53,7 +54,7 @@ impl LocalSchedules {
         }
     }
 
-    /// What fires them. One for a ledger: two would each fire every schedule.
+    /// The task that fires the schedules. Run one per ledger: two would each fire every schedule.
     pub fn firing(&self) -> Firing {
         Firing {
             schedules: self.clone(),
@@ -107,16 +108,16 @@ impl Schedules for LocalSchedules {
 #[derive(Debug)]
 pub struct Firing {
     schedules: LocalSchedules,
-    /// By name.
+    /// By name of the schedule.
     failed: HashMap<String, Failed>,
 }
 
 /// A schedule whose firing failed.
 #[derive(Debug, Clone, Copy)]
 struct Failed {
-    /// When the schedule was created: another of its name has not failed.
+    /// When the schedule was created. A newer schedule of the same name has not failed.
     created_at: Timestamp,
-    times: u32,
+    failures: u32,
     not_before: Timestamp,
 }
 
@@ -132,22 +133,25 @@ impl Firing {
             let now = clock.now();
             let next = self.fire_due(now, &fire).await.unwrap_or_else(|error| {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "the schedules cannot be read");
+                tracing::error!(
+                    error,
+                    "the schedules could not be read, this will be tried again"
+                );
                 None
             });
             let until = next.map(|next| next.duration_since(clock.now()));
-            let until = until.map_or(LONGEST_SLEEP, |until| until.try_into().unwrap_or_default());
+            let until = until.map_or(MAX_SLEEP, |until| until.try_into().unwrap_or_default());
             tokio::select! {
-                () = tokio::time::sleep(until.min(LONGEST_SLEEP)) => {}
+                () = tokio::time::sleep(until.min(MAX_SLEEP)) => {}
                 () = changed.notified() => {}
             }
         }
     }
 
-    /// Fires what is due at `now`, and says when something will be due again.
+    /// Fires the schedules that are due at `now`. Returns when the next one is due.
     ///
     /// # Errors
-    /// When the schedules cannot be read. What cannot be fired or recorded is logged, and due again later.
+    /// When the schedules cannot be read. If one cannot be fired or recorded, that is logged and tried again later.
     pub async fn fire_due<F, E>(
         &mut self,
         now: Timestamp,
@@ -193,7 +197,7 @@ impl Firing {
     }
 }
 
-/// Remembers that a schedule could not be fired, and says when it is tried again.
+/// Remembers that a schedule could not be fired. Returns when it is tried again.
 fn note_failure(
     failed: &mut HashMap<String, Failed>,
     schedule: StoredSchedule,
@@ -203,9 +207,9 @@ fn note_failure(
     let StoredSchedule {
         name, created_at, ..
     } = schedule;
-    let times = failed.get(&name).map_or(1, |known| known.times + 1);
-    let wait = FIRST_WAIT.saturating_mul(1 << (times - 1).min(16));
-    let wait = wait.min(LONGEST_WAIT);
+    let failures = failed.get(&name).map_or(1, |known| known.failures + 1);
+    let wait = MIN_BACKOFF.saturating_mul(1 << (failures - 1).min(16));
+    let wait = wait.min(MAX_BACKOFF);
     tracing::error!(
         schedule = name,
         error,
@@ -215,13 +219,14 @@ fn note_failure(
     let not_before = now.saturating_add(wait).unwrap_or(now);
     let failure = Failed {
         created_at,
-        times,
+        failures,
         not_before,
     };
     failed.insert(name, failure);
     not_before
 }
-/// Fires one schedule, for the latest of its times up to `now`, and records it. Says when it fires next.
+
+/// Fires one schedule for the latest of its times up to `now`, and records that. Returns when it fires next.
 async fn fire_one<F, E>(
     store: &Store,
     stored: &StoredSchedule,
@@ -235,7 +240,7 @@ where
     let Some(missed) = stored.next else {
         return Ok(None);
     };
-    let zone = zone(&stored.timezone).ok_or("its time zone is not known")?;
+    let zone = zone(&stored.timezone).ok_or("its time zone is unknown")?;
     let expression: super::Expression = stored.expression.parse()?;
     let scheduled_time = expression.last_until(now, missed, &zone, stored.created_at);
     let fired = Fired {

@@ -1,13 +1,13 @@
-//! Schedules: a message that is sent to an audience at a time to come, or again and again.
+//! Schedules: the service sends a message to an audience at a later time, once or repeatedly.
 //!
 //! | file | owns |
 //! |---|---|
-//! | this one | a [`Schedule`], checked, and the room they are kept in |
-//! | [`expression`] | when: `at(..)`, `rate(..)`, `cron(..)`, as EventBridge Scheduler reads them |
+//! | `mod.rs` | [`Schedule`], a checked request, and [`Schedules`], the store |
+//! | [`expression`] | the times: `at(..)`, `rate(..)`, `cron(..)`, read as EventBridge Scheduler reads them |
 //! | `cron` | the fields of `cron(..)` |
-//! | [`http`] | `/push/schedules` |
-//! | [`event_bridge`] | in AWS: EventBridge Scheduler keeps them, and fires |
-//! | [`local`] | on one machine: the ledger keeps them, and the server fires |
+//! | `expression_error` | why a text is not an expression |
+//! | [`event_bridge`] | in AWS: EventBridge Scheduler stores and fires schedules |
+//! | [`local`] | on one machine: the ledger stores schedules, and the server fires them |
 
 mod cron;
 #[cfg(feature = "aws")]
@@ -33,83 +33,83 @@ use crate::campaign::request::CampaignRequest;
 use crate::dynamo::StoreError;
 use crate::json::{Invalid, Members};
 
-/// Characters of a name: what EventBridge Scheduler takes.
+/// Maximum characters of a name (EventBridge Scheduler's limit).
 pub const MAX_NAME_LEN: usize = 64;
 
-/// A schedule, checked.
+/// A schedule that was checked.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// One of each in a room.
+    /// Its name, unique within the store.
     pub name: String,
-    /// When.
+    /// When it fires.
     pub expression: Expression,
-    /// Whose clocks the expression is read by.
+    /// Time zone of the expression.
     pub timezone: TimeZone,
-    /// What `POST /push/send` takes with `to.audience`.
+    /// The message, as the body of `POST /push/send` with `to.audience`.
     pub message: Value,
 }
 
-/// A schedule as it is shown.
+/// A schedule as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
     /// Its name.
     pub name: String,
     /// When it fires.
     pub expression: String,
-    /// By whose clocks.
+    /// Time zone of the expression.
     pub timezone: String,
-    /// What is sent.
+    /// The message, as in [`Schedule::message`].
     pub message: Value,
-    /// When it fires next, if ever: one that is disabled does not.
+    /// When it fires next. None when it is over or disabled.
     pub next: Option<Timestamp>,
 }
 
-/// Whether there was one of the name.
+/// Whether a schedule was created or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
-    /// There was none.
+    /// No schedule had the name.
     New,
-    /// It took its place.
+    /// It has replaced the schedule of the same name.
     Replaced,
 }
 
-/// Why the room did not do it.
+/// Why schedules could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulesError {
     /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// EventBridge Scheduler takes no such schedule, in its own words.
-    #[error("EventBridge Scheduler refuses it: {0}")]
+    /// EventBridge Scheduler refuses the schedule. The text is its own.
+    #[error("EventBridge Scheduler refuses the schedule: {0}")]
     Refused(String),
     /// EventBridge Scheduler failed, or could not be reached.
     #[error("EventBridge Scheduler {operation} failed")]
     Scheduler {
-        /// What was asked.
+        /// The API operation, such as `CreateSchedule`.
         operation: &'static str,
-        /// Whether it may go well in a moment.
+        /// Whether a repeated request may succeed.
         transient: bool,
         /// The SDK's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// Where schedules are kept: EventBridge Scheduler, or the ledger of the local server.
+/// The store of schedules: EventBridge Scheduler, or the ledger of the local server.
 pub trait Schedules: Send + Sync + 'static {
-    /// All of them, by name.
+    /// All schedules, sorted by name.
     fn list(
         &self,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Listed>, SchedulesError>> + Send;
 
-    /// Keeps it, in the place of the one of its name.
+    /// Stores a schedule, and replaces the one of the same name.
     fn create(
         &self,
         schedule: &Schedule,
         now: Timestamp,
     ) -> impl Future<Output = Result<Stored, SchedulesError>> + Send;
 
-    /// Removes it; false when there is none of this name.
+    /// Removes a schedule. False when none has this name.
     fn delete(&self, name: &str) -> impl Future<Output = Result<bool, SchedulesError>> + Send;
 }
 
@@ -144,24 +144,24 @@ impl Schedule {
         })
     }
 
-    /// The first firing after `after`, of a schedule that was created at `anchor`.
+    /// The first firing after `after`. `anchor` is when the schedule was created.
     pub fn next_after(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
         self.expression.next_after(after, &self.timezone, anchor)
     }
 
-    /// The zone's name.
+    /// IANA name of the time zone.
     pub fn zone_name(&self) -> &str {
         self.timezone.iana_name().unwrap_or("UTC")
     }
 }
 
-/// What each firing will send: told now what would be told then, when nobody listens.
+/// Checks the message of a schedule now: at a firing, nobody would read the error.
 fn check_message(message: Members<'_>) -> Result<(), Invalid> {
     let to = message.object("to", "message.to.")?;
     if to.get("endpoint").is_some() || to.get("user").is_some() {
-        return Err(message.invalid("to", "must hold an audience, and nobody beside it"));
+        return Err(message.invalid("to", "must hold an audience, and no endpoint or user"));
     }
-    // A member of a member is named from the message on.
+    // Some errors name their member without the leading `message.`.
     let request = CampaignRequest::read(message).map_err(|mut invalid| {
         if !invalid.field.starts_with("message.") {
             invalid.field = format!("message.{}", invalid.field);
@@ -180,18 +180,18 @@ pub(crate) fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_LEN).contains(&name.len()) && name.bytes().all(alphabet)
 }
 
-/// A zone of the IANA's list.
+/// The time zone with this IANA name.
 fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
 }
 
 impl From<SchedulesError> for Problem {
-    /// The cause goes to the log: it may name roles and functions.
+    /// The cause goes to the log only: it may name IAM roles and functions.
     fn from(error: SchedulesError) -> Self {
         match error {
             SchedulesError::Store(error) => error.into(),
             SchedulesError::Refused(why) => {
-                let reason = format!("is not taken by EventBridge Scheduler: {why}");
+                let reason = format!("is refused by EventBridge Scheduler: {why}");
                 Invalid::new("body", reason).into()
             }
             SchedulesError::Scheduler { transient, .. } => {

@@ -30,7 +30,7 @@ fn keys() -> impl FnMut() -> PartKey {
     }
 }
 
-/// What is not zero, by name.
+/// The figures that are not zero, by name.
 fn counts(outcome: &BatchOutcome) -> BTreeMap<String, i64> {
     outcome.figures.entries().collect()
 }
@@ -62,8 +62,8 @@ fn every_row_of_a_batch_is_counted_once_and_removed_or_retried_as_its_outcome_as
     let [part] = &retries[..] else {
         panic!("one part: {}", retries.len());
     };
-    let again = [recipient(3).endpoint().to_owned()];
-    assert_eq!(part.retry.endpoints, again.into());
+    let retried = [recipient(3).endpoint().to_owned()];
+    assert_eq!(part.retry.endpoints, retried.into());
     assert_eq!(part.retry.state.attempts, 1);
 }
 
@@ -106,7 +106,7 @@ fn stragglers_are_held_in_parts_of_their_own_and_count_as_retrying() {
 }
 
 #[test]
-fn many_due_times_become_few_and_nobody_is_pushed_to_too_soon() {
+fn many_due_times_become_few_and_no_retry_is_too_early() {
     let mut outcome = BatchOutcome::of_first_pushes(TTL, NOW);
     let wait = |n: u64| Duration::from_secs(40 << n);
     let asked = |n| Outcome::Throttled(Some(wait(n)));

@@ -27,7 +27,7 @@ use crate::support::push_service::PushService;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What EventBridge says on the wire, with answers in order, and the entries that it took.
+/// EventBridge at the level of HTTP: it gives prepared answers in order and keeps the entries that it took.
 #[derive(Default)]
 struct Standin {
     answers: VecDeque<(u16, Value)>,
@@ -54,7 +54,7 @@ async fn put(State(standin): State<Shared>, headers: HeaderMap, body: String) ->
 }
 
 impl Standin {
-    /// One that gives `answers` first, and campaigns that tell it.
+    /// Starts an EventBridge that gives `answers` first, and a campaign service that announces to it.
     async fn start(
         bus: Option<&str>,
         answers: impl IntoIterator<Item = (u16, Value)>,

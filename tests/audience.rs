@@ -1,4 +1,4 @@
-//! Through the library, and the embedded database.
+//! Audience expressions, tested through the library and the embedded database.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -17,7 +17,7 @@ use webpush::{AllowList, Subscription};
 
 use crate::support::subscribers::browser::Browser;
 
-/// Tags that begin alike, in every character that a tag may have.
+/// Tags that share their first letters. Together they use every kind of character that a tag may have.
 const TAGS: [&str; 5] = ["news", "news.eu", "News_2", "a:b-c", "alle"];
 
 fn tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
@@ -84,7 +84,7 @@ fn an_audience_is_written_plainly() {
     }
 }
 
-/// What is wrong, and what is said. Characters are counted, not bytes.
+/// Expression, offset and message of each error. Offsets count characters, not bytes.
 const SYNTAX_ERRORS: [(&str, &str); 20] = [
     (
         "",
@@ -175,7 +175,7 @@ fn an_audience_is_bounded() {
     let deep = |n: usize| format!("{}a || b{}", "(".repeat(n), ")".repeat(n));
     audience(&deep(16));
     assert_eq!(refused(&deep(17)), AudienceError::TooDeep { position: 17 });
-    // Of a text of this length a recursion would not come back.
+    // A recursive parser would overflow its stack here.
     assert_eq!(refused(&deep(10_000)), AudienceError::TooLong);
     let alternating = |n: usize| format!("{}a{}", "!(".repeat(n), ")".repeat(n));
     assert_eq!(
@@ -209,7 +209,7 @@ fn an_audience_is_bounded() {
     assert_eq!(refused(&long(33)), AudienceError::TooLong);
 }
 
-/// Everyone there can be: one subscriber for each set of [`TAGS`].
+/// One subscriber for each subset of [`TAGS`].
 struct Everyone {
     client: Client,
     tags: BTreeMap<String, BTreeSet<String>>,
@@ -254,7 +254,7 @@ impl Everyone {
         }
     }
 
-    /// The endpoints that the database answers with.
+    /// The endpoints that the database returns for this audience.
     async fn found(&self, audience: &Audience) -> BTreeSet<String> {
         let filter = audience.filter();
         let scan = self.client.scan().table_name("Subscriptions").limit(1000);
@@ -276,7 +276,7 @@ impl Everyone {
     }
 }
 
-/// An expression as somebody thinks it, and its meaning, independent of the parser.
+/// A random expression and its meaning, independent of the parser.
 #[derive(Debug, Clone)]
 enum Thought {
     All,
@@ -315,7 +315,7 @@ impl Thought {
     }
 }
 
-/// With every parenthesis there can be.
+/// Writes every parenthesis, needed or not.
 impl fmt::Display for Thought {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -369,7 +369,7 @@ fn the_database_finds_whom_the_expression_admits() {
 
 #[tokio::test]
 async fn the_largest_audience_is_within_dynamodbs_limits() {
-    // Every tag denied, in pairs whose denials would each be an operator more, and parentheses for every pair.
+    // Every tag denied, in pairs. Each denial could cost one more operator, and each pair has its parentheses.
     let pairs: Vec<String> = (0..50)
         .map(|n| format!("!(tag-{n} && !(other-{n}))"))
         .collect();

@@ -1,4 +1,4 @@
-//! What starts a campaign: an event of a rule's, a schedule's firing, a bare message. Each is one, however often it comes.
+//! A rule's event, a schedule's firing or a bare message starts one campaign, however often it is delivered.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -105,7 +105,7 @@ async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
     assert_eq!(harness.services[0].deliveries().len(), 9);
 }
 
-/// A campaign is cancelled while a restarted server goes on with it, at whichever request to the database.
+/// The operator cancels a campaign while a restarted server continues it, before each of its database requests in turn.
 #[tokio::test]
 async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
     for at in 0.. {

@@ -23,7 +23,7 @@ async fn start() -> (PushService, Server) {
     (service, server)
 }
 
-/// Runs a command against this server.
+/// Runs a command with this server's URL and token.
 async fn run(server: &Server, arguments: &[&str]) -> Output {
     let mut command = server.command(&[arguments, &["--url", &server.url]].concat());
     let output = timeout(PATIENCE, command.output()).await;
@@ -47,7 +47,7 @@ fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
-/// A browser that is subscribed, as `user`.
+/// A browser, subscribed as `user`.
 async fn subscribed(server: &Server, service: &PushService, user: &str) -> Browser {
     let browser = service.subscribe(Some(&server.public_key().await));
     let proof = json!({"user": user, "userSignature": server.sign(user)});
@@ -272,7 +272,7 @@ async fn what_is_refused_is_said_and_nothing_is_sent() {
     assert_eq!(service.requests(), 0);
 }
 
-/// `pushcast campaigns watch`, line by line.
+/// A running `pushcast campaigns watch`, read line by line.
 struct Watcher {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -294,7 +294,7 @@ impl Watcher {
         line.expect("in time").expect("text").expect("a line")
     }
 
-    /// Its last line, exit code and complaints.
+    /// Its last line, exit code and standard error.
     async fn end(mut self) -> (String, Option<i32>, String) {
         let mut last = String::new();
         while let Some(line) = timeout(PATIENCE, self.lines.next_line())
@@ -310,7 +310,7 @@ impl Watcher {
     }
 }
 
-/// A campaign that waits for half a minute to push again.
+/// Starts a campaign that waits half a minute before its next retry.
 async fn held(server: &Server, service: &PushService, id: &str) {
     subscribed(server, service, "ada").await;
     service.plan(|_, _| {
@@ -375,11 +375,11 @@ async fn a_halted_campaign_is_shown_with_its_reason() {
     assert!(shown.contains(reason), "{shown}");
 }
 
-/// One address for a server that has another one after each start.
+/// A fixed address in front of a server that gets another port at each start.
 struct Relay {
     url: String,
     to: watch::Sender<String>,
-    /// Connections that nobody was there for.
+    /// Number of connections that came while no server was running.
     lost: watch::Receiver<usize>,
 }
 

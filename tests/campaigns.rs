@@ -1,4 +1,4 @@
-//! Broadcasts, through the built program: everyone is reached once, whatever the services answer.
+//! Broadcasts through the built program: every subscriber is reached once, whatever the push services answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write as _;
@@ -14,10 +14,10 @@ use crate::support::push_service::{Delivery, PushService};
 use crate::support::subscribers::{Subscribers, by_subscription, number};
 use crate::support::waiting::PATIENCE;
 
-/// The push service answers at once, and goes on with what it has read when a connection is reset: a second is enough
-/// for either, on a machine that is busy as well.
+/// The push service answers at once. When a connection is reset, it still processes the requests that it has read.
+/// One second is enough for both, also on a busy machine.
 const UNDER_WAY: Duration = Duration::from_secs(1);
-/// Requests that the push service allows on one connection: what a reset can lose.
+/// Requests that the push service allows on one connection: a reset can lose no more than these.
 const STREAMS: u32 = 100;
 
 fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -67,7 +67,7 @@ async fn an_audience_is_pushed_to_and_nobody_else() {
     assert_eq!(crowd.browsers.len(), 200);
 }
 
-/// What happens to the first push to subscriber `i` of 20 000.
+/// The push service's answer to the first push to subscriber `i` of 20 000.
 fn fate(i: usize) -> Option<Behaviour> {
     match i % 100 {
         0..3 => Some(Behaviour::Answer(Canned::status(410))),
@@ -118,7 +118,7 @@ async fn everyone_alive_is_reached_and_the_gone_are_pruned_whatever_the_service_
     only_lost_answers_are_pushed_to_again(&service, &all);
 }
 
-/// It was under way when its connection was reset: nobody can know then whether the push was taken.
+/// Second pushes are allowed only where a reset hit the first one in flight: nobody can know whether it was taken.
 #[expect(clippy::print_stdout, reason = "how few is worth knowing")]
 fn only_lost_answers_are_pushed_to_again(
     service: &PushService,
@@ -167,7 +167,7 @@ impl Server {
     }
 }
 
-/// Waits until nothing is pushed any more; what is under way when a campaign is cancelled still is.
+/// Waits until the server sends no more pushes. After a cancellation some pushes are still in flight.
 async fn quiet(service: &PushService) {
     let mut before = None;
     while before != Some(service.requests()) {
@@ -177,7 +177,7 @@ async fn quiet(service: &PushService) {
     }
 }
 
-/// Who was delivered to; nobody twice.
+/// The subscribers that got the message. Fails if one of them got it twice.
 #[track_caller]
 fn once(service: &PushService) -> BTreeSet<usize> {
     let deliveries = service.deliveries();
@@ -190,7 +190,7 @@ fn once(service: &PushService) -> BTreeSet<usize> {
     reached
 }
 
-/// Some are gone, some have to be pushed to again, and the service takes its time.
+/// Some subscribers are gone, some pushes must be retried, and every answer is slow.
 fn slowly(id: &str, visit: usize) -> Option<Behaviour> {
     let busy = Canned::status(503);
     Some(match (number(id) % 50, visit) {
@@ -214,7 +214,7 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
     assert_eq!(server.steer(&id, "cancel").await["status"], "cancelled");
     quiet(&service).await;
 
-    // The last page may still be written down.
+    // The worker may still be writing the checkpoint of its last page.
     let pushed = once(&service).len();
     let written = |campaign: &Value| campaign["counts"]["accepted"] == pushed;
     let cancelled = server.campaign_until(&id, PATIENCE, written).await;
@@ -224,7 +224,7 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
     assert!(before["retrying"] > 0, "{cancelled}");
     assert!(pushed < ALL * 4 / 5, "it stops before the end: {pushed}");
 
-    // Of its jobs nothing is left then: the ledger alone says who is to be pushed to, for the first time or again.
+    // The queue dies with the server. Only the ledger still knows the first pushes and retries that are left.
     server.kill().await;
     server.restart().await;
     assert_eq!(server.campaign(&id).await["status"], "cancelled");
@@ -265,7 +265,7 @@ async fn to_cancel_and_resume_while_pushes_are_under_way_repeats_none() {
     assert!(once(&service) == (0..ALL).collect());
 }
 
-/// Two push services, and a server that knows and trusts both.
+/// Two push services, and a server that allows and trusts both.
 async fn beside_each_other() -> (PushService, PushService, NamedTempFile, Server) {
     let (first, second) = (PushService::start().await, PushService::start().await);
     let mut roots = NamedTempFile::with_suffix(".pem").expect("a file");
@@ -282,12 +282,13 @@ async fn beside_each_other() -> (PushService, PushService, NamedTempFile, Server
     (first, second, roots, server)
 }
 
-/// A campaign to subscribers of a service that answers at once, and to `others` of one that behaves so, 1 000 in all:
-/// everyone of the first is reached soon. Later the other one behaves well, and its people are reached as well.
+/// Runs a campaign to 1 000 subscribers. `others` of them are at a push service that behaves like this; the rest are at
+/// one that answers at once and must be reached soon. Later the first service recovers, and its subscribers are reached
+/// too.
 async fn beside_one_that(behaviour: Behaviour, others: usize) {
     const ALL: usize = 1_000;
-    // Many times what it takes on an idle machine, and less than one push may wait for its answer: nobody has waited for
-    // the other service.
+    // Many times what an idle machine needs, and less than the timeout of one push: no push to the fast service waited
+    // for the slow one.
     const SOON: Duration = Duration::from_secs(14);
     let (quick, other, _roots, server) = beside_each_other().await;
     let each = [(&quick, ALL - others), (&other, others)];
@@ -302,7 +303,7 @@ async fn beside_one_that(behaviour: Behaviour, others: usize) {
     let reached = other.deliveries().len();
     assert!(reached < others, "the other's still wait: {reached}");
 
-    // All have been read by then, and nobody is given up.
+    // By now the worker has read every subscriber, and has given up on none.
     let campaign = server
         .campaign_until(&id, PATIENCE, |it| it["scanned"] == ALL)
         .await;

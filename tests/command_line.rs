@@ -20,7 +20,7 @@ use crate::support::push_service::PushService;
 use crate::support::waiting::PATIENCE;
 
 const FORMS: [&str; 5] = ["pem", "sec1", "der", "raw", "json"];
-/// An import of this many lines is more than a pipe holds.
+/// An import of this many lines does not fit into a pipe's buffer.
 const MANY: usize = 600;
 
 async fn run(arguments: &[&str]) -> Output {
@@ -28,13 +28,13 @@ async fn run(arguments: &[&str]) -> Output {
     output.expect("it runs")
 }
 
-/// Runs it with `input` on its standard input.
+/// Runs the command with `input` on its standard input.
 async fn feed(mut command: Command, input: impl Into<Vec<u8>>) -> Output {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = pipes.stderr(Stdio::piped()).spawn().expect("it starts");
     let (mut stdin, input) = (child.stdin.take().expect("a pipe"), input.into());
     let writing = tokio::spawn(async move {
-        // It may have seen enough.
+        // The command may end before it has read everything.
         drop(stdin.write_all(&input).await);
     });
     let ended = timeout(PATIENCE, child.wait_with_output()).await;
@@ -46,14 +46,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// What it printed, having gone well.
+/// Standard output of a command that must succeed.
 #[track_caller]
 fn printed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     text(&output.stdout)
 }
 
-/// What it complained of, having failed.
+/// Standard error of a command that must fail.
 #[track_caller]
 fn complained(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
@@ -115,7 +115,7 @@ async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
     let pair = std::fs::read(path(&folder, "key.json")).expect("a key");
     let pair: Value = serde_json::from_slice(&pair).expect("JSON");
     assert_eq!(pair, json!({"publicKey": public, "privateKey": scalar}));
-    // The key itself, in place of a file.
+    // The key itself instead of a file name.
     for given in [raw.trim(), text(&pem).as_str(), pair.to_string().as_str()] {
         assert_eq!(public_key(given).await, public);
     }
@@ -157,7 +157,7 @@ async fn private_keys_go_to_new_files_of_mode_0600_and_never_to_the_standard_err
     assert!(said.contains(&made), "{said}");
     assert_eq!(std::fs::read(&made).expect("a key"), before);
 
-    // Without --out: the key alone on the standard output, and nothing beside it.
+    // Without --out the command prints the key alone, and nothing else.
     let output = run(&["vapid", "generate"]).await;
     let pem = printed(&output);
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{pem}");
@@ -302,7 +302,7 @@ async fn help_says_what_each_command_does() {
     );
 }
 
-/// The folder with an empty database, as a server leaves it.
+/// The data folder that a server with an empty database leaves behind.
 async fn server_folder(folder: &Path) -> PathBuf {
     std::fs::create_dir_all(folder).expect("a folder");
     let file = folder.join("pushcast.db");
@@ -311,7 +311,7 @@ async fn server_folder(folder: &Path) -> PathBuf {
     folder.to_owned()
 }
 
-/// `pushcast subscriptions` on a folder, with `service` on the allow-list.
+/// `pushcast subscriptions` on a data folder, with `service` on the allow-list.
 fn subscriptions(service: &PushService, action: &[&str], data: &Path) -> Command {
     let data = data.display().to_string();
     let mut command = program(&[&["subscriptions"], action, &["--data", &data]].concat());
@@ -381,12 +381,12 @@ fn line(service: &PushService, keys: &Value, name: &str) -> String {
     json!({"endpoint": endpoint, "keys": keys}).to_string()
 }
 
-/// Lines, and what is said of those that are bad.
+/// Lines of an import, each bad one with its error message.
 fn good_and_bad_lines(service: &PushService) -> Vec<(Vec<u8>, Option<&'static str>)> {
     let keys = service.subscribe(None).to_json()["keys"].clone();
     let good = |name: &str| line(service, &keys, name).into_bytes();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)).into_bytes();
-    // As long as a line may be, and one byte more.
+    // The longest line that is allowed, and one that is one byte longer.
     let fits = |length: usize| {
         let (mut line, name) = (good("fits"), format!("fits-{length}"));
         line.truncate(0);
@@ -475,7 +475,7 @@ async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
             0,
             json!({"tags": {"level": "5", "beta": ""}, "external_user_id": "ada", "timezone_id": "Europe/Paris"}),
         ),
-        // A table that was text: everything is, and what is not there is empty.
+        // A row of a table exported as text: every value is a string, and a missing one is empty.
         row(
             1,
             json!({"tags": "{\"level\":7}", "external_user_id": "", "timezone_id": ""}),
@@ -558,7 +558,7 @@ async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exa
         subscriptions(&service, &["import"], &server.data()),
         lines.join("\n"),
     );
-    // Some of the same, and some others, through HTTP meanwhile.
+    // Meanwhile browsers subscribe through HTTP: some of the imported ones, and some others.
     let posts = async {
         for i in (0..60).map(|i| i * 2) {
             let name = if i < 60 {
@@ -616,7 +616,7 @@ async fn an_export_whose_reader_has_enough_ends_quietly() {
     assert_eq!(said, "");
 }
 
-/// What `pushcast doctor --json` found, by check.
+/// Results of `pushcast doctor --json`, by check.
 fn findings(output: &Output) -> BTreeMap<String, Value> {
     let lines = text(&output.stdout);
     let found: Vec<Value> = lines
@@ -695,7 +695,7 @@ async fn the_doctor_finds_a_running_server_well() {
     assert!(detail(&found["tables"]).contains("2 subscriptions"));
     assert!(detail(&found["clock"]).contains(&service.origin()));
 
-    // Without the push service on the list, what is stored cannot be sent to.
+    // Without the push service on the allow-list, the server cannot send to the stored subscriptions.
     let mut command = server.command(&["doctor", "--json"]);
     let other = PushService::start().await;
     let output = command.envs(environment_of(&other)).output().await;
@@ -703,7 +703,7 @@ async fn the_doctor_finds_a_running_server_well() {
     assert_eq!(found["subscriptions"]["health"], "warning");
     assert!(detail(&found["subscriptions"]).starts_with("2 of the first 2"));
 
-    // And nothing that the doctor says is a secret.
+    // The doctor prints no secret.
     let said = format!("{found:?} {}", text(&output_of(&server).await.stdout));
     for secret in [server.token(), server.user_secret()] {
         assert!(!said.contains(&secret), "{said}");
@@ -775,7 +775,7 @@ async fn the_doctor_finds_a_clock_that_is_wrong_and_says_which_way() {
 
     let origin = service.origin();
     drop(service);
-    // Its authority's certificate went with it.
+    // The service's certificate authority ended with it.
     let mut command = server.command(&["doctor", "--json"]);
     let output = command.env_remove("PUSHCAST_CA_FILE").output().await;
     let output = output.expect("it runs");

@@ -1,4 +1,4 @@
-//! The concurrency limit of each push service, seen through a client and a push service.
+//! The concurrency limit per push service, observed through a client and a push service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn subscription(browser: &Browser, origin: &str) -> Subscription {
     Subscription::from_json(&json.to_string(), &allowed).expect("it is good")
 }
 
-/// A push service, one of its subscribers, and a sender.
+/// A push service, one of its subscribers, and a client.
 struct Scene {
     service: PushService,
     subscription: Subscription,
@@ -71,7 +71,7 @@ impl Scene {
         }
     }
 
-    /// Another subscriber.
+    /// A new subscriber.
     fn somebody(&self) -> (Browser, Subscription) {
         let browser = self.service.subscribe(None);
         let subscription = subscription(&browser, &self.service.origin());
@@ -83,7 +83,7 @@ impl Scene {
         self.sender.client.congestion(origin)
     }
 
-    /// Starts `n` pushes in this order, and waits for all of them.
+    /// Starts `n` pushes in order, and waits for all of them.
     async fn burst(&self, n: usize) -> Vec<Report> {
         let pushes = (0..n).map(async |n| {
             let message = Message::text(format!("message {n}"));
@@ -99,7 +99,7 @@ impl Scene {
         }
     }
 
-    /// Starts a push in a task of its own.
+    /// Starts a push in its own task.
     fn dispatch(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
         self.dispatch_to(self.subscription.clone(), text)
     }
@@ -119,7 +119,7 @@ impl Scene {
         (push, dispatched)
     }
 
-    /// Lets the service complain until the limit is 1.
+    /// Lets the service complain until the concurrency limit is 1.
     async fn lower_limit_to_one(&self) {
         let busy = Canned::status(429);
         self.service.answer(Whom::Everyone, busy);
@@ -294,7 +294,7 @@ async fn a_busy_service_holds_up_no_other() {
     let held: Vec<_> = (0..200).map(|_| busy.dispatch("held").0).collect();
     busy.until(|it| it.in_flight == 1 && it.waiting > 100).await;
 
-    // Over plain HTTP, as the client trusts the certificate of a single service.
+    // Over plain HTTP, because the client trusts only the certificate of the first service.
     let other = PushService::builder().plain().start().await;
     let other = Scene::of(other, busy.sender.clone());
     other.assert_served(300).await;
@@ -329,7 +329,7 @@ async fn a_push_that_is_dropped_while_it_waits_was_never_sent() {
     }
     assert_eq!(scene.congestion().waiting, 1);
     assert!(!last_dispatched.is_set());
-    // Its permit goes to the push that still waits.
+    // The next waiting push gets its permit.
     abort(sent).await;
     let report = tokio::time::timeout(PATIENCE, last).await;
     let report = report.expect("it is its turn").expect("no panic");

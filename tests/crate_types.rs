@@ -1,4 +1,4 @@
-//! With the feature `web-push`, a program can replace that crate one call at a time.
+//! With the feature `web-push`, a program can replace the crate `web-push` one call at a time.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ async fn signatures_of_either_crate_sign_messages_of_the_other() {
         .await
         .unwrap();
 
-    // Without a given `aud`, `web-push` signs for another origin: the one without the port.
+    // Without an explicit `aud`, `web-push` drops the port and signs for another origin.
     let mut builder = VapidSignatureBuilder::from_base64(&key.to_raw_base64url(), &info).unwrap();
     builder.add_claim("sub", SUBJECT);
     let portless = Message::text("x").with_web_push_signature(&builder.build().unwrap());

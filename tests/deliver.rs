@@ -2,10 +2,10 @@
 
 mod deaths;
 
-/// A worker must stop.
+/// A worker must stop before its work is done.
 mod hand_over;
 
-/// Push services that refuse everything, or are unavailable.
+/// Push services refuse everything, or are unavailable.
 mod outages;
 
 use std::collections::BTreeMap;
@@ -33,12 +33,12 @@ pub(crate) fn event(id: &str) -> Value {
     })
 }
 
-/// Expected counts; those not named are 0.
+/// Expected counts. A figure that is not named is 0.
 pub(crate) fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
     figures.map(|(name, n)| (name.to_owned(), n)).into()
 }
 
-/// Deliveries to each subscriber who got any.
+/// Number of deliveries to each subscriber that got at least one.
 pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
     let deliveries = service.deliveries();
     let all = by_subscription(&deliveries);
@@ -52,7 +52,7 @@ pub(crate) fn once(n: usize) -> BTreeMap<usize, usize> {
     (0..n).map(|i| (i, 1)).collect()
 }
 
-/// Starts a campaign to everyone. Its one job.
+/// Starts a campaign to everyone and returns its only job.
 async fn begun(harness: &WorkerHarness, id: &str) -> Job {
     harness.event(&event(id));
     let starter = harness.worker("starter", 1);
@@ -74,7 +74,7 @@ fn record(id: &str, body: String) -> SqsMessage {
     record
 }
 
-/// Hands records to a worker as Lambda would. The records that are to be redelivered.
+/// Hands records to a worker as Lambda does. Returns the records to be redelivered.
 async fn batch(
     harness: &WorkerHarness,
     worker: &Deliver<Jobs>,
@@ -166,7 +166,7 @@ async fn a_worker_that_must_stop_at_once_pushes_to_nobody_and_loses_nobody() {
     assert_eq!(reached(&harness.services[0]), once(30));
 }
 
-/// A push whose time has not come is not taken for a straggler: the campaign is not much slower than its rate.
+/// A push that waits for its sending slot is no straggler: the campaign takes hardly longer than its rate allows.
 #[tokio::test]
 async fn a_campaign_keeps_to_its_rate_at_every_service() {
     const RATE: u32 = 40;
@@ -178,7 +178,7 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
     harness.event(&event);
     let began = Instant::now();
     let worker = harness.worker("worker", 1);
-    // The event, and the one segment: no retry is needed.
+    // The event and the one segment. No retry is needed.
     for _ in 0..2 {
         let waiting = harness.due().expect("it is due");
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
@@ -195,7 +195,7 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
     }
 }
 
-/// DynamoDB refuses a write while another transaction writes the item: the worker tries again.
+/// DynamoDB refuses a write while another transaction writes the same item: the worker tries again.
 #[tokio::test]
 async fn a_transaction_conflict_is_no_failure() {
     let harness = WorkerHarness::new(1).await;

@@ -1,4 +1,5 @@
-//! The README, docs/deploy.md and docs/operations.md say what the template and the tools say; and what the template only names is there.
+//! The README, docs/deploy.md and docs/operations.md agree with the template and the tools. Files that the template
+//! names exist.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +23,7 @@ fn root() -> &'static Path {
 const README: &str = include_str!("../README.md");
 const DEPLOY: &str = include_str!("../docs/deploy.md");
 const OPERATIONS: &str = include_str!("../docs/operations.md");
-/// Both ways to reach those who subscribed with another key.
+/// Both ways to configure the key of earlier subscriptions.
 const OLDER: [(&str, &str); 2] = [
     (
         "OlderVapidKey",
@@ -34,7 +35,7 @@ const OLDER: [(&str, &str); 2] = [
     ),
 ];
 
-/// All that is said on deploying.
+/// The text of all pages about deploying.
 fn pages() -> String {
     let section = README.split("\n## ").find(|it| it.starts_with("Deploy\n"));
     let section = section.expect("a section");
@@ -123,7 +124,7 @@ fn the_table_of_parameters_names_each_of_them_with_its_default() {
     assert_eq!(said, parameters.collect());
 }
 
-/// The block of the README that sets the variables, as it stands, with an AWS that knows the stack's outputs.
+/// Runs the README's block that sets the variables, with an AWS CLI that knows the stack's outputs.
 #[test]
 fn what_reads_the_outputs_can_be_pasted() {
     let block = README
@@ -169,7 +170,7 @@ fn what_reads_the_outputs_can_be_pasted() {
     );
 }
 
-/// Which keys a function has, and what its role may do with each; the current one is first.
+/// The keys of a function, and what its role may do with each. The current key is first.
 #[test]
 fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
     let [secret, kms] = OLDER;
@@ -308,7 +309,8 @@ fn every_metric_of_an_alarm_is_paid_for() {
     assert!(include_str!("template/cost.py").contains(&line), "{line}");
 }
 
-/// Every metric that is written, with its dimensions: by name, `latency service`, and by value, `campaigns status=halted`.
+/// Every metric that is written, with its dimensions: by name, `latency service`, and by value, `campaigns
+/// status=halted`.
 fn metrics_written() -> BTreeSet<String> {
     let (log, now) = (Log::default(), Timestamp::UNIX_EPOCH);
     let metrics = Metrics::to("n", log.clone());
@@ -338,7 +340,7 @@ fn metrics_written() -> BTreeSet<String> {
     written
 }
 
-/// An alarm's metrics: one, or several that an expression puts together.
+/// An alarm's metrics: one, or several combined by an expression.
 fn metrics_of(alarm: &yaml_serde::Value) -> Vec<&yaml_serde::Value> {
     match alarm["Metrics"].as_sequence() {
         Some(metrics) => {
@@ -349,7 +351,7 @@ fn metrics_of(alarm: &yaml_serde::Value) -> Vec<&yaml_serde::Value> {
     }
 }
 
-/// Metrics of our own that alarms and the dashboard look at, in the same words; or a namespace that nothing is written to.
+/// Our metrics that alarms and the dashboard read, in the same form. An error names an unknown namespace.
 fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     let namespace = namespace(template);
     let ours = |name: &str| match name {
@@ -374,7 +376,8 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     for widget in body["widgets"].as_array().expect("widgets") {
         let mut above = "";
         for row in widget["properties"]["metrics"].as_array().expect("rows") {
-            // SEARCH('{"namespace",dimension} MetricName="name" NOT MetricName="name"', ..): what is left out is there, too.
+            // SEARCH('{"namespace",dimension} MetricName="name" NOT MetricName="name"', ..): excluded metrics must
+            // exist, too.
             if let Some(search) = row[0]["expression"].as_str() {
                 let quoted: Vec<&str> = search.split('"').collect();
                 if ours(quoted[1])? {
@@ -388,7 +391,7 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
                 }
                 continue;
             }
-            // ["namespace", "name", "dimension", "value"], "." for what is above, and "..." for all of it but the last.
+            // ["namespace", "name", "dimension", "value"]. "." repeats the value above, "..." all but the last.
             let words: Vec<&str> = row
                 .as_array()
                 .expect("a row")
@@ -407,7 +410,7 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     Ok(found)
 }
 
-/// The one that the functions are told to write to.
+/// The namespace that the functions write to.
 fn namespace(template: &Template) -> String {
     let environments = FUNCTIONS
         .iter()

@@ -14,10 +14,11 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::autopush::Autopush;
 use crate::support::waiting::eventually;
 
-/// Decrypted, shown, and the worker content.
+/// Firefox decrypted the message, and its service worker handled it without an error: its acknowledgement (see
+/// `autopush.rs`).
 const DELIVERED: u64 = 100;
 
-/// A push service, a server, and a Firefox that subscribes with the one and looks at the other.
+/// A push service, a server, and a Firefox that uses both.
 struct World {
     service: PushService,
     autopush: Autopush,
@@ -46,7 +47,7 @@ impl World {
         }
     }
 
-    /// The demo page, after a click on its button.
+    /// The demo page after a click on its subscribe button.
     async fn subscribed(&self) -> Tab<'_> {
         let page = self.firefox.open(&format!("{}/", self.server.url)).await;
         page.click("#subscribe").await;
@@ -74,14 +75,14 @@ impl World {
         answer.json["count"].as_u64().expect("a count")
     }
 
-    /// The browser says of each of `n` messages that it was shown.
+    /// The browser acknowledges `n` messages as shown.
     async fn shown(&self, n: usize) {
         let said = self.autopush.acknowledged(n).await;
         assert!(said.iter().all(|it| it.code == DELIVERED), "{said:?}");
     }
 }
 
-/// The titles of the notifications that are shown.
+/// The titles of the visible notifications.
 const NOTIFICATIONS: &str = "navigator.serviceWorker.getRegistration().then((it) => it.getNotifications()) \
     .then((all) => all.map(({title, body, icon, data}) => ({title, body, icon, data})))";
 
@@ -173,7 +174,7 @@ async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost()
     let mut environment = environment_of(&world.service);
     environment.push(("PUSHCAST_VAPID_KEYS", format!("{second},{first}")));
     world.server.restart_with(environment).await;
-    // Before the visit, the old key still reaches it.
+    // Before the visit, a message signed with the old key still arrives.
     let hello = json!({"title": "with the old key", "navigate": "https://www.example.org/"});
     world
         .send(json!({"to": {"user": "demo"}, "notification": hello}))
@@ -207,7 +208,7 @@ async fn when_the_push_service_forgets_the_browser_the_worker_subscribes_it_agai
     let world = World::new().await;
     let page = world.subscribed().await;
     let before = page.run(ENDPOINT).await;
-    // No page is open: pushsubscriptionchange is the worker's alone.
+    // No page is open: only the worker hears pushsubscriptionchange.
     page.go("about:blank").await;
     world.autopush.forget();
 
@@ -245,7 +246,7 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
     })
     .await;
 
-    // Where another page is in front, the one that is open comes to the front, and no other is opened.
+    // While another page is in front, the click brings the open page to the front and opens no other.
     let tabs = world.firefox.tabs().await;
     let in_front = async |url: &str| {
         eventually(&format!("{url} is in front"), async || {
@@ -265,7 +266,7 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
     in_front(&there).await;
     assert_eq!(world.firefox.tabs().await, tabs);
 
-    // A message about no page in particular brings back a page of the site, whichever it is.
+    // A message without a page of its own brings any open page of the site to the front.
     page.go("about:blank").await;
     page.activate().await;
     in_front("about:blank").await;
@@ -284,7 +285,7 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
 async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
     let world = World::new().await;
     let page = world.firefox.open(&format!("{}/", world.server.url)).await;
-    // A scope each, from a page that is in none of them.
+    // Twenty scopes, subscribed from a page that is in none of them.
     let subscribed = page
         .run(
             "(async () => {
@@ -307,7 +308,7 @@ async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
     let begun = world.server.post_with_token("/push/send", &order).await;
     assert_eq!(begun.status, 202, "{begun:?}");
     world.shown(20).await;
-    // Each worker shows it, and tells the page, which is in the scope of none.
+    // Each worker shows the message and tells the page, which is in no worker's scope.
     page.wait_for("document.querySelectorAll('#arrived li').length === 20")
         .await;
     let campaign = begun.json["campaign"].as_str().expect("an id").to_owned();
@@ -365,7 +366,7 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
             page.wait_for(&arrived(&text)).await;
         }
     }
-    // No payload at all: something is shown all the same.
+    // A push without payload still shows a notification.
     let empty = Message {
         payload: vec![],
         ..Message::default()
@@ -381,7 +382,7 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
     page.wait_for(&arrived("There is something new.")).await;
 }
 
-/// Whether the demo page says that this has arrived.
+/// A condition: the demo page lists a message with this text.
 fn arrived(text: &str) -> String {
     format!(
         "[...document.querySelectorAll('#arrived span')].some((it) => it.textContent === {})",
@@ -458,7 +459,7 @@ async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
     page.run(&back_after(23)).await;
     assert_eq!(page.run(visit).await, "current");
     assert_eq!(world.count().await, 0, "not yet a day");
-    // Who comes back is often not online yet: it is tried again soon.
+    // A reader who comes back is often not online yet: the page soon tries again.
     page.run("(globalThis.real = fetch, globalThis.fetch = () => Promise.reject(new TypeError('away')), null)")
         .await;
     page.run(&back_after(25)).await;

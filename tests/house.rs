@@ -1,4 +1,4 @@
-//! How the house is built: arrows between modules and between files point down only, and no function does several jobs.
+//! The structure of the source: modules and files import each other without cycles, and no function is too long.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ const CRATES: [(&str, &str); 3] = [
 const MOST_LINES: usize = 60;
 const RUST: [&str; 4] = ["src", "crates", "tests", "benches"];
 
-/// To be emptied: arrows that still close a circle, and functions that are still too long.
+/// Exceptions still to be removed: imports that close a cycle, and functions that are too long.
 const REMAINING_ARROWS: &[(&str, &str)] = &[
     ("audience", "subscribers"),
     ("src/audience/filter.rs", "src/audience/mod.rs"),
@@ -66,7 +66,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A crate of these files, by name and content.
+/// A crate with these files, given by name and content.
 fn seeded(files: &[(&str, &str)]) -> (tempfile::TempDir, Imports) {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, content) in files {

@@ -1,4 +1,4 @@
-//! Figures, as CloudWatch reads them off the log (Embedded Metric Format).
+//! Metrics in CloudWatch's Embedded Metric Format, as the log holds them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
-/// What the specification asks of a document.
+/// Checks a document against the specification.
 fn assert_is_emf(line: &Value, namespace: &str) {
     assert_eq!(line["_aws"]["Timestamp"], now().as_millisecond(), "{line}");
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
@@ -114,7 +114,8 @@ fn nothing_is_written_where_no_namespace_is_configured() {
 }
 
 proptest! {
-    /// However long answers took: a document holds a hundred values, each is near its latency, and none is lost.
+    /// A document holds at most a hundred values. Whatever the latencies, each value stays close to its latency and
+    /// none is lost.
     #[test]
     fn latencies_fit_into_one_document_and_stay_near_what_they_were(
         nanos in prop::collection::vec(500_000_u64..60_000_000_000, 1..800)

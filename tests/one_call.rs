@@ -30,7 +30,7 @@ fn vapid() -> Vapid {
 
 #[tokio::test]
 async fn one_call_pushes_and_gives_the_answer() {
-    // Over plain HTTP, as `push` trusts no certificate of a local service.
+    // Over plain HTTP, because `push` does not trust the certificate of a local service.
     let service = PushService::builder().plain().start().await;
     let browser = service.subscribe(None);
     let subscription = subscription(&browser, &service);
@@ -121,7 +121,7 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
     let keyring = Keyring::new(VapidKey::generate().unwrap(), vec![], Some(&subject));
     let client = Client::new(Limits::default(), Some(service.ca_file())).unwrap();
     let pusher = Pusher::new(client, keyring, Clock::system());
-    // In a task of its own, as a server would.
+    // In its own task, as in a server.
     let pushed = tokio::spawn(async move {
         for text in ["one", "two", "three"] {
             let message = Message::text(text);

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 
-/// Every file of `client/`, by its path on the server; types are for editors.
+/// Every file of `client/` by its path on the server, without the type declarations, which only editors read.
 fn paths() -> Vec<String> {
     let client = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
     let mut paths = Vec::new();

@@ -86,7 +86,7 @@ async fn what_was_answered_with_200_survives_kill_9_at_any_moment() {
         let unknown = json!({"endpoint": format!("{}/wpush/v2/unknown", service.origin())});
         let count = server.post("/push/unsubscribe", &unknown).await.json["count"].clone();
         let count = count.as_u64().expect("a count");
-        // The one under way when it was killed may have been stored without an answer.
+        // The request in flight at the kill may have been stored without an answer.
         assert!(
             (answered..=answered + 1).contains(&count),
             "{count} of {answered}"
@@ -119,7 +119,7 @@ async fn ctrl_c_lets_requests_finish_and_then_stops() {
 #[tokio::test]
 async fn secrets_are_files_of_mode_0600_and_are_never_printed() {
     let service = PushService::start().await;
-    // The SDK and the HTTP client write whole requests at these levels.
+    // At these levels the SDK and the HTTP client log whole requests.
     let talkative = ("RUST_LOG", "trace".to_owned());
     let environment = environment_of(&service).into_iter().chain([talkative]);
     let mut server = Server::start_with(environment.collect()).await;
@@ -177,7 +177,7 @@ async fn a_server_without_a_subject_starts_and_warns_that_apple_will_refuse() {
         let mut environment = environment_of(&service);
         environment.push(("PUSHCAST_VAPID_SUBJECT", subject.to_owned()));
         let mut server = Server::start_with(environment).await;
-        // It listens: whoever is told to stop before is ended without a word.
+        // Wait until it serves: before that, a signal ends it without a message.
         assert_eq!(server.get("/push/key").await.status, 200);
         assert!(server.interrupt().await);
         let said = server.output_and_log().await;

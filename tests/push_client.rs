@@ -81,7 +81,7 @@ impl Scene {
         assert_eq!(delivered, expected, "{:?}", self.service);
     }
 
-    /// As many requests as the limit allows can still be in flight.
+    /// Fails if any permit is still taken: `places` requests must fit in flight again.
     async fn assert_every_place_is_free(&self, places: usize) {
         self.service.wait_until_idle(PATIENCE).await;
         self.service.behave_normally();
@@ -101,7 +101,7 @@ impl Scene {
             push.abort();
         }
         self.service.wait_until_idle(PATIENCE).await;
-        // A request that was dropped before it was read has not used up the answer that was meant for it.
+        // A request that the client dropped before the service read it has not used up its prepared answer.
         self.service.behave_normally();
         self.assert_accepted("after all").await;
     }
@@ -130,7 +130,7 @@ fn both_versions() -> [Builder; 2] {
     ]
 }
 
-/// Waits until the runtime has noticed connections that the service has closed.
+/// Waits until the client has noticed the connections that the service closed.
 async fn hear_of_it(service: &PushService) {
     while service.open_connections() > 0 {
         tokio::task::yield_now().await;
@@ -183,11 +183,11 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
         http2_connections: 3,
         ..Limits::default()
     };
-    // First 3 connections of 20 streams, 60 in all, less than the 70 permits. Then more streams than permits.
+    // First 3 connections of 20 streams: 60 streams for 70 permits. Then more streams than permits.
     for (streams, peak, connections) in [(20, 60, 3), (50, 70, 2)] {
         let builder = PushService::builder().max_streams(streams);
         let scene = Scene::new(builder, limits).await;
-        // No answer comes before all that fit are under way, also on a busy machine.
+        // On a busy machine, too, no answer comes before all permitted requests are in flight.
         let slowness = Duration::from_millis(1_500);
         scene.service.slow(Whom::Everyone, slowness);
         for report in scene.burst(numbered(140)).await {
@@ -261,7 +261,7 @@ async fn a_service_that_hangs_costs_the_limit_and_the_next_push_works() {
     }
 }
 
-/// The reason that a push to `origin` reports.
+/// The reason in the report of a push to `origin`.
 async fn told(origin: &str, limits: Limits, trusted: Option<&PushService>) -> String {
     let browser = Browser::new("somebody".to_owned(), format!("{origin}/somebody"));
     let pusher = pusher(limits, trusted);
@@ -436,7 +436,8 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
         let scene = Scene::new(builder, limits).await;
         let origin = scene.subscription.endpoint.origin();
         let client = Client::new(limits, Some(scene.service.ca_file())).expect("a client");
-        // Together more than the flow-control window of one connection, unless it is given back.
+        // Together the answers exceed the flow-control window of one connection, unless the client gives the window
+        // back.
         for round in 0..4 {
             let report = {
                 scene
@@ -505,7 +506,8 @@ async fn a_burst_while_the_service_goes_away_is_delivered_once() {
     };
     let pushing = async {
         let mut reports = Vec::new();
-        // Not more at once than the streams of one connection: requests that wait inside a connection are lost with it.
+        // Never more at once than one connection has streams: a connection that ends loses the requests that wait
+        // inside it.
         for chunk in numbered(400).collect::<Vec<_>>().chunks(50) {
             reports.extend(scene.burst(chunk.iter().cloned()).await);
         }
@@ -540,7 +542,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
         .collect();
     scene.service.wait_for_requests(12, PATIENCE).await;
     assert_eq!(scene.service.connections(), 6);
-    // Half of them are dropped: each connection has one free stream.
+    // Dropping half of the requests leaves each connection one free stream.
     for push in slow.iter().step_by(2) {
         push.abort();
     }
@@ -635,7 +637,7 @@ async fn a_failed_connection_fails_all_pushes_that_wait_and_the_next_push_connec
         }
         assert!(started.elapsed() < Duration::from_secs(5));
 
-        // The service is back on the same port, and answers.
+        // The push service is back on the same port and answers.
         let address = format!("127.0.0.1:{port}");
         let back = TcpListener::bind(&address).await.expect("the port is free");
         let answered = tokio::spawn(async move { back.accept().await.is_ok() });

@@ -18,7 +18,7 @@ use crate::support::table::rows;
 
 const SUBJECT: &str = "mailto:tests@pushcast.dev";
 
-/// A service, a subscriber, and the files that a sender has.
+/// A push service, a subscriber, and the sender's files.
 struct Scene {
     service: PushService,
     browser: Browser,
@@ -48,7 +48,7 @@ impl Scene {
         std::fs::write(self.folder.path().join(name), content).expect("a file");
     }
 
-    /// `pushcast push` in the folder, with the service on the allow-list and nothing else in the environment.
+    /// `pushcast push` in the sender's folder. The environment holds only the allow-list with `service`.
     fn bare(&self, flags: &[&str]) -> Command {
         let mut command = program(&[&["push"], flags].concat());
         command
@@ -70,7 +70,7 @@ impl Scene {
         self.bare(&[&signed, flags].concat())
     }
 
-    /// Pushes, and gives what was delivered.
+    /// Pushes, and returns the delivery.
     async fn push(&self, flags: &[&str]) -> Delivery {
         let output = run(self.signed(flags)).await;
         assert_eq!(output.status.code(), Some(0), "{flags:?}: {output:?}");
@@ -78,7 +78,7 @@ impl Scene {
         delivered.last().expect("it was delivered").clone()
     }
 
-    /// What is complained of, nothing having been sent.
+    /// Standard error of a command that must fail with `code` before it sends anything.
     async fn refused(&self, command: Command, code: i32) -> String {
         let before = self.service.requests();
         let output = run(command).await;
@@ -204,14 +204,14 @@ async fn the_headers_for_windows_work_as_the_page_of_pywebpush_has_them() {
         let push = scene.push(&[&flags[..], &["--wns"]].concat()).await;
         assert_eq!(push.headers["x-wns-cache-policy"], policy, "{flags:?}");
     }
-    // Elsewhere such a header may be refused, and then the answer says so.
+    // Other push services may refuse such a header, and the command then shows the answer.
     let other = Scene::new().await;
     let output = run(other.signed(&["--wns"])).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output.stdout).contains("x-wns-cache-policy is for WNS"));
 }
 
-/// Headers, the encoding, and what is said.
+/// Headers, the content encoding, and the error message.
 const BREAKING_HEADERS: &str = r#"
 {"Content-Encoding": "aesgcm"} | aes128gcm | Content-Encoding
 {"content-encoding": "gzip"} | aes128gcm | Content-Encoding
@@ -316,7 +316,7 @@ async fn the_key_is_a_file_or_the_key_itself_in_every_form() {
         let token = &deliveries.last().expect("one").authorization;
         assert!(token.ends_with(&scene.key.public_base64url()));
     }
-    // Or the server's own, with its own subject.
+    // Or the server's own key and subject.
     let mut command = scene.bare(&["-i", "info.json"]);
     command
         .env("PUSHCAST_VAPID_KEYS", "key.pem")
@@ -328,7 +328,7 @@ async fn the_key_is_a_file_or_the_key_itself_in_every_form() {
     );
 }
 
-/// Flags, the exit status, and what is said.
+/// Flags, the exit code, and the error message.
 const WRONG_FLAGS: &str = "
 . | 2 | --info
 -i info.json -d text --text b | 2 | --text
@@ -388,7 +388,7 @@ async fn what_is_missing_or_wrong_is_said_and_nothing_is_sent() {
     }
 }
 
-/// Answers, and what `--json` says of them.
+/// Answers of the push service, and what `--json` prints for them.
 fn answers() -> Vec<(Canned, Value)> {
     let body = json!({"code": 401, "errno": 109, "error": "Unauthorized", "message": "Bad token"});
     let autopush = Canned::status(401).json(&body);
@@ -536,7 +536,7 @@ async fn paste(line: &str, folder: &Path) -> Output {
 #[ignore = "needs curl: tests/run"]
 async fn the_curl_command_works_when_it_is_pasted_anywhere() {
     let scene = Scene::new().await;
-    // A folder with a name that shells trip over.
+    // A folder name with characters that a shell treats specially.
     let folder = scene.folder.path().join("it's a \"folder\" $HOME");
     std::fs::create_dir(&folder).expect("a folder");
     scene.write(
@@ -572,7 +572,7 @@ async fn the_curl_command_works_when_it_is_pasted_anywhere() {
             assert_eq!(push.headers["x-empty"], "");
         }
     }
-    // Each body is there, in a file of its own that its owner alone reads.
+    // Each body is in a file of its own that only its owner can read.
     let names = ["encrypted.data", "encrypted-2.data"];
     for name in names {
         let file = std::fs::metadata(folder.join(name)).expect("a body");

@@ -1,4 +1,4 @@
-//! Good requests, each with one thing broken: the push service must find that one thing.
+//! Good requests, each with one fault: the push service must find exactly that fault.
 
 mod behaviour;
 mod tokens;
@@ -27,7 +27,7 @@ use crate::support::waiting::PATIENCE;
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
 
-/// A push service whose clock stands still, a subscriber, and an application server whose key it knows.
+/// A push service with a fixed clock, a subscriber, and an application server whose key the push service knows.
 struct Scene {
     service: PushService,
     browser: Browser,
@@ -53,7 +53,7 @@ impl Scene {
         }
     }
 
-    /// What pushcast sends.
+    /// The request that pushcast sends for a message.
     fn request_to(&self, browser: &Browser, message: &Message) -> Request<Bytes> {
         self.request_at(NOW, browser, message)
     }
@@ -407,7 +407,7 @@ async fn a_body_that_no_browser_could_read_is_refused() {
         .await;
 }
 
-/// Encrypts a record as it stands, delimiter and padding included (RFC 8291, section 3.4).
+/// Encrypts a record as given, with its delimiter and padding (RFC 8291, section 3.4).
 fn seal(browser: &Browser, record: &[u8]) -> Bytes {
     let decode = |text: String| URL_SAFE_NO_PAD.decode(text).expect("base64url");
     let (ua_public, auth) = (decode(browser.p256dh()), decode(browser.auth()));

@@ -48,7 +48,7 @@ fn jobs(numbers: impl IntoIterator<Item = u32>) -> Vec<(Job, Duration)> {
     numbers.into_iter().map(|n| (job(n), NOW)).collect()
 }
 
-/// SQS on a port of this machine, and a queue in it.
+/// SQS on a port of this machine, with one queue.
 struct Sqs {
     client: Client,
     url: String,
@@ -71,7 +71,7 @@ impl Sqs {
                 let service = service.clone();
                 tokio::spawn(async move {
                     let http = auto::Builder::new(TokioExecutor::new());
-                    // Whoever hangs up in the middle is no fault of the queue's.
+                    // A client that hangs up in the middle is no fault of the queue.
                     drop(http.serve_connection(TokioIo::new(stream), service).await);
                 });
             }
@@ -86,7 +86,7 @@ impl Sqs {
         }
     }
 
-    /// What comes within a moment, taken out.
+    /// Receives and deletes the jobs that arrive within a moment.
     async fn receive(&self) -> Vec<Job> {
         let received = self
             .client
@@ -162,12 +162,12 @@ async fn sqs_delivers_no_job_before_its_delay() {
     assert_eq!(sqs.number(delayed).await, "1");
 }
 
-/// What SQS says on the wire, with entries that it does not take.
+/// SQS at the level of HTTP. It refuses some entries of a batch.
 #[derive(Default)]
 struct Standin {
-    /// How often each body is still to be refused.
+    /// How often each message body is still to be refused.
     refusals: HashMap<String, u32>,
-    /// The entries of each call.
+    /// The entries of each `SendMessageBatch` call.
     calls: Vec<Vec<Value>>,
 }
 
@@ -210,7 +210,7 @@ impl Standin {
     }
 }
 
-/// The segments of each call.
+/// The segments of the jobs in each call.
 fn calls(standin: &Mutex<Standin>) -> Vec<Vec<u32>> {
     let segment = |entry: &Value| {
         let job: Job = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();

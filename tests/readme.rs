@@ -1,4 +1,4 @@
-//! The README's examples, run as they stand.
+//! Runs the README's examples as printed.
 
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -8,13 +8,13 @@ use crate::support::push_service::{Delivery, PushService};
 
 const README: &str = include_str!("../README.md");
 
-/// The blocks marked `sh`, in order: what the reader types.
+/// The blocks marked `sh`, in order: the commands that the reader types.
 fn examples() -> String {
     let blocks = README.split("```sh\n").skip(1);
     blocks.filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// What the README says that a line answers: `..` stands for anything.
+/// Compares an output line with the README's. `..` stands for anything.
 fn matches(expected: &str, line: &str) -> bool {
     let mut rest = line;
     let mut pieces = expected.split("..").peekable();
@@ -51,7 +51,7 @@ async fn every_example_of_the_readme_works_as_it_stands() {
     )
     .expect("a file");
 
-    // The reader's server listens on the default port, the test's on a free one.
+    // The README's server listens on the default port, the test's server on a free one.
     let examples = examples().replace("http://127.0.0.1:8080", &server.url);
     let curl = "curl() { command curl --silent --show-error --fail-with-body \"$@\"; echo; }";
     let script = format!("set -e\n{curl}\n{examples}");

@@ -54,7 +54,7 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
     Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
 }
 
-/// EventBridge Scheduler and this program's way to it.
+/// Starts EventBridge Scheduler, and the schedule store that talks to it.
 async fn start() -> (Scheduler, EventBridgeSchedules) {
     let scheduler = Scheduler::start(GROUP).await;
     let schedules = EventBridgeSchedules::new(client(&scheduler.url), target(GROUP));
@@ -81,7 +81,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     let template = Template::read(&[]);
     let example = &template.properties("ExampleSchedule")["Target"]["RetryPolicy"];
     assert_eq!(serde_json::to_value(example).unwrap(), policy, "one policy");
-    // As it arrives at `broadcast`, once the scheduler has put in what stands between < and >.
+    // The event that `broadcast` gets, once the scheduler has replaced the placeholders in angle brackets.
     let input: Value = serde_json::from_str(body["Target"]["Input"].as_str().unwrap()).unwrap();
     assert_eq!(
         input,
@@ -95,7 +95,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     let once = schedule("it", "at(2026-12-24T09:00:00)", "UTC");
     assert_eq!(room.create(&once, now()).await.unwrap(), Stored::New);
     assert_eq!(told("it")["ActionAfterCompletion"], "DELETE");
-    // A rate begins one period from now, and not at once.
+    // A rate first fires one period from now.
     let rate = schedule("it", "rate(2 hours)", "UTC");
     assert_eq!(room.create(&rate, now()).await.unwrap(), Stored::Replaced);
     assert_eq!(told("it")["StartDate"].as_f64(), Some(1_780_322_400.0));
@@ -131,7 +131,7 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
     scheduler.state().vanishes = Some(name(3));
     let left: Vec<String> = (0..23).filter(|n| *n != 3).map(name).collect();
     assert_eq!(names().await, left);
-    // What others put into the group is shown as far as it can be.
+    // Schedules of others in the group are shown as far as the API can.
     scheduler.state().schedules = BTreeMap::from([(
         "by-hand".to_owned(),
         json!({"ScheduleExpression": "rate(5 lightyears)", "Target": {"Arn": "a", "RoleArn": "r", "Input": "{"}}),
@@ -139,7 +139,7 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
     let listed = room.list(now()).await.unwrap();
     assert_eq!(listed[0].expression, "rate(5 lightyears)");
     assert_eq!((&listed[0].message, listed[0].next), (&Value::Null, None));
-    // What is disabled there, as the template's example, does not fire.
+    // A disabled schedule, such as the template's example, has no next firing.
     let mut weekly =
         json!({"ScheduleExpression": "rate(1 day)", "Target": {"Arn": "a", "RoleArn": "r"}});
     for (state, fires) in [("ENABLED", true), ("DISABLED", false)] {
@@ -188,10 +188,10 @@ async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fa
     let (status, _, shown) = fails(&[denied]).await;
     assert_eq!(status, 500);
     assert!(!shown.contains("secret"), "{shown}");
-    // No such group: a 404 of theirs is a fault of ours.
+    // A missing group is a 404 of the scheduler, but it is our fault and not the caller's.
     let (status, ..) = fails(&[(404, "ResourceNotFoundException", "Schedule group")]).await;
     assert_eq!(status, 500);
-    // It was there, and is gone before it can be replaced: the caller tries again.
+    // Somebody deleted the schedule before we could replace it: the caller tries again.
     let (status, said, _) = fails(&[(409, "ConflictException", "exists")]).await;
     assert_eq!(
         (status, said.as_str()),
@@ -210,7 +210,7 @@ async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fa
     ));
 }
 
-/// Replaces and deletes one schedule of two.
+/// Replaces and deletes one of two schedules.
 async fn changes_stay_in_their_group(room: &EventBridgeSchedules, other: &EventBridgeSchedules) {
     let weekly = schedule("refresh", "cron(0 9 ? * 2 *)", "UTC");
     assert_eq!(room.create(&weekly, now()).await.unwrap(), Stored::Replaced);

@@ -33,13 +33,13 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
     Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
 }
 
-/// A room in a file, so that a server can die and another one take over; and what was fired.
+/// Schedules in a database file, so that one server can die and another take over, and a record of the firings.
 struct Room {
     folder: TempDir,
     schedules: LocalSchedules,
     firing: Firing,
     fired: Mutex<Vec<Fired>>,
-    /// How often a schedule fails before it is fired.
+    /// How often each schedule still fails to fire.
     failures: Mutex<HashMap<String, u32>>,
 }
 
@@ -62,7 +62,7 @@ impl Room {
         LocalSchedules::new(store.expect("it opens"))
     }
 
-    /// Another server, on the same data.
+    /// Another server takes over the same data.
     async fn restart(&mut self) {
         self.schedules = Self::schedules(&self.folder).await;
         self.firing = self.schedules.firing();
@@ -74,7 +74,7 @@ impl Room {
         created.expect("it is kept");
     }
 
-    /// What is fired at `now`, and when it is time again.
+    /// Fires what is due at `now`. Returns the firings and the next time.
     async fn fire(&mut self, now: &str) -> (Vec<(String, String)>, Option<String>) {
         let fire = async |fired: Fired| {
             let mut failures = self.failures.lock().unwrap();
@@ -149,7 +149,7 @@ async fn a_schedule_fires_when_its_time_has_come_and_not_before() {
     let (fired, next) = room.fire("2026-06-01T13:30:00.020Z").await;
     assert_eq!(fired, at(&[("often", "2026-06-01T13:30:00Z")]));
     assert_eq!(next, some("2026-06-01T15:00:00Z"));
-    // The same minute again: it is recorded.
+    // The same minute again: the firing is recorded, so it does not repeat.
     let (fired, _) = room.fire("2026-06-01T13:30:01Z").await;
     assert_eq!(fired, []);
 
@@ -163,7 +163,7 @@ async fn a_schedule_fires_when_its_time_has_come_and_not_before() {
         ])
     );
     assert_eq!(next, some("2026-06-02T13:30:00Z"));
-    // What fires once is gone.
+    // A one-time schedule is deleted after its firing.
     assert_eq!(
         room.schedules
             .list(time("2026-06-02T12:00:00Z"))
@@ -314,7 +314,7 @@ async fn a_firing_that_was_not_recorded_is_done_again_as_the_same() {
     let mut room = Room::open().await;
     room.create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
-    // The server dies while it fires: what it did, it did.
+    // The server dies after it has fired the schedule and before it records that.
     let dies = async |_: Fired| -> Result<(), String> { std::future::pending().await };
     {
         let mut firing = room.schedules.firing();
@@ -355,7 +355,7 @@ async fn a_schedule_that_is_replaced_while_it_fires_keeps_its_new_time() {
             "at" => "at(2026-06-01T09:00:00)",
             _ => "cron(0 9 * * ? *)",
         };
-        // For the same time even: it is another schedule.
+        // The new schedule is for the same time, but it is another schedule.
         room.create(name, same, "UTC", "2026-06-01T08:59:59Z").await;
         Ok(())
     };
@@ -378,7 +378,7 @@ async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
         let seen = seen.clone();
         async move { seen.send(it).map_err(|error| error.to_string()) }
     };
-    // Its clock stands just before nine until the schedule is there.
+    // The server's clock stays just before nine until the schedule exists.
     let now = Arc::new(Mutex::new(time("2026-06-01T08:59:59Z")));
     let clock = Arc::clone(&now);
     let clock = Clock::from_fn(move || *clock.lock().unwrap());
@@ -460,7 +460,7 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
         let subscribed = server.post("/push/subscribe", &body).await;
         assert_eq!(subscribed.status, 200, "{subscribed:?}");
     }
-    // The time comes and goes while the server is down.
+    // The time passes while the server is down.
     let clock = Clock::system();
     let soon = clock.now().checked_add(Duration::from_secs(8));
     let soon = soon.expect("a time");
@@ -479,7 +479,7 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
     assert_eq!(deliveries[0].ttl, 60);
     assert_eq!(service.deliveries_to(&for_her).len(), 1);
     service.wait_until_idle(patience).await;
-    // It is recorded a moment after it has been fired.
+    // The server records a firing a moment after it.
     loop {
         let listed = ask(&server, Method::GET, "/push/schedules", &Value::Null).await;
         if listed.json == json!({"schedules": []}) {
@@ -499,7 +499,7 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
     assert_eq!(service.deliveries().len(), 1, "and nobody else");
 }
 
-/// Where, what, the field that is named for it, and what is said.
+/// Path, body, the member that the error names, and its message.
 const WRONG_SCHEDULES: &str = r#"
 /name | null | name | is required
 /name | "a/b" | name | must be 1 to 64 characters of A-Z, a-z, 0-9, _ . and -
@@ -569,7 +569,7 @@ async fn what_is_wrong_with_a_schedule_is_named() {
     }
 }
 
-/// `pushcast schedules`: its exit status, its output, and what it complains about.
+/// Runs `pushcast schedules`. Returns exit code, standard output and standard error.
 async fn run(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = server.command(&[&["schedules"], arguments].concat());
     let output = command
@@ -677,7 +677,7 @@ async fn a_client_command_says_what_is_missing() {
     let token = ("PUSHCAST_TOKEN", "a-token-that-is-long-enough");
     let said = run(&["--data", "/nowhere"], &[]).await;
     assert!(said.contains("there is no API token"), "{said}");
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     let said = run(&[], &[token, ("PUSHCAST_URL", "http://127.0.0.1:1/stage")]).await;
     assert!(
         said.contains("http://127.0.0.1:1/stage cannot be reached"),
@@ -694,7 +694,7 @@ async fn a_client_command_says_what_is_missing() {
     let said = run(&["--url", &server.url], &[token]).await;
     assert!(said.contains("The API token is missing or wrong"), "{said}");
     assert!(said.contains("401") && !said.contains(token.1), "{said}");
-    // The token of a folder is for this machine.
+    // The data folder's token is only for the server on this machine.
     let data = server.data().display().to_string();
     let said = run(&["--url", "https://push.example.org", "--data", &data], &[]).await;
     assert!(

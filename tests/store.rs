@@ -22,7 +22,7 @@ use crate::support::aws::faulty_dynamodb::{Fault, Seen, with_faults};
 use crate::support::random::impatient;
 use crate::support::subscribers::browser::Browser;
 
-/// One at each push service, in turn.
+/// The push services' hosts, used in turn.
 const SERVICES: [(&str, &str); 4] = [
     (
         "mozilla",
@@ -38,7 +38,7 @@ fn endpoint(n: usize) -> String {
     format!("{base}/subscription-{n}")
 }
 
-/// A time of its own for every call, in order.
+/// Strictly increasing times, one per call.
 fn now() -> Timestamp {
     static CLOCK: AtomicI64 = AtomicI64::new(1_800_000_000_000_000);
     let micros = CLOCK.fetch_add(1, Ordering::Relaxed);
@@ -69,11 +69,11 @@ async fn in_memory() -> Store {
     Store::open(None, impatient()).await.expect("it opens")
 }
 
-/// A database in memory behind faults, and the same without.
+/// A store in memory whose requests can fail, and a second store over the same database without faults.
 async fn behind(
     plan: impl Fn(&str) -> Option<Fault> + Send + Sync + 'static,
 ) -> (Store, Store, Seen) {
-    // Reads are tried by the SDK alone: often enough for faults that pass.
+    // Only the SDK repeats reads: often enough for temporary faults.
     behind_sdk(8, plan).await
 }
 
@@ -94,7 +94,7 @@ async fn behind_sdk(
     )
 }
 
-/// Everyone, read in small pages.
+/// All rows, read in small pages.
 async fn scan(store: &Store) -> HashMap<String, Row> {
     let (mut rows, mut from) = (HashMap::new(), None);
     loop {
@@ -121,7 +121,7 @@ async fn assert_count(store: &Store, expected: usize) {
     assert_totals(store).await;
 }
 
-/// What is counted is what is there, in all and at each push service.
+/// The counts equal the number of rows, in all and at each push service.
 async fn assert_totals(store: &Store) {
     let rows = scan(store).await;
     let mut services: BTreeMap<&str, u64> = BTreeMap::from([("other", 0)]);
@@ -139,7 +139,7 @@ async fn row(store: &Store, endpoint: &str) -> Row {
     found.expect("it is there")
 }
 
-/// Whoever pushes for one segment of a campaign that keeps to a rate.
+/// Several workers push for the same segment of a rate-limited campaign.
 #[tokio::test]
 async fn turns_never_overlap_whoever_takes_them_at_once() {
     let store = in_memory().await;
@@ -218,7 +218,7 @@ async fn a_prune_counts_once() {
     );
     assert_count(&store, 2).await;
 
-    // Unsubscribed, and back with the same keys: another row.
+    // The browser unsubscribes and returns with the same keys: this is another row.
     let target = endpoint(1);
     let read = row(&store, &target).await;
     store
@@ -318,7 +318,7 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
         .expect("stored");
     let before = row(&store, &endpoint(1)).await;
 
-    // The old one is there, the new one is not: moved.
+    // The old endpoint is stored and the new one is not: the row moves.
     let new = registration(&others, &endpoint(2));
     assert_eq!(replace(1, &new).await, Subscribed::New);
     assert_count(&store, 1).await;
@@ -329,7 +329,7 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
     assert_eq!(moved.created_at, before.created_at);
     assert_eq!(moved.raw_keys().1, &new.subscription.keys.auth()[..]);
 
-    // Neither the old one: a subscription as any other; asked again, too.
+    // The old endpoint is not stored either: a plain subscription. Repeating the request changes nothing.
     assert_eq!(
         replace(1, &registration(&keys, &endpoint(3))).await,
         Subscribed::New
@@ -343,7 +343,7 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
     two_become_one(&store, [&keys, &others], [&before, &moved]).await;
 }
 
-/// The second is replaced by the third, and then the third by itself; nobody is pruned for what was read before.
+/// Replaces the second by the third, then the third by itself. Rows read before prune nobody.
 async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&Row; 2]) {
     let news = BTreeSet::from(["news".to_owned()]);
     let replace = async |old: usize, new: &Registration| {
@@ -351,7 +351,7 @@ async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&
         done.expect("it is replaced")
     };
 
-    // Both are there: two become one, and what is said outright wins.
+    // Both endpoints are stored: the rows merge, and members of the request win.
     let said = Registration {
         user: Change::Set("grace".to_owned()),
         timezone: Change::Clear,
@@ -363,11 +363,11 @@ async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&
     assert_eq!(merged.user.as_deref(), Some("grace"));
     assert_eq!((merged.tags, merged.timezone), (news, None));
 
-    // By itself: refreshed.
+    // Replaced by itself: the row is refreshed.
     let itself = registration(others, &endpoint(3));
     assert_eq!(replace(3, &itself).await, Subscribed::Refreshed);
     assert_count(store, 1).await;
-    // What was read of the old one prunes nobody.
+    // A row read before the change prunes nobody.
     for row in before {
         let done = store.subscribers.prune(row, now()).await;
         assert_eq!(done.expect("kept"), Pruned::Kept);

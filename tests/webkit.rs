@@ -10,8 +10,8 @@ use crate::support::push_service::behaviour::{Canned, Whom};
 use crate::support::subscribers::browser::Browser;
 use crate::support::waiting::eventually;
 
-/// What comes after our worker's own lines: a page hands it a push, and asks what it opened. WebKitGTK has no way of its
-/// own for either. The notification, and what follows a click on it, are WebKit's.
+/// Added to our service worker: a page can hand it a push and ask which windows it opened, as WebKitGTK offers neither.
+/// The notifications, and the effects of a click on them, are WebKit's.
 const DOOR: &str = "
     self.opened = [];
     self.clients.openWindow = async (url) => void opened.push(url);
@@ -26,7 +26,7 @@ const DOOR: &str = "
 
 const WORKER: &str = include_str!("../client/service-worker.js");
 
-/// `serve`, with the door in its worker.
+/// `serve` behind a proxy that adds this code to the worker.
 async fn fronted(server: &Server) -> String {
     let worker = async || {
         (
@@ -37,7 +37,7 @@ async fn fronted(server: &Server) -> String {
     listen(proxy(&server.url).route("/service-worker.js", get(worker))).await
 }
 
-/// Asks the worker through its door.
+/// A script: sends a message to the code added to the worker.
 fn through_the_door(message: &Value) -> String {
     format!(
         "navigator.serviceWorker.ready.then(({{ active }}) => new Promise((done) => {{ \
@@ -52,12 +52,12 @@ async fn push(webkit: &Webkit, text: &str) {
     webkit.run(&through_the_door(&json!({"push": text}))).await;
 }
 
-/// What the worker asked to have opened.
+/// The addresses that the worker asked to open.
 async fn opened(webkit: &Webkit) -> Value {
     webkit.run(&through_the_door(&json!({}))).await
 }
 
-/// Opens the demo page there, as a browser whose subscription is one of this push service.
+/// Opens the demo page in a browser that has a subscription of this push service.
 async fn visit(service: &PushService, server: &Server, webkit: &Webkit, origin: &str) -> Browser {
     let browser = service.subscribe(Some(&server.public_key().await));
     webkit.preload(&subscribing_as(&browser.to_json())).await;
@@ -97,7 +97,8 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
         .wait_for(&format!("{arrived} === 'Doors open at seven'"))
         .await;
 
-    // The page is open that the notification is about: no other is opened. For another page, one is.
+    // The notification's page is open, so no other is opened. A click on a notification about another page opens that
+    // page.
     webkit.choose(0).await;
     webkit.closed(0).await;
     push(
@@ -114,7 +115,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
     })
     .await;
 
-    // At the next visit it is subscribed still, and there is nothing to do.
+    // At the next visit the browser is still subscribed, and nothing changes.
     webkit.open(&format!("{origin}/")).await;
     webkit
         .reads("Notifications arrive even when this page is closed.")
@@ -161,7 +162,7 @@ async fn where_the_browser_asks_nobody_the_error_says_why() {
     assert_eq!(webkit.run(unasked).await, json!(["unasked", said]));
     assert_eq!(webkit.asked().await, 0);
 
-    // As on an iPhone whose settings allow the browser no notifications.
+    // Like an iPhone whose settings deny the browser every notification.
     webkit
         .preload("Notification.requestPermission = async () => 'denied';")
         .await;
@@ -181,7 +182,7 @@ async fn a_reader_who_says_no_is_asked_once_and_reads_what_it_means() {
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.permit(false).await;
     webkit.open(&format!("{}/", server.url)).await;
-    // A page's own button, to see the error itself.
+    // The page's own button shows the error itself.
     webkit
         .run(
             "document.body.prepend(Object.assign(document.createElement('button'), {
@@ -213,7 +214,7 @@ async fn a_reader_who_says_no_is_asked_once_and_reads_what_it_means() {
     assert!(server.exported().await.is_empty());
 }
 
-/// As WebKitGTK itself is.
+/// WebKitGTK as it is distributed.
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
 async fn a_browser_without_a_push_service_is_told_of_and_nothing_is_stored() {

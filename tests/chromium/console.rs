@@ -1,4 +1,4 @@
-//! The console, as an operator uses it: over an API of canned figures, and over `serve`.
+//! The console as an operator uses it: over an API with canned figures, and over `serve`.
 
 use jiff::SignedDuration;
 use pushcast::clock::{Chance, Clock};
@@ -112,7 +112,7 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
     tab.wait_for("document.querySelector('.pill').textContent === 'cancelled'")
         .await;
 
-    // Signed out, nothing is left.
+    // After signing out, the page holds no data.
     tab.click("#leave").await;
     tab.reads("API token").await;
     assert_eq!(
@@ -148,12 +148,12 @@ async fn the_send_button_does_not_move_when_it_is_known_how_many_a_message_reach
     assert_eq!(tab.run(moved).await, 0);
 }
 
-/// What a figure says: how much is done, how many were accepted, the rate, the time.
+/// The text of a figure: share done, number accepted, rate, time.
 fn figure(n: usize) -> String {
     format!("document.querySelectorAll('.figures dd')[{n}].firstChild.textContent")
 }
 
-/// Waits until the figures have moved, without a touch.
+/// Waits until the figures change by themselves.
 async fn moved(tab: &Target<'_>) {
     let accepted = figure(1);
     let before = tab.run(&accepted).await;
@@ -179,7 +179,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     ]);
     assert_eq!(tab.run(services).await, all);
 
-    // The figures are opened with the keyboard, and read while they move.
+    // The operator opens the figures with the keyboard and reads them while they change.
     tab.run("(document.querySelector('summary').focus(), null)")
         .await;
     tab.press("Enter", 13).await;
@@ -190,7 +190,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     assert_eq!(tab.run(open).await, true);
     tab.reads("Given up").await;
 
-    // The link to the content goes there, and the campaign is watched on.
+    // The skip link moves the focus to the content, and the campaign's page stays open.
     tab.run("(document.querySelector('.skip').focus(), null)")
         .await;
     tab.press("Enter", 13).await;
@@ -198,7 +198,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     assert_eq!(tab.run("location.hash").await, "#campaigns/running");
     moved(&tab).await;
 
-    // A server that is away for a while: what was said of it goes when it is back.
+    // The server is away for a while. The page reports it, and removes the report when the server is back.
     let alert = "document.querySelector('#away').textContent";
     tab.run("(globalThis.real = fetch, globalThis.fetch = async () => { throw new TypeError('away'); }, null)")
         .await;
@@ -250,7 +250,7 @@ async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
     tab.wait_for("document.querySelector('.pill').textContent === 'running'")
         .await;
     assert_eq!(stage.sent(), [json!({"resumed": "halted"})]);
-    // What the keyboard was on is gone: it is on what took its place.
+    // The focused button is gone: the button in its place has the focus.
     assert_eq!(tab.run("document.activeElement.id").await, "cancel");
 }
 
@@ -272,7 +272,7 @@ async fn a_key_meant_for_cancel_resumes_nothing_when_the_campaign_is_halted_mean
     assert_eq!(tab.run("!!document.querySelector('dialog')").await, false);
 }
 
-/// Composes a message with this title, and sends it to everyone.
+/// Composes a message with this title and sends it to all subscribers.
 async fn send(tab: &Target<'_>, title: &str) {
     tab.click("a[href='#compose']").await;
     tab.fill("#compose-title", title).await;
@@ -289,7 +289,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     send(&tab, "The answer is lost").await;
     tab.reads("The server answers 504.").await;
-    // Neither another view in between nor a reload changes anything. The page before the reload shows the same title.
+    // Switching views and reloading change nothing. The page before the reload shows the same title.
     tab.run("(globalThis.beforeReload = true, location.reload(), null)")
         .await;
     tab.wait_for(
@@ -297,7 +297,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     )
     .await;
     tab.click("a[href='#campaigns']").await;
-    // The form of before is gone.
+    // The form of the old page is gone.
     tab.wait_for(
         "document.querySelectorAll('tbody tr').length === 4 && !document.querySelector('form')",
     )
@@ -310,7 +310,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0], sent[1], "id and all");
 
-    // Once it is known to have come through, the same words are another campaign.
+    // Once the first campaign is known to have arrived, the same words start another campaign.
     send(&tab, "The answer is lost").await;
     tab.reads("Outcomes").await;
     let sent = stage.sent();
@@ -470,7 +470,7 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
 async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
-    // Twelve came the day before yesterday, three at each push service.
+    // Two days ago twelve browsers subscribed, three at each push service.
     let before = Clock::system().now() - SignedDuration::from_hours(48);
     let file = server.data().join("pushcast.db");
     let database = Store::open(Some(&file), Chance::system()).await;
@@ -489,7 +489,7 @@ async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reach
             .await
             .expect("stored");
     }
-    // Today five come, and one of them goes.
+    // Today five browsers subscribe, and one of them unsubscribes.
     for n in 0..5 {
         let browser = service.subscribe(None);
         let subscription = browser.to_json_with(json!({"tags": ["offers"]}));
@@ -542,7 +542,7 @@ async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reach
         tab.wait_for(&format!("{reach}.startsWith({})", json!(reaches)))
             .await;
     }
-    // Tags are there to be chosen.
+    // The page offers the known tags.
     tab.fill("#compose-audience", "all").await;
     tab.click("button[title='12 subscribers']").await;
     tab.wait_for(&format!("{reach} === 'Reaches12subscribers'"))

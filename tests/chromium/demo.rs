@@ -56,7 +56,7 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
     let port = server.url.rsplit(':').next().expect("a port");
     let insecure = format!("http://pushcast.test:{port}/");
     let local = format!("{}/", server.url);
-    // An iPad says that it is a Mac, and has a touch screen.
+    // Safari on an iPad claims to run on a Mac, but has a touch screen.
     let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15";
     let mac = |fingers: u32| {
         format!(
@@ -117,7 +117,7 @@ async fn in_a_private_window_the_page_says_so_after_the_click_and_nothing_is_sto
     assert!(server.exported().await.is_empty());
 }
 
-/// Declarative Web Push, which Chromium has not: `window.pushManager` tells.
+/// Declarative Web Push, which Chromium lacks. Pages recognise it by `window.pushManager`.
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn where_the_browser_shows_messages_by_itself_the_page_does_not_promise_to_hear_of_them() {

@@ -1,4 +1,4 @@
-//! A worker may die or fail at any step: nobody is missed, few are pushed to twice, and the figures add up.
+//! A worker may die or fail at any step: no subscriber is missed, few are pushed to twice, and the figures add up.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use super::event;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Subscribers, and what their push service answers.
+/// A number of subscribers, and the answers of their push service.
 struct Play {
     subscribers: usize,
-    /// Jobs that the worker does at a time: one job has this share of the pushes in flight.
+    /// Number of jobs that the worker does at once. The pushes in flight are divided among them.
     at_once: usize,
     /// The status of the `visit`th push to subscriber `i`. None when it is accepted.
     answer: fn(i: usize, visit: usize) -> Option<u16>,
     is_gone: fn(i: usize) -> bool,
 }
 
-/// Batches of four, which leave one straggler, and answers of every kind.
+/// Batches of four, with room for one straggler, and answers of every kind.
 const SMALL_PAGES: Play = Play {
     subscribers: 16,
     at_once: 62,
@@ -35,7 +35,7 @@ const SMALL_PAGES: Play = Play {
     is_gone: |i| i.is_multiple_of(6),
 };
 
-/// One batch in which more are gone than one transaction removes, among first pushes and among retries.
+/// One batch in which more subscribers are gone than one transaction can remove, at first pushes and at retries.
 const MANY_GONE: Play = Play {
     subscribers: 150,
     at_once: 1,
@@ -47,16 +47,16 @@ const MANY_GONE: Play = Play {
     is_gone: |i| i % 15 < 14,
 };
 
-/// What becomes of the jobs of a dead worker.
+/// What happens to the jobs of a dead worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jobs {
     /// The queue redelivers them.
     Return,
-    /// They are lost with the process that held the queue: the next one recovers from the ledger.
+    /// The queue dies with the process. The next process recovers the jobs from the ledger.
     AreLost,
 }
 
-/// One campaign whose worker meets `trouble` at step `at`. False when there was no such step.
+/// Runs one campaign whose worker meets `fault` at step `at`. False when the campaign has no such step.
 async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool {
     let Play {
         subscribers,
@@ -103,7 +103,7 @@ async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool 
     faults.came()
 }
 
-/// The campaign is done and told, and nobody alive is missed; how many are pushed to twice is bounded.
+/// The campaign is done and announced, every living subscriber is reached, and few pushes are repeated.
 async fn everyone_is_reached(
     play: &Play,
     harness: &WorkerHarness,

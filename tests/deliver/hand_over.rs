@@ -15,7 +15,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Every tenth answer to a first push takes so long.
+/// Every tenth first push is answered only after `slow`.
 fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
     harness.services[0].plan(move |id, visit| {
         let is_slow = visit == 0 && number(id).is_multiple_of(10);
@@ -23,7 +23,7 @@ fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
     });
 }
 
-/// Lets a worker do a job until so many requests have come in. From then on it waits for answers as long as `grace`.
+/// Lets a worker do a job until `requests` requests have come in, then stops it: it waits for answers for `grace`.
 /// A page is 50 when a worker does ten jobs at once.
 async fn stop_after(
     harness: &WorkerHarness,
@@ -71,7 +71,7 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     );
     assert!(campaign["scanned"].as_u64() < Some(100), "{campaign}");
 
-    // The lease was given back: the clock stands still, and another worker goes on.
+    // The first worker gave its lease back: time stands still, and another worker continues.
     let other = harness.worker("other", 10);
     let next = other.handle(again, false, Stop::never()).await;
     next.expect("it goes on");
@@ -82,7 +82,7 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     assert_eq!(campaign["status"], "done");
     assert_eq!(counts(&campaign), figures([("accepted", 100)]));
     assert_eq!(reached(&harness.services[0]), once(100));
-    // An abandoned push would be a request without a delivery.
+    // A push that the worker gave up would be a request without a delivery.
     assert_eq!(harness.services[0].requests(), 100, "nobody twice");
 }
 
@@ -112,12 +112,12 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
     assert!(twice.iter().all(slow), "only pushes in flight: {twice:?}");
 }
 
-/// Earlier batches have left stragglers, in parts of their own: the worker waits for them, and settles their parts.
+/// Earlier batches left stragglers in their own parts: the worker waits for them and settles those parts.
 #[tokio::test]
 async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 400).await;
-    // The first batch leaves a few stragglers, and the next ones take a while.
+    // The first batch leaves a few stragglers, and the following batches are slow.
     harness.services[0].plan(|id, visit| {
         let slow = visit == 0 && number(id).is_multiple_of(20);
         Some(Behaviour::Slow(if slow { ms(3_000) } else { ms(100) }))
@@ -147,7 +147,7 @@ async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() 
     assert_eq!(harness.services[0].requests(), 400, "nobody twice");
 }
 
-/// A TTL of 0 counts from the first push: a subscriber who was not pushed to yet still gets the message.
+/// A TTL of 0 counts from the first push: a subscriber that was not pushed to yet still gets the message.
 #[tokio::test]
 async fn a_deferred_push_is_made_whatever_the_ttl() {
     let harness = WorkerHarness::new(1).await;
@@ -174,14 +174,14 @@ async fn a_deferred_push_is_made_whatever_the_ttl() {
     assert_eq!(harness.services[0].requests(), 100);
 }
 
-/// A job that fails again and again, as all do while the ledger cannot be written, does not fill the queue.
+/// A job that fails repeatedly, for example while the ledger cannot be written, does not fill the queue.
 #[tokio::test]
 async fn a_redelivered_job_queues_the_other_parts_of_its_segment_once() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 60).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
     let job = begun(&harness, "again").await;
-    // Batches of three: each leaves a retry part, none of them due.
+    // Batches of three. Each leaves a retry part that is not due yet.
     let worker = harness.worker("one", 100);
     let first = worker.handle(&job, false, Stop::never()).await;
     first.expect("it goes well");
@@ -196,7 +196,7 @@ async fn a_redelivered_job_queues_the_other_parts_of_its_segment_once() {
             done.expect("it is not due");
         }
     }
-    // Each delivery queued its own job again; each part, and the segment, was queued once more.
+    // Each delivery queued its own job again. Each part, and the segment, was queued once more.
     let most = parts.len() * (1 + 3 + 1) + 1;
     assert!(
         harness.waiting().len() <= most,

@@ -10,7 +10,7 @@ use super::{PATIENCE, event, figures, once, reached};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// One of two push services refuses our token with `status`, until the operator repairs it.
+/// One of two push services refuses our token with `status` until the operator fixes it.
 async fn our_fault(status: u16, words: &str) {
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 60).await;
@@ -69,7 +69,7 @@ async fn a_service_that_forbids_every_push_halts_the_campaign_until_it_is_resume
     our_fault(403, "Not for you").await;
 }
 
-/// The repair takes longer than the TTL: the subscribers still get the message.
+/// The operator needs longer than the TTL: the subscribers still get the message.
 #[tokio::test]
 async fn a_push_refused_before_a_halt_is_made_after_it_whatever_the_ttl() {
     let harness = WorkerHarness::new(1).await;
@@ -93,7 +93,7 @@ async fn a_push_refused_before_a_halt_is_made_after_it_whatever_the_ttl() {
     assert_eq!(reached(&harness.services[0]), once(120));
 }
 
-/// A slow worker reports a fault that it met before the repair.
+/// A slow worker reports a fault from before the operator's fix.
 #[tokio::test]
 async fn a_campaign_that_was_resumed_is_not_halted_for_an_earlier_fault() {
     let harness = WorkerHarness::new(1).await;
@@ -117,7 +117,7 @@ async fn a_campaign_that_was_resumed_is_not_halted_for_an_earlier_fault() {
     assert_eq!(shown.get("reason"), None);
 }
 
-/// Each part meets a few faults, as when a key is lost after everyone was read: their sum counts.
+/// Each part meets only a few faults, for example when a key is lost after all subscribers were read. Their sum counts.
 #[tokio::test]
 async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
     let harness = WorkerHarness::new(1).await;
@@ -150,7 +150,7 @@ async fn a_service_that_is_unavailable_for_an_hour_loses_nobody_and_holds_nobody
     });
     harness.event(&event("outage"));
     let worker = harness.worker("worker", 20);
-    // Everything that is due now.
+    // Deliver everything that is due now.
     while let Some(waiting) = harness.due() {
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }

@@ -1,4 +1,4 @@
-//! Which file of a crate imports which, and the circles among them.
+//! The imports between a crate's files, and the cycles among them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::source::{Token, behind, behind_item, files, tokens};
 /// `["deliver", "retry"]`; empty for the crate's root.
 type Module = Vec<String>;
 
-/// A path that a file names.
+/// A path that occurs in a file.
 #[derive(Debug, Clone)]
 struct Mention {
     path: Vec<String>,
@@ -19,9 +19,9 @@ struct Mention {
 struct File {
     name: String,
     mentions: Vec<Mention>,
-    /// Names that it hands on, and where they come from.
+    /// Names that the module exports again, and their origin.
     exports: BTreeMap<String, Vec<String>>,
-    /// Modules that only tests have.
+    /// Modules that exist only in tests.
     test_modules: BTreeSet<String>,
 }
 
@@ -29,12 +29,12 @@ struct File {
 #[derive(Debug)]
 pub(crate) struct Imports(BTreeMap<Module, File>);
 
-/// From one place to another: the lines that tie them.
+/// From an importing file or module to each imported one, with the lines that import it.
 pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 impl Imports {
-    /// Reads a crate whose root is `lib.rs` or `main.rs` in `folder`; `without` is a folder of other crates. Files are
-    /// called as they are below `base`.
+    /// Reads a crate whose root is `lib.rs` or `main.rs` in `folder`. `without` is a folder that holds other crates.
+    /// File names are relative to `base`.
     pub(crate) fn read(base: &Path, folder: &str, without: &str) -> Self {
         let mut modules = BTreeMap::new();
         for path in files(&base.join(folder), "rs") {
@@ -66,12 +66,12 @@ impl Imports {
         Self(modules)
     }
 
-    /// Which file imports which.
+    /// The imports between files.
     pub(crate) fn between_files(&self) -> Arrows {
         self.arrows(|module| self.0[module].name.clone())
     }
 
-    /// Which of the crate's top modules imports which.
+    /// The imports between the crate's top modules.
     pub(crate) fn between_rooms(&self) -> Arrows {
         self.arrows(|module| {
             module
@@ -104,7 +104,7 @@ impl Imports {
         arrows
     }
 
-    /// The module that defines what a path names; nothing for what is of another crate.
+    /// The module that defines the item of a path. `None` for an item of another crate.
     fn resolve(&self, from: &Module, path: &[String], depth: usize) -> Option<Module> {
         let (first, mut rest) = path.split_first()?;
         let mut module = match &first[..] {
@@ -165,7 +165,7 @@ impl File {
                     (exported, at) = (false, at + 2);
                 }
                 (name, _) => {
-                    // What a file hands on it may also use.
+                    // A file may also use the names that it exports.
                     if let Some(path) = file.exports.get(name).cloned() {
                         let line = tokens[at].line;
                         file.mentions.push(Mention { path, line });
@@ -177,7 +177,7 @@ impl File {
         file
     }
 
-    /// Passes an attribute, and what only tests have.
+    /// Skips an attribute, and the item after it if only tests have that item.
     fn attribute(&mut self, tokens: &[Token], at: usize) -> usize {
         let open = if tokens[at + 1].text == "!" {
             at + 2
@@ -214,13 +214,13 @@ impl File {
     }
 }
 
-/// The index behind the `;` of a `use`.
+/// The index after the `;` of a `use`.
 fn behind_use(tokens: &[Token], at: usize) -> usize {
     let end = tokens[at..].iter().position(|token| token.text == ";");
     end.map_or(tokens.len(), |end| at + end + 1)
 }
 
-/// The paths of a tree such as `a::{b, c::d as e}`, with the name under which each is known.
+/// The paths of a tree such as `a::{b, c::d as e}`, each with the name that it gets and its line.
 fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)> {
     let mut found = Vec::new();
     let mut path = before.to_vec();
@@ -245,7 +245,7 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
                 at += 1;
             }
             "::" | "*" => {}
-            // In the middle, `self` is the module before it.
+            // Inside a list, `self` is the module in front of it.
             "self" if !path.is_empty() => line = tree[at].line,
             name => {
                 path.push(name.to_owned());
@@ -257,7 +257,7 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
     found
 }
 
-/// For each circle, the shortest way around it: each arrow with the lines that tie it.
+/// For each cycle, its shortest way around: each import with the lines that cause it.
 pub(crate) fn circles(arrows: &Arrows) -> Vec<String> {
     let mut reported: BTreeSet<&str> = BTreeSet::new();
     let mut circles = Vec::new();
@@ -280,7 +280,7 @@ pub(crate) fn circles(arrows: &Arrows) -> Vec<String> {
     circles
 }
 
-/// The shortest way from a place back to it.
+/// The shortest way from `place` back to it.
 fn way_around<'a>(arrows: &'a Arrows, place: &'a str) -> Option<Vec<&'a str>> {
     let mut ways = VecDeque::from([vec![place]]);
     let mut seen = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What the service does to a request on purpose, instead of serving it.
+//! The test tells the push service to misbehave.
 
 use std::collections::HashSet;
 use std::io;
@@ -168,7 +168,7 @@ async fn slow_requests_are_served_together_up_to_the_limit() {
     let delay = Duration::from_millis(100);
     scene.service.slow(Whom::Everyone, delay);
     let started = Instant::now();
-    // The limit is known to the client once it has had an answer.
+    // The client learns the limit from the first answer.
     assert_eq!(scene.send(scene.request()).await.status, 201);
     let answers = join_all((0..9).map(|_| scene.send(scene.request()))).await;
     assert!(answers.iter().all(|answer| answer.status == 201));

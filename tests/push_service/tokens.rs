@@ -1,4 +1,4 @@
-//! Tokens, each with one thing wrong.
+//! VAPID tokens, each with one fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,7 +14,7 @@ use super::{DAY, NOW, Scene, set};
 use crate::support::push_service::PushService;
 use crate::support::push_service::raw_client::{BOTH, Client};
 
-/// Signs claims that pushcast would not.
+/// Signs claims that pushcast itself would refuse to sign.
 fn token(key: &SigningKey, header: &Value, claims: &Value) -> String {
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let input = format!("{}.{}", encode(header), encode(claims));
@@ -105,7 +105,7 @@ async fn a_claim_that_is_wrong_is_refused() {
     }
 }
 
-/// Authorizations that are good, for a message to `origin`.
+/// Good values of `Authorization` for a message to `origin`.
 fn good_authorizations(origin: &str, key: &SigningKey) -> Vec<String> {
     let claims = json!({"aud": origin, "exp": NOW + 600});
     let good = token(key, &json!({"alg": "ES256"}), &claims);
@@ -129,7 +129,7 @@ fn good_authorizations(origin: &str, key: &SigningKey) -> Vec<String> {
     ]
 }
 
-/// Authorizations that are wrong, for a message to `origin`, and why; `other` is not the subscription's key.
+/// Bad values of `Authorization` for a message to `origin`, with the reason. `other` is not the subscription's key.
 fn wrong_authorizations(
     origin: &str,
     key: &SigningKey,

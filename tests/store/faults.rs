@@ -1,4 +1,4 @@
-//! Databases that fail, refuse, lose answers or take their time.
+//! Databases that fail, refuse requests, lose answers or are slow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{behind, behind_sdk, browser, count, endpoint, now, registration, row
 use crate::support::aws::faulty_dynamodb::{Fault, possible};
 use crate::support::random::impatient;
 
-/// The SDK asks again, and finds a lease that is its own.
+/// The SDK repeats the request and finds a lease that it already holds.
 #[tokio::test]
 async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
     let lost = AtomicBool::new(false);
@@ -74,7 +74,8 @@ async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halv
         if fault != Fault::LostAnswer {
             assert_eq!(rows.values().collect::<Vec<_>>(), [&before], "{fault:?}");
         }
-        // Each of the four operations is tried a dozen times, each time twice by the SDK; beside them the day is opened.
+        // Our code makes at most a dozen attempts at each of the four operations, and the SDK sends each attempt twice.
+        // Opening the day adds a few requests.
         assert!(seen.requests().len() <= 4 * 12 * 2 + 10, "{fault:?}");
     }
 }
@@ -118,7 +119,7 @@ async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
     assert_eq!(written.count(), 2, "the opening of the day was not written");
 }
 
-/// As on a machine that has a lot to do, or whose disk has.
+/// As on a busy machine, or with a slow disk.
 #[tokio::test]
 async fn a_database_that_takes_its_time_is_waited_for() {
     let (store, _, _) = behind_sdk(1, |_| Some(Fault::Late(Duration::from_secs(8)))).await;

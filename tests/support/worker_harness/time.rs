@@ -1,4 +1,4 @@
-//! Time that passes when the test says so.
+//! A clock that the test moves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 /// 2027-01-15T08:00:00Z.
 const BEGIN: i64 = 1_800_000_000_000;
 
-/// The time, which passes when the test says so.
+/// A clock that only the test moves.
 #[derive(Debug, Clone)]
 pub(crate) struct Time(Arc<AtomicI64>);
 
@@ -23,7 +23,7 @@ impl Time {
         Timestamp::from_millisecond(millis).expect("a time")
     }
 
-    /// How much has passed since the beginning.
+    /// The time since the start.
     pub(crate) fn passed(&self) -> Duration {
         let millis = self.0.load(Ordering::Relaxed) - BEGIN;
         Duration::from_millis(millis.try_into().expect("it passes"))
@@ -34,12 +34,12 @@ impl Time {
         self.now().checked_add(by).expect("hours at most")
     }
 
-    /// Some time passes.
+    /// Moves the clock on.
     pub(crate) fn pass(&self, by: Duration) {
         self.until(self.later(by));
     }
 
-    /// Waits without waiting.
+    /// Moves the clock on to `at`, instead of waiting.
     pub(super) fn until(&self, at: Timestamp) {
         self.0.fetch_max(at.as_millisecond(), Ordering::Relaxed);
     }

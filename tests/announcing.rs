@@ -96,7 +96,7 @@ async fn started(broadcast: &Broadcast<LocalQueue>) -> CampaignId {
 }
 
 #[tokio::test]
-async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
+async fn the_end_of_a_campaign_is_put_on_the_event_bus_as_the_api_shows_it() {
     let (standin, broadcast) = Standin::start(Some("announcements"), []).await;
     let id = started(&broadcast).await;
     broadcast.cancel(&id).await.unwrap();
@@ -113,7 +113,7 @@ async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
 }
 
 #[tokio::test]
-async fn without_a_bus_it_is_the_account_s_own() {
+async fn without_a_configured_bus_the_event_goes_to_the_account_s_default_bus() {
     let (standin, broadcast) = Standin::start(None, []).await;
     let id = started(&broadcast).await;
     let campaign = broadcast.store.ledger.campaign(&id).await.unwrap();
@@ -127,7 +127,7 @@ async fn without_a_bus_it_is_the_account_s_own() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_taken_is_told_again_and_one_that_is_taken_is_not() {
+async fn an_event_that_eventbridge_refuses_is_sent_again_and_one_that_it_takes_is_not() {
     let refused = json!({
         "FailedEntryCount": 1,
         "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "Slow down."}],
@@ -158,7 +158,7 @@ async fn an_event_that_is_not_taken_is_told_again_and_one_that_is_taken_is_not()
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_resumed_and_ends_again_is_told_again() {
+async fn a_campaign_that_is_resumed_and_ends_again_is_announced_again() {
     let (standin, broadcast) = Standin::start(None, []).await;
     let id = started(&broadcast).await;
     broadcast.cancel(&id).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_campaign_that_is_resumed_and_ends_again_is_told_again() {
 }
 
 #[tokio::test]
-async fn on_one_machine_the_end_is_a_line_in_the_log() {
+async fn serve_announces_the_end_of_a_campaign_in_its_log() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let message = json!({"to": {"audience": "all"}, "data": "secret", "id": "logged-1"});

@@ -35,7 +35,7 @@ fn refused(text: &str) -> AudienceError {
 }
 
 #[test]
-fn an_audience_admits_by_tags() {
+fn an_audience_expression_selects_subscribers_by_their_tags() {
     let cases: &[(&str, &[&str], bool)] = &[
         ("all", &[], true),
         ("all", &["news"], true),
@@ -66,7 +66,7 @@ fn an_audience_admits_by_tags() {
 }
 
 #[test]
-fn an_audience_is_written_plainly() {
+fn an_audience_is_printed_without_needless_parentheses() {
     for (given, written) in [
         (" all ", "all"),
         ("((news))", "news"),
@@ -84,7 +84,7 @@ fn an_audience_is_written_plainly() {
     }
 }
 
-/// Expression, offset and message of each error. Offsets count characters, not bytes.
+/// Expression and error message. Positions count characters, not bytes.
 const SYNTAX_ERRORS: [(&str, &str); 20] = [
     (
         "",
@@ -157,14 +157,14 @@ const SYNTAX_ERRORS: [(&str, &str); 20] = [
 ];
 
 #[test]
-fn a_syntax_error_says_at_which_character() {
+fn a_syntax_error_names_its_character() {
     for (text, error) in SYNTAX_ERRORS {
         assert_eq!(refused(text).to_string(), error, "{text}");
     }
 }
 
 #[test]
-fn an_audience_is_bounded() {
+fn an_audience_expression_has_limits_on_length_tags_and_depth() {
     let tag = "t".repeat(64);
     audience(&tag);
     assert_eq!(
@@ -329,7 +329,7 @@ impl fmt::Display for Thought {
 }
 
 #[test]
-fn the_database_finds_whom_the_expression_admits() {
+fn the_database_finds_the_subscribers_that_the_expression_selects() {
     let runtime = Runtime::new().unwrap();
     let everyone = runtime.block_on(Everyone::subscribed());
     let config = ProptestConfig {
@@ -401,7 +401,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_an_audience_or_an_error(
+    fn any_text_parses_to_an_audience_or_an_error(
         text in prop_oneof![any::<String>(), "[ab!&|() ]{0,40}", "(all|a|!|&&|\\|\\||\\(|\\)| ){0,60}"]
     ) {
         let parsed: Result<Audience, _> = text.parse();

@@ -664,7 +664,7 @@ async fn nothing_happened(server: &Server, service: &PushService) {
 }
 
 #[tokio::test]
-async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
+async fn a_bad_body_is_refused_with_the_wrong_member_s_name_and_changes_nothing() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let mut table = Table {
@@ -717,7 +717,7 @@ async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_payload_of_3993_bytes_passes_and_the_refusal_says_by_how_much_it_is_over() {
+async fn a_payload_of_3993_bytes_is_accepted_and_a_longer_one_is_refused_with_its_excess() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let browser = service.subscribe(Some(&server.public_key().await));
@@ -759,7 +759,7 @@ async fn a_payload_of_3993_bytes_passes_and_the_refusal_says_by_how_much_it_is_o
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_audience_is_said_with_its_position() {
+async fn an_error_in_an_audience_is_reported_with_its_position() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for (audience, position) in [
@@ -785,7 +785,7 @@ async fn what_is_wrong_with_an_audience_is_said_with_its_position() {
 }
 
 #[tokio::test]
-async fn what_can_be_no_campaign_is_no_such_campaign() {
+async fn an_impossible_campaign_id_is_answered_as_an_unknown_campaign() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let bearer = format!("Bearer {}", server.token());
@@ -815,7 +815,7 @@ async fn what_can_be_no_campaign_is_no_such_campaign() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_limit_is_read_and_so_is_each_length_at_its_limit() {
+async fn the_server_accepts_a_body_and_each_member_of_exactly_the_maximum_length() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let browser = service.subscribe(None);
@@ -842,7 +842,7 @@ async fn a_body_of_exactly_the_limit_is_read_and_so_is_each_length_at_its_limit(
 }
 
 #[tokio::test]
-async fn without_the_token_nothing_is_sent_or_even_read() {
+async fn without_the_token_the_server_sends_nothing_and_reads_no_body() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let token = server.token();
@@ -891,7 +891,7 @@ async fn without_the_token_nothing_is_sent_or_even_read() {
 }
 
 #[tokio::test]
-async fn wrong_methods_and_unknown_paths_are_problems_too() {
+async fn wrong_methods_and_unknown_paths_are_answered_with_problems() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let bearer = format!("Bearer {}", server.token());

@@ -13,7 +13,7 @@ use crate::support::program::campaigns::counts;
 use crate::support::worker_harness::{Jobs, WorkerHarness};
 
 #[tokio::test]
-async fn an_event_that_is_delivered_three_times_is_one_campaign() {
+async fn an_event_that_is_delivered_three_times_starts_one_campaign() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 10).await;
     let workers = [0, 1, 2].map(|i| harness.worker(&format!("worker {i}"), 1));
@@ -45,7 +45,7 @@ async fn an_event_that_is_delivered_three_times_is_one_campaign() {
 }
 
 #[tokio::test]
-async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
+async fn a_schedule_s_firing_starts_one_campaign_whatever_its_execution_id() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 3).await;
     let worker = harness.worker("worker", 1);
@@ -79,7 +79,7 @@ async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
 }
 
 #[tokio::test]
-async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
+async fn a_bare_message_starts_one_campaign_per_id_or_per_request_without_an_id() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 3).await;
     let worker = harness.worker("worker", 1);
@@ -107,7 +107,7 @@ async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
 
 /// The operator cancels a campaign while a restarted server continues it, before each of its database requests in turn.
 #[tokio::test]
-async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
+async fn a_campaign_that_is_cancelled_while_the_server_restarts_stays_cancelled() {
     for at in 0.. {
         let harness = WorkerHarness::new(1).await;
         harness.add_subscribers(0, 3).await;

@@ -59,7 +59,7 @@ async fn subscribed(server: &Server, service: &PushService, user: &str) -> Brows
 }
 
 #[tokio::test]
-async fn a_message_to_a_person_is_sent_and_each_device_s_result_is_shown() {
+async fn send_shows_a_result_for_each_device_of_a_user() {
     let (service, server) = start().await;
     let (first, second) = (
         subscribed(&server, &service, "ada").await,
@@ -114,7 +114,7 @@ async fn a_message_to_a_person_is_sent_and_each_device_s_result_is_shown() {
 }
 
 #[tokio::test]
-async fn a_payload_comes_from_a_file_or_the_standard_input_as_it_is() {
+async fn send_takes_a_payload_unchanged_from_a_file_or_the_standard_input() {
     let (service, server) = start().await;
     let browser = subscribed(&server, &service, "ada").await;
     let file = server.data().join("message.json");
@@ -152,7 +152,7 @@ async fn a_payload_comes_from_a_file_or_the_standard_input_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
+async fn send_starts_one_campaign_per_id_and_watches_it_to_the_end() {
     let (service, server) = start().await;
     let tags = |i: usize| if i < 3 { vec!["news"] } else { vec![] };
     Subscribers::import(&server, &service, 5, tags).await;
@@ -223,7 +223,7 @@ const WRONG_ARGUMENTS: [&[&str]; 12] = [
 ];
 
 #[tokio::test]
-async fn what_is_refused_is_said_and_nothing_is_sent() {
+async fn a_refused_message_is_reported_and_not_sent() {
     let (service, server) = start().await;
     for (arguments, says) in [
         (
@@ -327,7 +327,7 @@ async fn held(server: &Server, service: &PushService, id: &str) {
 }
 
 #[tokio::test]
-async fn who_watches_sees_a_campaign_cancelled_and_it_can_be_resumed() {
+async fn watch_shows_that_a_campaign_is_cancelled_and_resume_continues_it() {
     let (service, server) = start().await;
     held(&server, &service, "c").await;
     let mut watcher = Watcher::start(&server, &server.url, "c", &[]);
@@ -350,7 +350,7 @@ async fn who_watches_sees_a_campaign_cancelled_and_it_can_be_resumed() {
 }
 
 #[tokio::test]
-async fn a_halted_campaign_is_shown_with_its_reason() {
+async fn watch_shows_why_a_campaign_is_halted() {
     let (service, server) = start().await;
     Subscribers::import(&server, &service, 60, |_| vec![]).await;
     service.plan(|_, _| Some(Behaviour::Answer(Canned::status(403))));
@@ -409,7 +409,7 @@ fn address(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn who_watches_waits_for_a_restart_of_the_server() {
+async fn watch_waits_while_the_server_restarts() {
     let (service, mut server) = start().await;
     held(&server, &service, "r").await;
     let mut relay = Relay::start(&server).await;
@@ -428,7 +428,7 @@ async fn who_watches_waits_for_a_restart_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_come_back_is_an_error() {
+async fn watch_fails_when_the_server_does_not_come_back() {
     let (service, mut server) = start().await;
     held(&server, &service, "r").await;
     let mut watcher = Watcher::start(&server, &server.url, "r", &["--patience", "1"]);
@@ -442,7 +442,7 @@ async fn a_server_that_does_not_come_back_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_list_has_pages_newest_first() {
+async fn the_list_of_campaigns_has_pages_and_starts_with_the_newest() {
     let (_service, server) = start().await;
     for i in 0..23 {
         let id = format!("c-{i:02}");
@@ -470,7 +470,7 @@ async fn the_list_has_pages_newest_first() {
 }
 
 #[tokio::test]
-async fn help_teaches_with_examples() {
+async fn the_help_texts_have_examples() {
     for (arguments, says) in [
         (
             &["--help"][..],

@@ -26,7 +26,7 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
 }
 
 #[tokio::test]
-async fn an_audience_is_pushed_to_and_nobody_else() {
+async fn a_campaign_reaches_its_audience_and_nobody_else() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let tags = |i| match i % 4 {
@@ -82,7 +82,7 @@ fn fate(i: usize) -> Option<Behaviour> {
 }
 
 #[tokio::test]
-async fn everyone_alive_is_reached_and_the_gone_are_pruned_whatever_the_service_does() {
+async fn a_campaign_reaches_every_living_subscriber_and_prunes_the_gone_whatever_the_push_service_does() {
     const ALL: usize = 20_000;
     let service = PushService::builder().max_streams(STREAMS).start().await;
     let server = Server::start(&service).await;
@@ -201,7 +201,7 @@ fn slowly(id: &str, visit: usize) -> Option<Behaviour> {
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once() {
+async fn a_campaign_that_is_cancelled_halfway_and_resumed_reaches_each_subscriber_once() {
     const ALL: usize = 1_500;
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
@@ -244,7 +244,7 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
 }
 
 #[tokio::test]
-async fn to_cancel_and_resume_while_pushes_are_under_way_repeats_none() {
+async fn cancelling_and_resuming_with_pushes_in_flight_repeats_no_push() {
     const ALL: usize = 1_500;
     let service = PushService::start().await;
     let server = Server::start(&service).await;
@@ -324,16 +324,16 @@ async fn beside_one_that(behaviour: Behaviour, others: usize) {
 }
 
 #[tokio::test]
-async fn a_service_that_never_answers_holds_up_no_other() {
+async fn a_push_service_that_never_answers_delays_no_other() {
     beside_one_that(Behaviour::Hang, 500).await;
 }
 
 #[tokio::test]
-async fn a_small_service_that_never_answers_holds_up_no_other() {
+async fn a_small_push_service_that_never_answers_delays_no_other() {
     beside_one_that(Behaviour::Hang, 100).await;
 }
 
 #[tokio::test]
-async fn a_service_that_answers_after_many_seconds_holds_up_no_other() {
+async fn a_push_service_that_answers_after_many_seconds_delays_no_other() {
     beside_one_that(Behaviour::Slow(Duration::from_secs(12)), 500).await;
 }

@@ -80,7 +80,7 @@ async fn the_worker_shows_every_form_of_push() {
 /// one.
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_worker_leaves_to_the_browser_what_the_browser_shows_and_tells_the_pages() {
+async fn the_worker_shows_no_message_that_the_browser_shows_and_tells_the_pages_about_it() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let (tab, worker) = with_worker(&chromium, &server).await;
@@ -98,7 +98,7 @@ async fn the_worker_leaves_to_the_browser_what_the_browser_shows_and_tells_the_p
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_worker_opens_what_a_click_or_an_action_means_and_sets_the_badge() {
+async fn the_worker_opens_the_page_of_a_click_or_action_and_sets_the_badge() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let (tab, worker) = with_worker(&chromium, &server).await;

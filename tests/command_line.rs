@@ -73,7 +73,7 @@ async fn public_key(given: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
+async fn a_key_survives_conversion_to_every_form_and_back() {
     let folder = TempDir::new().expect("a folder");
     let made = path(&folder, "made.pem");
     let generated = run(&["vapid", "generate", "--out", &made]).await;
@@ -122,7 +122,7 @@ async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
 }
 
 #[tokio::test]
-async fn private_keys_go_to_new_files_of_mode_0600_and_never_to_the_standard_error() {
+async fn the_program_writes_private_keys_to_new_files_of_mode_0600_and_never_to_standard_error() {
     let folder = TempDir::new().expect("a folder");
     let made = path(&folder, "made");
     assert_eq!(
@@ -166,7 +166,7 @@ async fn private_keys_go_to_new_files_of_mode_0600_and_never_to_the_standard_err
 }
 
 #[tokio::test]
-async fn what_is_no_key_is_refused_and_not_repeated() {
+async fn a_text_that_is_no_key_is_refused_and_not_printed() {
     let folder = TempDir::new().expect("a folder");
     let (garbage, missing) = (path(&folder, "garbage"), path(&folder, "missing"));
     std::fs::write(&garbage, "hunter2 is no key!").expect("room");
@@ -229,7 +229,7 @@ async fn a_key_that_cannot_be_written_is_an_error_in_every_form() {
 }
 
 #[tokio::test]
-async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
+async fn wrong_usage_ends_with_exit_code_2_and_explains_the_right_usage() {
     for (arguments, says) in [
         (&[][..], "Usage"),
         (&["nonsense"], "nonsense"),
@@ -251,7 +251,7 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
 }
 
 #[tokio::test]
-async fn help_says_what_each_command_does() {
+async fn the_help_text_explains_each_command() {
     for (arguments, says) in [
         (
             &["--help"][..],
@@ -336,7 +336,7 @@ async fn count(service: &PushService, data: &Path) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_exported_and_imported_elsewhere_is_the_same_there_twice_as_well_as_once() {
+async fn an_export_imported_elsewhere_once_or_twice_stores_the_same_subscriptions() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for more in [
@@ -421,7 +421,7 @@ fn good_and_bad_lines(service: &PushService) -> Vec<(Vec<u8>, Option<&'static st
 }
 
 #[tokio::test]
-async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
+async fn an_import_reports_bad_lines_by_number_and_stores_the_good_ones() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let data = server_folder(&folder.path().join("data")).await;
@@ -455,7 +455,7 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
 }
 
 #[tokio::test]
-async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
+async fn an_import_reads_onesignal_rows_with_tags_user_and_time_zone() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let data = server_folder(&folder.path().join("data")).await;
@@ -509,7 +509,7 @@ async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
 }
 
 #[tokio::test]
-async fn an_import_of_nothing_is_done_and_one_of_a_missing_file_is_not() {
+async fn an_empty_import_succeeds_and_one_of_a_missing_file_fails() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let data = server_folder(&folder.path().join("data")).await;
@@ -530,7 +530,7 @@ async fn an_import_of_nothing_is_done_and_one_of_a_missing_file_is_not() {
 }
 
 #[tokio::test]
-async fn a_folder_without_a_database_is_a_clear_error_and_is_not_made() {
+async fn a_folder_without_a_database_is_an_error_and_no_database_is_created() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let missing = folder.path().join("missing");
@@ -548,7 +548,7 @@ async fn a_folder_without_a_database_is_a_clear_error_and_is_not_made() {
 }
 
 #[tokio::test]
-async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exact() {
+async fn a_running_server_sees_an_import_and_the_count_stays_exact() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let keys = service.subscribe(None).to_json()["keys"].clone();
@@ -584,7 +584,7 @@ async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exa
 }
 
 #[tokio::test]
-async fn an_export_whose_reader_has_enough_ends_quietly() {
+async fn an_export_ends_quietly_when_its_reader_closes_the_pipe() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let keys = service.subscribe(None).to_json()["keys"].clone();
@@ -638,7 +638,7 @@ fn detail(finding: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn the_doctor_says_what_to_do_where_nothing_was_started_yet() {
+async fn the_doctor_says_what_to_do_before_the_first_start() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let fresh = path(&folder, "fresh");
@@ -671,7 +671,7 @@ async fn the_doctor_says_what_to_do_where_nothing_was_started_yet() {
 }
 
 #[tokio::test]
-async fn the_doctor_finds_a_running_server_well() {
+async fn the_doctor_finds_no_problem_with_a_running_server() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let key = server.get("/push/key").await.json["publicKey"].clone();
@@ -719,7 +719,7 @@ async fn output_of(server: &Server) -> Output {
 }
 
 #[tokio::test]
-async fn the_doctor_warns_of_a_missing_subject_and_names_a_wrong_variable() {
+async fn the_doctor_warns_about_a_missing_subject_and_names_a_wrong_variable() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let mut command = server.command(&["doctor", "--json"]);
@@ -740,7 +740,7 @@ async fn the_doctor_warns_of_a_missing_subject_and_names_a_wrong_variable() {
 }
 
 #[tokio::test]
-async fn the_doctor_finds_a_clock_that_is_wrong_and_says_which_way() {
+async fn the_doctor_says_whether_the_clock_is_fast_or_slow() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let now = server.get("/push/key").await.headers["date"].clone();

@@ -149,7 +149,7 @@ async fn abort(push: JoinHandle<Report>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_of_complaints_halves_the_limit_once() {
+async fn a_burst_of_refusals_halves_the_limit_once() {
     for status in [429, 503] {
         let scene = Scene::new(Limits::default()).await;
         assert_eq!(scene.congestion().limit, START);
@@ -167,7 +167,7 @@ async fn a_burst_of_complaints_halves_the_limit_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_complaints_are_about_a_few_subscribers_and_change_nothing() {
+async fn a_few_refusals_concern_a_few_subscribers_and_leave_the_limit() {
     let scene = Scene::new(Limits::default()).await;
     for _ in 0..20 {
         let busy = Canned::status(429);
@@ -178,7 +178,7 @@ async fn a_few_complaints_are_about_a_few_subscribers_and_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_requests_that_hang_do_not_hold_up_the_rest() {
+async fn a_few_hanging_requests_do_not_delay_the_others() {
     let limits = Limits {
         per_origin: 4,
         total: PATIENCE * 10,
@@ -196,7 +196,7 @@ async fn a_few_requests_that_hang_do_not_hold_up_the_rest() {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_answer_gets_half_as_much() {
+async fn a_service_that_does_not_answer_gets_half_the_limit() {
     let limits = Limits {
         total: Duration::from_millis(300),
         ..Limits::default()
@@ -221,7 +221,7 @@ async fn other_answers_leave_the_limit_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_keeps_up_gets_more_and_soon() {
+async fn the_limit_grows_quickly_while_the_service_keeps_up() {
     let scene = Scene::new(Limits::default()).await;
     scene.service.slow(Whom::Everyone, A_WHILE);
     scene.assert_served(1000).await;
@@ -231,7 +231,7 @@ async fn a_service_that_keeps_up_gets_more_and_soon() {
 }
 
 #[tokio::test]
-async fn a_limit_that_was_not_used_up_does_not_grow() {
+async fn a_limit_that_is_not_used_up_does_not_grow() {
     let scene = Scene::new(Limits::default()).await;
     for _ in 0..20 {
         scene.assert_served(START - 1).await;
@@ -283,7 +283,7 @@ async fn pushes_are_sent_in_order_of_arrival() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_service_holds_up_no_other() {
+async fn a_busy_service_delays_no_other() {
     let limits = Limits {
         total: PATIENCE,
         ..Limits::default()
@@ -390,7 +390,7 @@ async fn a_push_that_is_dropped_before_there_is_a_connection_was_never_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_wait_that_a_service_asks_for_is_known_until_it_serves_again() {
+async fn the_client_remembers_a_requested_wait_until_the_service_serves_again() {
     let scene = Scene::new(Limits::default()).await;
     assert_eq!(scene.congestion().not_before, None);
     let asked = Clock::system().now();

@@ -122,7 +122,7 @@ async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_no_job_is_redelivered_and_no_other() {
+async fn only_a_record_that_is_no_job_is_redelivered() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 7).await;
     let mut records = Vec::new();
@@ -153,7 +153,7 @@ async fn a_record_that_is_no_job_is_redelivered_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_worker_that_must_stop_at_once_pushes_to_nobody_and_loses_nobody() {
+async fn a_worker_that_must_stop_at_once_sends_no_push_and_misses_no_subscriber() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
     let job = begun(&harness, "no-time").await;
@@ -168,7 +168,7 @@ async fn a_worker_that_must_stop_at_once_pushes_to_nobody_and_loses_nobody() {
 
 /// A push that waits for its sending slot is no straggler: the campaign takes hardly longer than its rate allows.
 #[tokio::test]
-async fn a_campaign_keeps_to_its_rate_at_every_service() {
+async fn a_campaign_keeps_its_rate_at_every_push_service() {
     const RATE: u32 = 40;
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 100).await;
@@ -197,7 +197,7 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
 
 /// DynamoDB refuses a write while another transaction writes the same item: the worker tries again.
 #[tokio::test]
-async fn a_transaction_conflict_is_no_failure() {
+async fn a_worker_retries_after_a_transaction_conflict() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
     harness.services[0]

@@ -44,7 +44,7 @@ fn pages() -> String {
 
 #[test]
 #[ignore = "needs Python: tests/run"]
-fn the_table_of_costs_is_what_the_command_prints() {
+fn the_table_of_costs_equals_the_output_of_its_command() {
     let output = Command::new("python3")
         .arg(root().join("tests/template/cost.py"))
         .output();
@@ -58,7 +58,7 @@ fn the_table_of_costs_is_what_the_command_prints() {
 }
 
 #[test]
-fn parameters_and_outputs_that_the_pages_name_are_the_template_s() {
+fn the_template_has_every_parameter_and_output_that_the_pages_name() {
     let template = Template::read(&[]);
     let (pages, known) = (pages(), template.names());
     let words = pages.split('`').skip(1).step_by(2);
@@ -94,7 +94,7 @@ fn parameters_and_outputs_that_the_pages_name_are_the_template_s() {
 }
 
 #[test]
-fn the_table_of_parameters_names_each_of_them_with_its_default() {
+fn the_table_of_parameters_lists_each_parameter_with_its_default() {
     let section = DEPLOY
         .split("\n## ")
         .find(|it| it.starts_with("Parameters\n"));
@@ -126,7 +126,7 @@ fn the_table_of_parameters_names_each_of_them_with_its_default() {
 
 /// Runs the README's block that sets the variables, with an AWS CLI that knows the stack's outputs.
 #[test]
-fn what_reads_the_outputs_can_be_pasted() {
+fn the_block_that_reads_the_outputs_can_be_pasted() {
     let block = README
         .split("```bash\n")
         .find(|it| it.starts_with("output() {"));
@@ -172,7 +172,7 @@ fn what_reads_the_outputs_can_be_pasted() {
 
 /// The keys of a function, and what its role may do with each. The current key is first.
 #[test]
-fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
+fn every_function_with_the_stack_s_key_may_also_use_the_older_key() {
     let [secret, kms] = OLDER;
     for (given, keys) in [
         (&[][..], "kms:VapidKey".to_owned()),
@@ -220,7 +220,7 @@ fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
 }
 
 #[test]
-fn what_wants_an_arn_gets_one() {
+fn every_place_for_an_arn_holds_an_arn() {
     for given in [&[][..], &OLDER] {
         let mistaken = Template::read(given).mistaken_for_arns();
         assert!(mistaken.is_empty(), "{mistaken:#?}");
@@ -255,7 +255,7 @@ fn what_wants_an_arn_gets_one() {
 }
 
 #[test]
-fn alarms_and_dashboard_look_at_metrics_that_are_written() {
+fn alarms_and_dashboard_read_metrics_that_the_program_writes() {
     let written = metrics_written();
     let looked_at =
         metrics_looked_at(&Template::read(&[])).expect("a namespace that is written to");
@@ -299,7 +299,7 @@ fn alarms_and_dashboard_look_at_metrics_that_are_written() {
 }
 
 #[test]
-fn every_metric_of_an_alarm_is_paid_for() {
+fn the_table_of_costs_counts_every_metric_of_an_alarm() {
     let template = Template::read(&[]);
     let alarms = template.of_type("AWS::CloudWatch::Alarm");
     let metrics = alarms

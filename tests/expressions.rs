@@ -152,7 +152,7 @@ const FIRINGS: [(&str, &str, &str, &str); 15] = [
 ];
 
 #[test]
-fn a_schedule_fires_by_the_clock_on_the_wall() {
+fn a_schedule_fires_by_the_local_clock() {
     for (text, zone, after, expected) in FIRINGS {
         let expected: Vec<&str> = expected.split(' ').collect();
         assert_eq!(firings(text, zone, after, 5), expected, "{text} in {zone}");
@@ -215,7 +215,7 @@ fn each_field_of_cron_means_what_it_means_to_eventbridge() {
 }
 
 #[test]
-fn what_fires_once_fires_at_its_local_time() {
+fn a_one_time_schedule_fires_at_its_local_time() {
     for (text, zone, at) in [
         (
             "at(2026-12-24T09:00:00)",
@@ -349,7 +349,7 @@ fn refused_with(text: &str, error: &str) {
 }
 
 #[test]
-fn what_eventbridge_refuses_is_refused_by_field() {
+fn an_expression_that_eventbridge_refuses_is_refused_with_its_field() {
     for text in NOT_OF_THE_FORM {
         refused_with(text, FORM);
     }
@@ -383,7 +383,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_an_expression_or_an_error_and_time_goes_forward(
+    fn any_text_is_an_expression_with_ascending_firings_or_an_error(
         text in prop_oneof![
             any::<String>(),
             "(cron|rate|at)\\([0-9 *?,/LW#T:A-Z-]{0,30}\\)",

@@ -91,7 +91,7 @@ const ENDPOINT: &str = "navigator.serviceWorker.getRegistration().then((it) => i
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_click_subscribes_and_what_the_api_sends_is_decrypted_and_shown_by_firefox() {
+async fn a_click_subscribes_and_firefox_decrypts_and_shows_the_api_s_messages() {
     let world = World::new().await;
     let page = world.subscribed().await;
     assert_eq!(world.count().await, 1);
@@ -126,7 +126,7 @@ async fn a_click_subscribes_and_what_the_api_sends_is_decrypted_and_shown_by_fir
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn the_demo_sends_itself_a_test_keeps_tags_and_unsubscribes() {
+async fn the_demo_page_sends_itself_a_test_keeps_tags_and_unsubscribes() {
     let world = World::new().await;
     let page = world.subscribed().await;
     page.click("#send").await;
@@ -162,7 +162,7 @@ async fn the_demo_sends_itself_a_test_keeps_tags_and_unsubscribes() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost() {
+async fn the_client_notices_a_changed_server_key_at_the_next_visit_and_loses_nothing() {
     let key = || VapidKey::generate().expect("a key").to_raw_base64url();
     let (first, second) = (key(), key());
     let mut world = World::with(|_| vec![("PUSHCAST_VAPID_KEYS", first.clone())]).await;
@@ -204,7 +204,7 @@ async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost()
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn when_the_push_service_forgets_the_browser_the_worker_subscribes_it_again() {
+async fn the_worker_subscribes_again_when_the_push_service_forgets_the_browser() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let before = page.run(ENDPOINT).await;
@@ -231,7 +231,7 @@ async fn when_the_push_service_forgets_the_browser_the_worker_subscribes_it_agai
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
+async fn a_click_on_the_notification_opens_or_focuses_its_page() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let there = format!("{}/console?from=notification", world.server.url);
@@ -322,7 +322,7 @@ async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn firefox_reads_the_largest_push_and_both_encodings() {
+async fn firefox_decrypts_the_largest_push_and_both_encodings() {
     let key = VapidKey::generate().expect("a key");
     let raw = key.to_raw_base64url();
     let world = World::with(|_| vec![("PUSHCAST_VAPID_KEYS", raw.clone())]).await;
@@ -392,7 +392,7 @@ fn arrived(text: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn permission_denied_is_a_state_and_a_sentence_and_stores_nothing() {
+async fn a_denied_permission_is_reported_as_a_state_and_stores_nothing() {
     let world = World::new().await;
     world.firefox.permit(&world.server.url, "denied").await;
     let page = world.firefox.open(&format!("{}/", world.server.url)).await;
@@ -416,7 +416,7 @@ async fn permission_denied_is_a_state_and_a_sentence_and_stores_nothing() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
+async fn a_visit_within_a_day_repairs_a_row_that_the_server_lost() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let endpoint = page.run(ENDPOINT).await;
@@ -444,7 +444,7 @@ async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
+async fn returning_to_a_page_that_has_been_open_for_a_day_counts_as_a_visit() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let lost = json!({"endpoint": page.run(ENDPOINT).await});

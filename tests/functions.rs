@@ -35,7 +35,7 @@ use crate::support::subscribers::browser::Browser;
 /// From the first subscription to the end of a campaign. The functions' calls need exactly the rights that their roles
 /// grant, no more and no less.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_roles_grant() {
+async fn the_functions_do_everything_with_exactly_the_rights_that_their_roles_grant() {
     let mut stack = LambdaStack::deploy().await;
     let alive = subscribe_under_both_keys(&mut stack).await;
     send_to_one(&mut stack, &alive).await;
@@ -296,7 +296,7 @@ impl LambdaStack {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_others() {
+async fn a_worker_hands_over_before_its_deadline_and_the_next_one_reaches_the_other_subscribers() {
     const ALL: usize = 600;
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
@@ -348,7 +348,7 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
+async fn the_function_reports_only_the_record_that_is_no_job_as_failed() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let ada = stack.subscribed(&current, json!({})).await;
@@ -375,7 +375,7 @@ async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
 
 /// A log line from deep inside a job names the job: here KMS refuses to sign.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
+async fn every_log_line_about_a_job_names_its_request_campaign_and_part() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     stack.subscribed(&current, json!({})).await;
@@ -396,7 +396,7 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
 
 /// The operator needs AWS's answer, which is the last of several causes.
 #[tokio::test]
-async fn a_line_about_a_failure_says_its_causes() {
+async fn a_log_line_about_a_failure_names_its_causes() {
     let mut stack = LambdaStack::deploy().await;
     stack.cloud.deny_dynamodb();
     let to_ada = event_with("send", &json!({"to": {"user": "ada"}}));
@@ -424,7 +424,7 @@ async fn a_line_about_a_failure_says_its_causes() {
 /// Deployed functions must survive a panic too, but the deployment tool sets `panic = "abort"` unless the profile says
 /// otherwise.
 #[test]
-fn a_release_unwinds() {
+fn a_release_build_unwinds_on_a_panic() {
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     let manifest = manifest.expect("it is there");
     let (_, release) = manifest
@@ -438,7 +438,7 @@ fn a_release_unwinds() {
 }
 
 #[tokio::test]
-async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
+async fn each_function_answers_only_its_own_routes_and_checks_the_token() {
     let mut stack = LambdaStack::deploy().await;
     let mut without = event("send");
     without["headers"]
@@ -532,7 +532,7 @@ const WRONG_ENVIRONMENTS: [WrongEnvironment; 13] = [
 ];
 
 #[tokio::test]
-async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_start() {
+async fn a_function_with_a_wrong_environment_names_the_variable_and_does_not_start() {
     let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
     cloud.keep_secret("Short", r#"{"value":"short"}"#);
     cloud.keep_secret("no-key", "no key");
@@ -571,7 +571,7 @@ impl Queue for Faulty {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_inside_one_record_fails_that_record_alone() {
+async fn a_panic_in_one_record_fails_only_that_record() {
     let service = PushService::start().await;
     let store = Store::open(None, Chance::system()).await.unwrap();
     let key = VapidKey::generate().unwrap();
@@ -633,7 +633,7 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
 
 /// The same in the deployed function: an item in the ledger breaks an invariant, because the test wrote it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
+async fn a_panic_in_one_record_of_the_function_fails_only_that_record() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let ada = stack.subscribed(&current, json!({})).await;
@@ -685,14 +685,14 @@ async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
 
 /// In its own process, because a process has a single panic hook.
 #[test]
-fn a_panic_is_a_line_of_json_that_names_the_job() {
+fn a_panic_is_logged_as_json_with_the_job() {
     const PANICS: &str = "PUSHCAST_TEST_PANICS";
     if std::env::var_os(PANICS).is_some() {
         pushcast::telemetry::init_json().expect("a filter");
         let job = tracing::info_span!(target: "pushcast", "job", campaign = "news-17");
         job.in_scope(|| panic!("two\nlines"));
     }
-    let name = "functions::a_panic_is_a_line_of_json_that_names_the_job";
+    let name = "functions::a_panic_is_logged_as_json_with_the_job";
     let program = std::env::current_exe().expect("a path");
     let output = std::process::Command::new(program)
         .args(["--exact", name, "--nocapture"])

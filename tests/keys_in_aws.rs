@@ -14,7 +14,7 @@ use crate::support::aws::ministack::Ministack;
 use crate::support::push_service::PushService;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_loses_nobody() {
+async fn kms_signs_one_token_for_all_pushes_and_a_failing_key_misses_no_subscriber() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let mut browsers = Vec::new();
@@ -48,7 +48,7 @@ fn tokens_asked_for(stack: &LambdaStack) -> usize {
 
 /// KMS refuses every signature, so no push is sent and no push service can report the fault.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resuming_goes_on() {
+async fn a_campaign_halts_with_kms_s_words_when_kms_keeps_refusing_and_can_be_resumed() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     for _ in 0..60 {
@@ -82,7 +82,7 @@ async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resumin
 /// own stand-in.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Python peers: tests/run"]
-async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
+async fn the_functions_use_keys_and_secrets_of_another_aws() {
     let aws = Ministack::start().await;
     let older = VapidKey::generate().unwrap();
     let mut environment = set_up(&aws, &older).await;
@@ -175,7 +175,7 @@ async fn set_up(aws: &Ministack, older: &VapidKey) -> Vec<(String, String)> {
 
 /// The operator replaces the stack's key: pages get the new key from then on, and every subscriber is still reached.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
+async fn a_key_rotation_with_subscribers_on_both_keys_misses_none() {
     let mut stack = LambdaStack::deploy().await;
     let (current, old) = (stack.public.clone(), stack.older.public().to_vec());
 

@@ -40,7 +40,7 @@ fn answer(i: usize, visit: usize) -> Option<Behaviour> {
 
 #[expect(clippy::print_stdout, reason = "how few is worth knowing")]
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
+async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     Subscribers::import(&server, &service, ALL, |_| vec![]).await;

@@ -228,7 +228,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
+async fn the_server_gives_every_documented_answer_and_no_other() {
     let mut bench = Bench::start().await;
     bench.ask("GET /push/key", &Value::Null, 200).await;
     let browser = bench.subscribed().await;
@@ -473,7 +473,7 @@ impl Bench {
 }
 
 #[test]
-fn every_status_tally_and_push_service_is_documented_and_no_other() {
+fn every_campaign_status_count_and_push_service_is_documented_and_no_other() {
     let document = Document::read();
     let labels = |at: &str| -> BTreeSet<String> {
         let list = document.at(at).as_array().expect("a list").iter();
@@ -495,7 +495,7 @@ fn every_status_tally_and_push_service_is_documented_and_no_other() {
 }
 
 #[tokio::test]
-async fn every_outcome_of_a_push_is_documented_and_so_is_its_result() {
+async fn every_outcome_of_a_push_is_documented_with_its_result() {
     let mut bench = Bench::start().await;
     let mismatch = Canned::autopush(401, 109, "VAPID public key mismatch");
     let canned = [
@@ -564,7 +564,7 @@ fn localise(example: &mut Value, browser: &Browser) {
 }
 
 #[tokio::test]
-async fn every_example_is_valid_and_those_of_requests_are_accepted() {
+async fn every_example_is_valid_and_the_server_accepts_those_of_requests() {
     let mut bench = Bench::start().await;
     let browser = bench.subscribed().await;
     let document = Document::read();
@@ -647,7 +647,7 @@ fn sources(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_route_and_method_that_the_server_has_is_documented_and_no_other() {
+async fn every_route_and_method_of_the_server_is_documented_and_no_other() {
     let bench = Bench::start().await;
     let token = format!("Bearer {}", bench.server.token());
     let headers = [("authorization", token.as_str())];
@@ -673,7 +673,7 @@ async fn every_route_and_method_that_the_server_has_is_documented_and_no_other()
 }
 
 #[tokio::test]
-async fn those_operations_ask_for_a_token_that_say_so() {
+async fn exactly_the_operations_with_documented_security_ask_for_a_token() {
     let bench = Bench::start().await;
     for (name, operation) in bench.document.operations() {
         let (method, path) = name.split_once(' ').expect("two words");
@@ -705,7 +705,7 @@ fn every_type_of_problem_is_documented_and_no_other() {
 }
 
 #[test]
-fn the_numbers_are_those_of_the_code() {
+fn the_documented_limits_equal_the_code_s() {
     let document = Document::read();
     for (at, number) in [
         ("Registration/properties/tags/maxItems", MAX_TAGS),
@@ -836,7 +836,7 @@ fn wrong_unsubscriptions() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn what_the_schemas_refuse_the_server_refuses_too() {
+async fn the_server_refuses_every_request_that_the_schemas_refuse() {
     let Bench {
         document, server, ..
     } = Bench::start().await;

@@ -132,7 +132,7 @@ fn py_vapid_reads_our_keys_and_verifies_our_tokens_and_we_read_its_keys() {
 
 #[test]
 #[ignore = "needs peers from npm: tests/run"]
-fn node_web_push_takes_our_keys_and_we_take_its_keys_and_read_its_messages() {
+fn node_web_push_takes_our_keys_and_we_take_its_keys_and_decrypt_its_messages() {
     let receiver = Receiver::generate().expect("keys");
     let subscription = json!({
         "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/peer",
@@ -209,7 +209,7 @@ fn read_by_us(request: &Value, encoding: ContentEncoding, receiver: &Receiver) -
 
 #[test]
 #[ignore = "needs Python peers: tests/run"]
-fn the_api_s_description_is_valid_openapi_3_1() {
+fn openapi_yaml_is_valid_openapi_3_1() {
     let mut judge = python();
     judge
         .args(["-m", "openapi_spec_validator"])
@@ -224,7 +224,7 @@ fn the_api_s_description_is_valid_openapi_3_1() {
 
 #[test]
 #[ignore = "needs TypeScript: tests/run"]
-fn the_client_s_types_say_what_a_site_in_typescript_may_do() {
+fn the_client_s_types_accept_right_calls_and_refuse_wrong_ones() {
     let mut compiler = Command::new("node");
     compiler
         .arg(root().join("target/peers/node/node_modules/typescript/bin/tsc"))

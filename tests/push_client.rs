@@ -139,7 +139,7 @@ async fn hear_of_it(service: &PushService) {
 }
 
 #[tokio::test]
-async fn every_way_of_http_is_spoken_and_a_connection_serves_again() {
+async fn the_client_speaks_every_http_version_and_reuses_its_connection() {
     for (builder, version) in all_ways() {
         let scene = Scene::new(builder, Limits::default()).await;
         for text in numbered(3) {
@@ -164,7 +164,7 @@ async fn a_burst_at_the_start_opens_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pushes_use_a_few_connections_and_each_arrives_once() {
+async fn a_thousand_pushes_share_a_few_connections_and_each_arrives_once() {
     let builder = PushService::builder().max_streams(100);
     let limits = Limits::default();
     let scene = Scene::new(builder, limits).await;
@@ -200,7 +200,7 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http1_connections_serve_again_and_are_few() {
+async fn the_client_reuses_a_few_http1_connections() {
     for builder in [
         PushService::builder().http1_only(),
         PushService::builder().plain(),
@@ -223,7 +223,7 @@ async fn http1_connections_serve_again_and_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_http1_connection_serves_all_pushes_that_wait_for_it() {
+async fn one_http1_connection_serves_every_waiting_push() {
     let limits = Limits {
         http1_connections: 1,
         ..Limits::default()
@@ -246,7 +246,7 @@ fn hasty() -> Limits {
 }
 
 #[tokio::test]
-async fn a_service_that_hangs_costs_the_limit_and_the_next_push_works() {
+async fn a_hanging_service_costs_one_timeout_and_the_next_push_works() {
     for builder in both_versions() {
         let scene = Scene::new(builder, hasty()).await;
         scene.service.hang(Whom::Everyone).times(1);
@@ -282,7 +282,7 @@ async fn loopback() -> (TcpListener, SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_connection_that_cannot_be_made_is_told_apart() {
+async fn each_reason_of_a_failed_connection_is_reported_differently() {
     let (silent, address) = loopback().await;
     let _accepting = tokio::spawn(async move {
         let mut sockets = Vec::new();
@@ -330,7 +330,7 @@ async fn a_connection_that_cannot_be_made_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_reset_without_answer_is_not_sent_again() {
+async fn a_push_whose_connection_is_reset_is_not_sent_again() {
     for builder in both_versions() {
         let scene = Scene::new(builder, Limits::default()).await;
         scene.service.reset(Whom::Everyone).times(1);
@@ -360,7 +360,7 @@ async fn answering(answer: &'static str) -> (String, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_none_unless_its_status_is_a_success() {
+async fn a_truncated_answer_counts_only_with_a_success_status() {
     for (answer, outcome) in [
         ("", Outcome::Unreachable),
         ("HTTP/1.1 201 Cre", Outcome::Unreachable),
@@ -393,7 +393,7 @@ async fn half_an_answer_is_none_unless_its_status_is_a_success() {
 }
 
 #[tokio::test]
-async fn an_answer_that_drips_ends_in_time() {
+async fn a_dripping_answer_ends_at_the_timeout() {
     for builder in both_versions() {
         let scene = Scene::new(builder, hasty()).await;
         let drip = |status| scene.service.drip(Whom::Everyone, status).times(1);
@@ -414,7 +414,7 @@ async fn an_answer_that_drips_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn the_client_reports_a_redirect_and_does_not_follow_it() {
     let target = PushService::start().await;
     let scene = Scene::new(PushService::builder(), Limits::default()).await;
     let location = format!("{}/wpush/v2/{}", target.origin(), scene.browser.id());
@@ -475,7 +475,7 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
 }
 
 #[tokio::test]
-async fn connections_that_end_between_two_pushes_cost_nothing() {
+async fn a_connection_that_ends_between_two_pushes_costs_no_push() {
     for builder in both_versions() {
         let scene = Scene::new(builder, Limits::default()).await;
         let texts: Vec<String> = numbered(8).collect();
@@ -522,7 +522,7 @@ async fn a_burst_while_the_service_goes_away_is_delivered_once() {
 }
 
 #[tokio::test]
-async fn a_push_outlives_every_connection_that_is_about_to_close() {
+async fn a_push_survives_when_every_connection_is_about_to_close() {
     let limits = Limits {
         http2_connections: 6,
         ..Limits::default()
@@ -556,7 +556,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
 }
 
 #[tokio::test]
-async fn a_dead_origin_holds_up_no_other() {
+async fn a_dead_origin_delays_no_other() {
     let limits = Limits {
         per_origin: 4,
         total: Duration::from_secs(20),
@@ -583,7 +583,7 @@ async fn a_dead_origin_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pushes_that_are_dropped_at_any_moment_give_their_permits_back() {
+async fn a_push_that_is_dropped_at_any_moment_returns_its_permit() {
     for (seed, builder) in both_versions().into_iter().enumerate() {
         let random = Random::new(seed.try_into().expect("small"));
         let limits = Limits {
@@ -649,7 +649,7 @@ async fn a_failed_connection_fails_all_pushes_that_wait_and_the_next_push_connec
 }
 
 #[tokio::test]
-async fn the_client_says_who_it_is_and_follows_the_uri_it_is_given() {
+async fn the_client_sends_its_user_agent_and_uses_the_given_uri() {
     let (listener, address) = loopback().await;
     let origin = Origin::parse(&format!("http://localhost:{}", address.port())).expect("one");
     let client = Client::new(Limits::default(), None).expect("a client");

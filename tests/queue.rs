@@ -126,7 +126,7 @@ impl Sqs {
 }
 
 #[tokio::test]
-async fn sqs_gets_every_job_however_many() {
+async fn sqs_gets_every_job_of_a_large_batch() {
     let sqs = Sqs::start().await;
     for n in [0, 1, 10, 11, 37] {
         sqs.queue.send(&jobs(0..n)).await.expect("they are queued");
@@ -228,7 +228,7 @@ fn refusals(times: impl IntoIterator<Item = (u32, u32)>) -> HashMap<String, u32>
 }
 
 #[tokio::test]
-async fn only_what_sqs_has_not_taken_is_sent_again() {
+async fn only_the_jobs_that_sqs_refused_are_sent_again() {
     let (standin, queue) = Standin::start(refusals([(2, 1), (7, 2), (11, 1)])).await;
     queue.send(&jobs(0..12)).await.expect("all are queued");
     let first: Vec<u32> = (0..10).collect();
@@ -241,7 +241,7 @@ async fn only_what_sqs_has_not_taken_is_sent_again() {
 }
 
 #[tokio::test]
-async fn what_sqs_never_takes_is_an_error_that_says_why() {
+async fn a_job_that_sqs_keeps_refusing_is_an_error_with_the_reason() {
     let (standin, queue) = Standin::start(refusals([(1, 1_000), (2, 1_000)])).await;
     let error = queue.send(&jobs(0..4)).await.expect_err("two are refused");
     let QueueError::Partly { failed, reason } = error else {
@@ -260,7 +260,7 @@ async fn what_sqs_never_takes_is_an_error_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_away_is_an_error() {
+async fn an_unreachable_queue_is_an_error() {
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
@@ -290,7 +290,7 @@ async fn delays_are_whole_seconds_no_shorter_and_fifteen_minutes_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_jobs_come_when_they_are_due_the_soonest_first() {
+async fn the_local_queue_delivers_jobs_when_they_are_due_in_order() {
     let queue = LocalQueue::default();
     let seconds = |n| Duration::from_secs(n);
     let sent = [(3, 30), (1, 10), (0, 0), (2, 20), (4, 7 * 24 * 60 * 60)];
@@ -316,7 +316,7 @@ async fn here_jobs_come_when_they_are_due_the_soonest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_a_job_that_is_put_in_again_and_again_waits_once_and_comes_when_it_first_would() {
+async fn the_local_queue_keeps_one_copy_of_a_repeated_job_at_its_earliest_time() {
     let queue = LocalQueue::default();
     for delay in [20, 10, 30, 600] {
         let sent = (job(1), Duration::from_secs(delay));
@@ -343,7 +343,7 @@ async fn here_a_job_that_is_put_in_again_and_again_waits_once_and_comes_when_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_who_is_pushed_to_for_the_first_time_comes_before_who_is_pushed_to_again() {
+async fn the_local_queue_delivers_first_pushes_before_retries() {
     let queue = LocalQueue::default();
     let again = |serial| Job {
         campaign: job(0).campaign,
@@ -375,7 +375,7 @@ async fn here_who_is_pushed_to_for_the_first_time_comes_before_who_is_pushed_to_
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
+async fn the_local_queue_redelivers_a_failed_job_alone_and_with_growing_delay() {
     let queue = LocalQueue::default();
     queue.send(&jobs([0, 1])).await.expect("they are queued");
     let (stopper, stop) = Stopper::new(Duration::ZERO);
@@ -408,7 +408,7 @@ async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_a_stop_waits_for_who_is_working_and_begins_nothing() {
+async fn the_local_queue_waits_for_running_jobs_at_a_stop_and_starts_none() {
     let queue = LocalQueue::default();
     queue.send(&jobs(0..5)).await.expect("they are queued");
     let (stopper, stop) = Stopper::new(Duration::ZERO);

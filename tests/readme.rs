@@ -31,13 +31,13 @@ fn matches(expected: &str, line: &str) -> bool {
 }
 
 #[test]
-fn nothing_is_left_to_be_filled_in() {
+fn the_readme_has_no_placeholder_left() {
     assert!(!README.contains("@@") && !README.contains("TODO"));
 }
 
 #[tokio::test]
 #[ignore = "needs curl and openssl: tests/run"]
-async fn every_example_of_the_readme_works_as_it_stands() {
+async fn every_example_of_the_readme_works_as_printed() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -97,7 +97,7 @@ async fn every_example_of_the_readme_works_as_it_stands() {
 
 #[tokio::test]
 #[ignore = "needs curl: tests/run"]
-async fn the_line_of_curl_that_serve_prints_reaches_the_page_s_visitor() {
+async fn the_curl_command_that_serve_prints_reaches_the_page_s_visitor() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let visitor = server.get("/demo-visitor").await.json;

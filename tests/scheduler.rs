@@ -62,7 +62,7 @@ async fn start() -> (Scheduler, EventBridgeSchedules) {
 }
 
 #[tokio::test]
-async fn the_scheduler_is_told_what_to_call_and_when() {
+async fn the_scheduler_gets_the_target_and_the_expression() {
     let (scheduler, room) = start().await;
     let told = |name: &str| scheduler.state().schedules[name].clone();
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
@@ -115,7 +115,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
 }
 
 #[tokio::test]
-async fn the_list_is_whole_over_pages_and_while_it_changes() {
+async fn the_list_of_schedules_is_complete_over_pages_and_while_it_changes() {
     let (scheduler, room) = start().await;
     let name = |n: usize| format!("schedule-{n:02}");
     for n in 0..23 {
@@ -152,7 +152,7 @@ async fn the_list_is_whole_over_pages_and_while_it_changes() {
 }
 
 #[tokio::test]
-async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fault() {
+async fn a_refusal_of_the_scheduler_reaches_the_caller_and_a_failure_is_a_server_error() {
     let (scheduler, room) = start().await;
     let daily = schedule("daily", "cron(0 9 * * ? *)", "UTC");
     let fails = async |faults: &[(u16, &'static str, &'static str)]| {
@@ -233,7 +233,7 @@ async fn changes_stay_in_their_group(room: &EventBridgeSchedules, other: &EventB
 
 #[tokio::test]
 #[ignore = "needs Python peers: tests/run"]
-async fn another_aws_keeps_schedules_as_they_are_given() {
+async fn another_aws_stores_schedules_unchanged() {
     let ministack = Ministack::start().await;
     let aws = client(&ministack.url);
     for group in [GROUP, "other"] {

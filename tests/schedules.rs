@@ -120,7 +120,7 @@ fn some(time: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_schedule_fires_when_its_time_has_come_and_not_before() {
+async fn a_schedule_fires_at_its_time_and_not_before() {
     let mut room = Room::open().await;
     room.create(
         "daily",
@@ -176,7 +176,7 @@ async fn a_schedule_fires_when_its_time_has_come_and_not_before() {
 }
 
 #[tokio::test]
-async fn what_was_missed_is_fired_once_for_the_latest_time() {
+async fn missed_firings_are_made_up_once_for_the_latest_time() {
     let mut room = Room::open().await;
     room.create(
         "minutely",
@@ -231,7 +231,7 @@ async fn what_was_missed_is_fired_once_for_the_latest_time() {
 }
 
 #[tokio::test]
-async fn what_fails_is_tried_again_after_a_while_that_grows_and_holds_up_nobody() {
+async fn a_failed_firing_is_retried_with_growing_delay_and_delays_no_other_schedule() {
     let mut room = Room::open().await;
     for name in ["broken", "whole"] {
         room.create(name, "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
@@ -262,7 +262,7 @@ async fn what_fails_is_tried_again_after_a_while_that_grows_and_holds_up_nobody(
 }
 
 #[tokio::test]
-async fn a_long_failure_is_tried_every_five_minutes() {
+async fn a_schedule_that_keeps_failing_is_retried_every_five_minutes() {
     let mut room = Room::open().await;
     room.create(
         "broken",
@@ -289,7 +289,7 @@ async fn a_long_failure_is_tried_every_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_takes_the_place_of_one_that_fails_is_not_held_up() {
+async fn a_schedule_that_replaces_a_failing_one_is_not_delayed() {
     let mut room = Room::open().await;
     let daily = "cron(0 9 * * ? *)";
     room.create("it", daily, "UTC", "2026-06-01T00:00:00Z")
@@ -310,7 +310,7 @@ async fn a_schedule_that_takes_the_place_of_one_that_fails_is_not_held_up() {
 }
 
 #[tokio::test]
-async fn a_firing_that_was_not_recorded_is_done_again_as_the_same() {
+async fn a_firing_that_was_not_recorded_is_repeated_with_the_same_time() {
     let mut room = Room::open().await;
     room.create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
@@ -394,7 +394,7 @@ async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
 }
 
 #[tokio::test]
-async fn schedules_are_listed_by_name_however_many() {
+async fn a_long_list_of_schedules_is_complete_and_sorted_by_name() {
     let room = Room::open().await;
     let name = |n: usize| format!("schedule-{n:03}");
     for n in (0..250).rev() {
@@ -425,7 +425,7 @@ async fn ask(server: &Server, method: Method, path: &str, body: &Value) -> Answe
 }
 
 #[tokio::test]
-async fn schedules_outlive_a_kill() {
+async fn schedules_survive_a_kill() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let weekdays = json("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
@@ -451,7 +451,7 @@ async fn schedules_outlive_a_kill() {
 }
 
 #[tokio::test]
-async fn a_schedule_reaches_those_it_is_for_at_its_time() {
+async fn a_schedule_reaches_its_audience_at_its_time() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let (for_her, not_for_him) = (service.subscribe(None), service.subscribe(None));
@@ -524,7 +524,7 @@ const WRONG_SCHEDULES: &str = r#"
 "#;
 
 #[tokio::test]
-async fn what_is_wrong_with_a_schedule_is_named() {
+async fn a_wrong_schedule_is_refused_with_the_member_s_name() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let good = json("it", "rate(5 minutes)", "UTC");
@@ -635,7 +635,7 @@ async fn the_program_lists_creates_and_deletes_schedules() {
 }
 
 #[tokio::test]
-async fn the_program_says_what_is_wrong_with_a_schedule_and_deletes_none_but_it() {
+async fn the_program_explains_a_wrong_schedule_and_deletes_only_the_named_one() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let run = async |arguments: &[&str]| run(&server, arguments).await;

@@ -173,7 +173,7 @@ fn other_answers() -> Vec<Row> {
 
 /// Every answer whose meaning does not depend on the push service's host name.
 #[tokio::test]
-async fn every_answer_has_its_word_and_only_404_and_410_prune() {
+async fn every_answer_has_its_outcome_and_only_404_and_410_prune() {
     let scene = Scene::new().await;
     let bystander = scene.subscribe().await;
     for (canned, outcome, pruned) in final_answers().into_iter().chain(other_answers()) {
@@ -193,7 +193,7 @@ async fn every_answer_has_its_word_and_only_404_and_410_prune() {
 }
 
 #[tokio::test]
-async fn how_long_to_wait_is_told_whether_in_seconds_or_as_a_date() {
+async fn the_sender_gets_the_retry_delay_whether_in_seconds_or_as_a_date() {
     let scene = Scene::new().await;
     let browser = scene.subscribe().await;
     for (value, expected) in [
@@ -211,7 +211,7 @@ async fn how_long_to_wait_is_told_whether_in_seconds_or_as_a_date() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_prunes_nobody() {
+async fn a_failed_exchange_prunes_no_subscription() {
     let scene = Scene::new().await;
     let target = PushService::start().await;
     // Answers that end at once, and one that takes the whole timeout of an exchange.
@@ -255,7 +255,7 @@ async fn what_is_no_answer_prunes_nobody() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_trusted_or_not_there_prunes_nobody() {
+async fn an_untrusted_or_unreachable_push_service_prunes_no_subscription() {
     let service = PushService::start().await;
     let origins = format!("{},https://push.pushcast.invalid", service.origin());
     let server = Server::start_with(vec![("PUSHCAST_PUSH_ORIGINS", origins)]).await;
@@ -278,7 +278,7 @@ async fn a_service_that_is_not_trusted_or_not_there_prunes_nobody() {
 }
 
 #[tokio::test]
-async fn a_browser_that_comes_back_while_its_410_is_under_way_stays() {
+async fn a_browser_that_subscribes_again_during_its_410_stays_subscribed() {
     let scene = Scene::new().await;
     let backend = Backend {
         url: scene.server.url.clone(),
@@ -311,7 +311,7 @@ async fn a_browser_that_comes_back_while_its_410_is_under_way_stays() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_has_run_out_is_pruned_without_a_push() {
+async fn an_expired_subscription_is_pruned_without_a_push() {
     let scene = Scene::new().await;
     let browser = scene.service.subscribe(Some(&scene.key));
     let end = pushcast::clock::Clock::system().now() + Duration::from_millis(1200);
@@ -331,7 +331,7 @@ async fn a_subscription_that_has_run_out_is_pruned_without_a_push() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_off_today_s_list_is_not_sent_to_and_not_pruned() {
+async fn a_subscription_off_the_current_allow_list_gets_no_push_and_is_not_pruned() {
     let scene = Scene::new().await;
     let removed = PushService::start().await;
     let browser = removed.subscribe(None);
@@ -355,7 +355,7 @@ fn key_file(folder: &std::path::Path, name: &str) -> (VapidKey, String) {
 }
 
 #[tokio::test]
-async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
+async fn a_server_with_two_keys_reaches_the_subscribers_of_both_and_remembers_each_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let (new, new_file) = key_file(folder.path(), "new.pem");
     let (old, old_file) = key_file(folder.path(), "old.pem");
@@ -403,7 +403,7 @@ async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
 }
 
 #[tokio::test]
-async fn a_page_that_does_not_name_its_key_leaves_what_is_known_of_it() {
+async fn a_page_that_does_not_name_its_key_leaves_the_stored_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, new_file) = key_file(folder.path(), "new.pem");
     let (old, old_file) = key_file(folder.path(), "old.pem");

@@ -761,7 +761,7 @@ impl Comparison {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs peers from PyPI and npm, and curl: tests/run"]
-async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_not() {
+async fn pywebpush_and_node_s_web_push_send_our_requests_or_the_page_explains_the_difference() {
     let comparison = Comparison::start().await;
     let mut ours = Vec::new();
     for at in 0..comparison.cases.len() {
@@ -800,7 +800,7 @@ async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_no
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs peers from PyPI: tests/run"]
-async fn what_pywebpush_encodes_our_decrypt_opens_and_what_we_encrypt_its_foundation_opens() {
+async fn we_decrypt_pywebpush_s_messages_and_its_foundation_decrypts_ours() {
     let receiver = Receiver::generate().expect("keys");
     let keys = receiver.keys();
     let subscription = json!({
@@ -853,7 +853,7 @@ async fn what_pywebpush_encodes_our_decrypt_opens_and_what_we_encrypt_its_founda
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs peers from PyPI and npm: tests/run"]
-async fn the_page_names_everything_of_pywebpush_and_of_node_s_web_push() {
+async fn the_page_names_every_feature_of_pywebpush_and_node_s_web_push() {
     let pywebpush = ask_python(&json!({"do": "inventory"}));
     let node = ask_node(&json!({"do": "inventory"}));
     let lists = [

@@ -243,7 +243,7 @@ async fn change(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_services_add_up_to_the_count_whoever_races_whom_and_whatever_is_lost() {
+async fn the_push_services_counts_add_up_under_races_and_lost_answers() {
     for (seed, faulty) in [(1, false), (2, false), (3, true), (4, true)] {
         let client = database().await;
         let mut workers = Vec::new();
@@ -325,7 +325,7 @@ impl Diary {
 }
 
 #[tokio::test]
-async fn each_day_says_what_came_and_went_whichever_process_wrote_it() {
+async fn each_day_counts_new_and_lost_subscribers_of_every_process() {
     for seed in 0..4 {
         let (client, random, registry) = (database().await, Random::new(seed), Registry::new());
         let processes = [process(&client), process(&client)];
@@ -362,7 +362,7 @@ async fn each_day_says_what_came_and_went_whichever_process_wrote_it() {
 }
 
 #[tokio::test]
-async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_next_change() {
+async fn a_day_s_opening_that_cannot_be_written_fails_no_request_and_comes_with_the_next_change() {
     let (client, registry) = (database().await, Registry::new());
     let broken = Arc::new(AtomicBool::new(false));
     let is = Arc::clone(&broken);
@@ -406,7 +406,7 @@ async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn processes_that_meet_at_midnight_agree_on_the_opening() {
+async fn processes_that_race_at_midnight_agree_on_the_day_s_opening() {
     let (client, registry) = (database().await, Registry::new());
     let first = registry.registration(100, &[]);
     let stored = process(&client)
@@ -457,7 +457,7 @@ async fn a_process_whose_clock_is_behind_opens_its_day_late_and_nothing_is_count
 }
 
 #[tokio::test]
-async fn a_clock_that_was_wrong_once_spoils_no_other_day() {
+async fn a_clock_that_was_wrong_once_affects_no_other_day() {
     let (client, registry) = (database().await, Registry::new());
     for (n, now) in [
         (1, "2026-11-25T12:00:00Z"),
@@ -475,7 +475,7 @@ async fn a_clock_that_was_wrong_once_spoils_no_other_day() {
 
 /// A database can be older than the counts per push service and per day.
 #[tokio::test]
-async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
+async fn rows_of_an_early_version_count_as_other_services_and_no_count_is_negative() {
     let (client, registry) = (database().await, Registry::new());
     let store = process(&client);
     let now = at("2026-11-26T12:00:00Z");
@@ -540,7 +540,7 @@ fn read_by(seen: &Seen) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn few_are_counted_and_everyone_always_is() {
+async fn a_small_audience_is_counted_and_so_is_the_audience_of_everyone() {
     let (client, registry) = (database().await, Registry::new());
     let (store, seen) = watched(&client, |_| None);
     let now = at("2026-11-26T12:00:00Z");
@@ -611,7 +611,7 @@ async fn a_sample_of_tags_is_kept_for_a_minute_and_shared() {
 }
 
 #[tokio::test]
-async fn a_sample_that_cannot_be_kept_is_shown_all_the_same() {
+async fn a_sample_that_cannot_be_stored_is_still_shown() {
     let (client, registry) = (database().await, Registry::new());
     let now = at("2026-11-26T12:00:00Z");
     let one = registry.registration(1, &["news"]);
@@ -625,7 +625,7 @@ async fn a_sample_that_cannot_be_kept_is_shown_all_the_same() {
 }
 
 #[tokio::test]
-async fn of_thousands_of_tags_the_most_frequent_are_shown() {
+async fn the_most_frequent_of_thousands_of_tags_are_shown() {
     let (client, registry) = (database().await, Registry::new());
     let store = process(&client);
     let now = at("2026-11-26T12:00:00Z");
@@ -667,7 +667,7 @@ async fn tag_most(store: &Store, n: usize, now: Timestamp) {
 
 /// The random numbers are fixed, and so are the key ranges that are read and the subscribers found in them.
 #[tokio::test]
-async fn many_are_estimated_from_a_bounded_sample() {
+async fn a_large_audience_is_estimated_from_a_bounded_sample() {
     const ALL: usize = 20_000;
     let client = database().await;
     let now = at("2026-11-26T12:00:00Z");
@@ -718,7 +718,7 @@ async fn many_are_estimated_from_a_bounded_sample() {
 // ---- over HTTP ----
 
 #[tokio::test]
-async fn the_figures_of_a_server_are_those_of_its_subscribers() {
+async fn the_server_s_statistics_match_its_subscribers() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let stats = async || {
@@ -770,7 +770,7 @@ async fn the_figures_of_a_server_are_those_of_its_subscribers() {
 }
 
 #[tokio::test]
-async fn an_audience_that_is_none_is_refused_with_its_position() {
+async fn a_wrong_audience_is_refused_with_the_error_s_position() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for (audience, says) in [

@@ -141,7 +141,7 @@ async fn row(store: &Store, endpoint: &str) -> Row {
 
 /// Several workers push for the same segment of a rate-limited campaign.
 #[tokio::test]
-async fn turns_never_overlap_whoever_takes_them_at_once() {
+async fn sending_slots_that_workers_reserve_at_once_never_overlap() {
     let store = in_memory().await;
     let id = "paced".parse().unwrap();
     store
@@ -173,7 +173,7 @@ async fn turns_never_overlap_whoever_takes_them_at_once() {
 }
 
 #[tokio::test]
-async fn a_subscriber_who_comes_back_is_not_pruned() {
+async fn a_subscriber_that_comes_back_is_not_pruned() {
     let store = in_memory().await;
     let (keys, others) = (browser(), browser());
     for (n, again) in [(1, &keys), (2, &others)] {
@@ -199,7 +199,7 @@ async fn a_subscriber_who_comes_back_is_not_pruned() {
 }
 
 #[tokio::test]
-async fn a_prune_counts_once() {
+async fn a_prune_lowers_the_count_once() {
     let store = in_memory().await;
     let keys = browser();
     for n in 0..3 {
@@ -245,7 +245,7 @@ async fn a_prune_counts_once() {
 }
 
 #[tokio::test]
-async fn a_remembered_key_neither_saves_a_row_from_its_prune_nor_meets_a_newer_one() {
+async fn remembering_a_key_neither_prevents_a_prune_nor_changes_a_newer_row() {
     let store = in_memory().await;
     let (keys, target) = (browser(), endpoint(1));
     let key = |name: &str| KeyId::from(name.to_owned());
@@ -296,7 +296,7 @@ async fn a_remembered_key_neither_saves_a_row_from_its_prune_nor_meets_a_newer_o
 }
 
 #[tokio::test]
-async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
+async fn replacing_moves_every_member_and_keeps_the_count_right() {
     let store = in_memory().await;
     let (keys, others) = (browser(), browser());
     let news = BTreeSet::from(["news".to_owned()]);
@@ -376,7 +376,7 @@ async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&
 }
 
 #[tokio::test]
-async fn fields_are_kept_cleared_or_set_as_the_registration_says() {
+async fn a_registration_keeps_clears_or_sets_each_member() {
     let store = in_memory().await;
     let (keys, target) = (browser(), endpoint(1));
     let tags =
@@ -432,7 +432,7 @@ async fn fields_are_kept_cleared_or_set_as_the_registration_says() {
 }
 
 #[tokio::test]
-async fn a_user_s_subscriptions_are_read_page_by_page() {
+async fn the_store_reads_a_user_s_subscriptions_page_by_page() {
     let store = in_memory().await;
     let keys = browser();
     for n in 0..11 {
@@ -470,7 +470,7 @@ async fn a_user_s_subscriptions_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_file_keeps_everything_and_a_copy_of_the_store_keeps_it_open() {
+async fn a_database_file_keeps_everything_and_a_clone_of_the_store_keeps_it_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("database");
     let open = || Store::open(Some(&file), Chance::system());

@@ -44,7 +44,7 @@ async fn reaches(server: &Server, service: &PushService, browser: &Browser, text
 }
 
 #[tokio::test]
-async fn the_same_endpoint_again_has_new_keys_and_is_not_counted_again() {
+async fn a_repeated_endpoint_gets_the_new_keys_and_is_counted_once() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let key = server.public_key().await;
@@ -121,7 +121,7 @@ async fn tags_user_and_time_zone_are_kept_when_left_out_cleared_by_null_and_repl
 }
 
 #[tokio::test]
-async fn replaces_moves_everything_to_the_new_endpoint_and_the_count_stays() {
+async fn replaces_moves_every_member_to_the_new_endpoint_and_keeps_the_count() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (old, new) = (service.subscribe(None), service.subscribe(None));
@@ -159,7 +159,7 @@ async fn replaces_moves_everything_to_the_new_endpoint_and_the_count_stays() {
 }
 
 #[tokio::test]
-async fn replaces_by_an_endpoint_that_is_there_already_makes_one_of_two() {
+async fn replaces_merges_two_stored_endpoints_into_one() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (old, new) = (service.subscribe(None), service.subscribe(None));
@@ -178,7 +178,7 @@ async fn replaces_by_an_endpoint_that_is_there_already_makes_one_of_two() {
 }
 
 #[tokio::test]
-async fn replaces_of_an_unknown_endpoint_or_of_itself_is_a_plain_subscription() {
+async fn replaces_with_an_unknown_endpoint_or_itself_is_a_plain_subscription() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (browser, never) = (service.subscribe(None), service.subscribe(None));
@@ -229,7 +229,7 @@ async fn unsubscribing_is_idempotent_and_exact() {
 }
 
 #[tokio::test]
-async fn nobody_subscribes_to_another_person_s_messages() {
+async fn a_stranger_cannot_subscribe_to_another_user_s_messages() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (ada, eve) = (service.subscribe(None), service.subscribe(None));
@@ -268,7 +268,7 @@ async fn nobody_subscribes_to_another_person_s_messages() {
 }
 
 #[tokio::test]
-async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
+async fn a_page_may_name_the_server_key_it_used_and_no_other_key() {
     let service = PushService::start().await;
     let folder = tempfile::tempdir().expect("a folder");
     let keys: Vec<_> = ["new", "old"]
@@ -313,7 +313,7 @@ async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_expiration_time_is_null_or_to_come() {
+async fn an_expiration_time_is_null_or_in_the_future() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let browser = service.subscribe(None);
@@ -399,7 +399,7 @@ async fn unknown_members_are_ignored_and_no_content_type_matters() {
 }
 
 #[tokio::test]
-async fn many_subscribe_at_once_and_the_count_is_exact() {
+async fn the_count_is_exact_when_many_browsers_subscribe_at_once() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let same = service.subscribe(None).to_json();
@@ -442,7 +442,7 @@ fn allowed_origin(answer: &Answer) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn pages_of_configured_origins_may_call_and_others_may_not() {
+async fn only_pages_of_configured_origins_may_call_the_api() {
     let service = PushService::start().await;
     let mut environment = environment_of(&service);
     let two = "https://shop.example, http://localhost:3000";
@@ -488,7 +488,7 @@ async fn pages_of_configured_origins_may_call_and_others_may_not() {
 }
 
 #[tokio::test]
-async fn without_configured_origins_no_other_page_may_call_and_a_star_admits_all() {
+async fn without_configured_origins_no_other_page_may_call_and_a_star_allows_all() {
     let service = PushService::start().await;
     let closed = Server::start(&service).await;
     let asked = preflight(&closed, "https://shop.example").await;
@@ -537,7 +537,7 @@ fn wrong_posts(ada: &Browser, eve: &Browser) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn errors_carry_no_secret_and_nobody_s_endpoint() {
+async fn errors_contain_no_secret_and_no_endpoint() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let (ada, eve) = (service.subscribe(None), service.subscribe(None));

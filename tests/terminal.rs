@@ -136,7 +136,7 @@ async fn slow_campaign(n: usize) -> (PushService, Server, String, Arc<AtomicBool
 
 #[tokio::test]
 #[ignore = "needs script: tests/run"]
-async fn who_watches_on_a_terminal_sees_a_bar_with_counts_rate_and_time_left_until_the_end() {
+async fn watch_on_a_terminal_shows_a_bar_with_counts_rate_and_remaining_time() {
     const ALL: usize = 1_500;
     let (service, server, id, quick) = slow_campaign(ALL).await;
     let mut terminal = Terminal::watching(&server, &id, "xterm");
@@ -184,7 +184,7 @@ async fn who_watches_on_a_terminal_sees_a_bar_with_counts_rate_and_time_left_unt
 
 #[tokio::test]
 #[ignore = "needs script: tests/run"]
-async fn a_cancelled_campaign_leaves_no_bar_behind_and_says_how_to_go_on() {
+async fn watch_removes_the_bar_of_a_cancelled_campaign_and_says_how_to_resume() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     Subscribers::import(&server, &service, 1, |_| vec![]).await;
@@ -215,7 +215,7 @@ async fn a_cancelled_campaign_leaves_no_bar_behind_and_says_how_to_go_on() {
 
 #[tokio::test]
 #[ignore = "needs script: tests/run"]
-async fn on_a_terminal_that_cannot_draw_lines_are_written() {
+async fn watch_writes_lines_on_a_terminal_that_cannot_draw() {
     let (_service, server, id, quick) = slow_campaign(600).await;
     let mut terminal = Terminal::watching(&server, &id, "dumb");
     server

@@ -149,7 +149,7 @@ async fn the_worker_shows_every_form_of_push() {
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
-async fn where_the_browser_asks_nobody_the_error_says_why() {
+async fn where_the_browser_never_asks_the_reader_the_error_says_why() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.open(&format!("{}/", server.url)).await;
@@ -177,7 +177,7 @@ async fn where_the_browser_asks_nobody_the_error_says_why() {
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
-async fn a_reader_who_says_no_is_asked_once_and_reads_what_it_means() {
+async fn a_reader_who_declines_is_asked_once_and_sees_what_it_means() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.permit(false).await;
@@ -217,7 +217,7 @@ async fn a_reader_who_says_no_is_asked_once_and_reads_what_it_means() {
 /// WebKitGTK as it is distributed.
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
-async fn a_browser_without_a_push_service_is_told_of_and_nothing_is_stored() {
+async fn the_page_reports_a_browser_without_a_push_service_and_stores_nothing() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.open(&format!("{}/", server.url)).await;
@@ -245,7 +245,7 @@ async fn a_browser_without_a_push_service_is_told_of_and_nothing_is_stored() {
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK and axe-core: tests/run"]
-async fn demo_and_console_are_used_axe_finds_nothing_and_nothing_scrolls_sideways() {
+async fn the_demo_and_the_console_pass_axe_and_never_scroll_sideways() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     let key = server.public_key().await;
@@ -288,7 +288,7 @@ async fn demo_and_console_are_used_axe_finds_nothing_and_nothing_scrolls_sideway
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK and axe-core: tests/run"]
-async fn where_apple_refuses_a_server_without_a_subject_the_demo_says_what_to_do() {
+async fn the_demo_page_says_what_to_do_when_apple_refuses_a_server_without_a_subject() {
     let service = PushService::start().await;
     let advice = "Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
     let refused = Canned::status(403).json(&json!({"reason": "BadJwtToken"}));

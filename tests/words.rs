@@ -22,7 +22,7 @@ fn words() -> BTreeSet<String> {
 }
 
 #[test]
-fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
+fn functions_binaries_modules_payloads_and_tests_use_the_same_words() {
     let template = Template::read(&[]);
     let functions = template.of_type("AWS::Serverless::Function");
     assert_eq!(functions, FUNCTIONS.map(logical).into());
@@ -63,7 +63,7 @@ fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
 }
 
 #[test]
-fn a_binary_is_configuration_clients_and_a_run_and_nothing_else() {
+fn a_binary_only_reads_configuration_makes_clients_and_runs() {
     for function in FUNCTIONS {
         let path = root().join(format!("src/bin/{function}.rs"));
         let lines = std::fs::read_to_string(path)
@@ -97,7 +97,7 @@ fn the_gateway_knows_every_path_that_the_api_describes() {
 }
 
 #[test]
-fn payloads_are_what_the_services_send() {
+fn the_payloads_have_the_form_that_aws_sends() {
     for name in ["subscribe", "unsubscribe", "send"] {
         let event = event(name);
         assert_eq!(event["version"], "2.0");

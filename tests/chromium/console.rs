@@ -59,7 +59,7 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels() {
+async fn the_operator_composes_previews_counts_the_audience_sends_and_cancels() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = chromium.open(&format!("{}/console", stage.url), "").await;
     tab.fill("#token", "not the token").await;
@@ -134,7 +134,7 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_send_button_does_not_move_when_it_is_known_how_many_a_message_reaches() {
+async fn the_send_button_does_not_move_when_the_audience_s_size_arrives() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     tab.click("a[href='#compose']").await;
@@ -162,7 +162,7 @@ async fn moved(tab: &Target<'_>) {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
+async fn a_campaign_page_updates_live_and_keeps_the_element_that_its_reader_uses() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
@@ -211,7 +211,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
+async fn the_console_lists_past_campaigns_and_resumes_a_halted_one() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     tab.click("a[href='#campaigns']").await;
@@ -256,7 +256,7 @@ async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_key_meant_for_cancel_resumes_nothing_when_the_campaign_is_halted_meanwhile() {
+async fn a_key_press_meant_for_cancel_does_not_resume_a_campaign_that_was_halted_meanwhile() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
@@ -284,7 +284,7 @@ async fn send(tab: &Target<'_>, title: &str) {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
+async fn an_operator_who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     send(&tab, "The answer is lost").await;
@@ -321,7 +321,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn who_leaves_while_a_message_is_sent_keeps_what_they_write_meanwhile() {
+async fn an_operator_who_leaves_the_view_during_a_send_keeps_the_text_written_meanwhile() {
     let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
     let tab = signed_in(&chromium, &stage.url, TOKEN).await;
     send(&tab, "The answer is late").await;
@@ -396,7 +396,7 @@ async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
+async fn the_operator_sends_a_campaign_from_the_console_of_serve_and_watches_it_to_its_end() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let key = server.public_key().await;
@@ -467,7 +467,7 @@ async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches() {
+async fn the_console_of_serve_shows_subscribers_and_the_size_of_an_audience() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     // Two days ago twelve browsers subscribed, three at each push service.

@@ -153,34 +153,34 @@ async fn survives_at_every_step(play: &Play, jobs: Jobs, fault: StepFault, least
 }
 
 #[tokio::test]
-async fn a_worker_may_die_before_any_step() {
+async fn a_worker_may_die_before_each_step() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::Dies, 40).await;
 }
 
 #[tokio::test]
-async fn a_worker_may_die_after_any_step() {
+async fn a_worker_may_die_after_each_step() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::DiesAfter, 40).await;
 }
 
 #[tokio::test]
-async fn a_server_may_die_before_or_after_any_step_and_its_queue_with_it() {
+async fn a_server_may_die_with_its_queue_before_or_after_each_step() {
     for fault in [StepFault::Dies, StepFault::DiesAfter] {
         survives_at_every_step(&SMALL_PAGES, Jobs::AreLost, fault, 40).await;
     }
 }
 
 #[tokio::test]
-async fn any_step_may_fail() {
+async fn a_step_may_fail() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::Fails, 40).await;
 }
 
 #[tokio::test]
-async fn any_step_may_be_done_and_seem_to_fail() {
+async fn a_step_may_succeed_and_seem_to_fail() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::FailsAfter, 40).await;
 }
 
 #[tokio::test]
-async fn a_worker_may_die_while_it_removes_more_than_fit_into_one_write() {
+async fn a_worker_may_die_while_it_removes_more_subscribers_than_one_transaction_can() {
     survives_at_every_step(&MANY_GONE, Jobs::Return, StepFault::Dies, 15).await;
     survives_at_every_step(&MANY_GONE, Jobs::Return, StepFault::DiesAfter, 15).await;
 }

@@ -43,7 +43,7 @@ async fn stop_after(
 }
 
 #[tokio::test]
-async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
+async fn a_worker_waits_for_pushes_in_flight_and_hands_over_its_part() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(2_000));
@@ -87,7 +87,7 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
 }
 
 #[tokio::test]
-async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
+async fn only_pushes_without_an_answer_before_the_deadline_are_repeated() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(4_000));
@@ -114,7 +114,7 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
 
 /// Earlier batches left stragglers in their own parts: the worker waits for them and settles those parts.
 #[tokio::test]
-async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() {
+async fn a_worker_settles_stragglers_of_earlier_batches_before_it_hands_over() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 400).await;
     // The first batch leaves a few stragglers, and the following batches are slow.
@@ -149,7 +149,7 @@ async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() 
 
 /// A TTL of 0 counts from the first push: a subscriber that was not pushed to yet still gets the message.
 #[tokio::test]
-async fn a_deferred_push_is_made_whatever_the_ttl() {
+async fn a_deferred_push_is_sent_whatever_its_ttl() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(500));

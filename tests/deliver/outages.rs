@@ -71,7 +71,7 @@ async fn a_service_that_forbids_every_push_halts_the_campaign_until_it_is_resume
 
 /// The operator needs longer than the TTL: the subscribers still get the message.
 #[tokio::test]
-async fn a_push_refused_before_a_halt_is_made_after_it_whatever_the_ttl() {
+async fn a_push_refused_before_a_halt_is_sent_after_it_whatever_its_ttl() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 120).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
@@ -119,7 +119,7 @@ async fn a_campaign_that_was_resumed_is_not_halted_for_an_earlier_fault() {
 
 /// Each part meets only a few faults, for example when a key is lost after all subscribers were read. Their sum counts.
 #[tokio::test]
-async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
+async fn faults_spread_over_many_parts_halt_the_campaign() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 120).await;
     harness.services[0].plan(|_, visit| {
@@ -139,7 +139,7 @@ async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_unavailable_for_an_hour_loses_nobody_and_holds_nobody_up() {
+async fn a_push_service_that_is_unavailable_for_an_hour_costs_no_subscriber_and_delays_no_other_service() {
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 80).await;
     harness.add_subscribers(1, 80).await;

@@ -80,7 +80,7 @@ const STALE: &str = "self.addEventListener('push', () => {});";
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_replaced() {
+async fn a_site_on_its_own_origin_imports_the_worker_and_replaces_a_stale_one() {
     let site = Site::start(STALE).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
@@ -103,7 +103,7 @@ async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_repla
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_costs_nothing() {
+async fn a_server_that_is_down_slow_or_senseless_causes_a_readable_error_and_no_loss() {
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
@@ -157,7 +157,7 @@ async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_c
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn what_the_server_did_not_store_is_told_again_at_the_next_visit() {
+async fn the_next_visit_repeats_a_subscription_that_the_server_did_not_store() {
     const CORS: [(HeaderName, &str); 1] = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
@@ -193,7 +193,7 @@ async fn turned_away(State(away): State<Away>, request: Request, next: Next) -> 
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn who_was_forgotten_while_the_server_was_away_is_subscribed_again_at_the_next_visit() {
+async fn a_browser_forgotten_while_the_server_was_away_subscribes_again_at_the_next_visit() {
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let away = Away::default();
@@ -230,7 +230,7 @@ async fn who_was_forgotten_while_the_server_was_away_is_subscribed_again_at_the_
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn the_api_may_be_in_a_folder_and_so_may_the_worker() {
+async fn the_api_and_the_worker_may_be_in_a_folder() {
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
@@ -310,7 +310,7 @@ async fn changing_site(page: &Arc<Mutex<String>>, worker: &Arc<Mutex<String>>) -
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
+async fn the_readme_s_ten_lines_and_its_worker_make_a_working_site() {
     // The site's own worker handles some pushes itself.
     let own = "self.addEventListener('push', (event) => {
         if (event.data.text() !== 'mine') return;

@@ -53,7 +53,7 @@ fn wrong_claims(origin: &str, endpoint: &str) -> Vec<(Value, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_wrong_is_refused() {
+async fn a_token_with_a_wrong_claim_is_refused() {
     let scene = Scene::new().await;
     let key = signing_key(1);
     let browser = scene.service.subscribe(Some(&public(&key)));
@@ -192,7 +192,7 @@ fn wrong_authorizations(
 }
 
 #[tokio::test]
-async fn a_signature_that_is_wrong_is_refused() {
+async fn a_token_with_a_wrong_signature_is_refused() {
     let scene = Scene::new().await;
     let (key, other) = (signing_key(1), signing_key(2));
     let browser = scene.service.subscribe(Some(&public(&key)));
@@ -214,7 +214,7 @@ async fn a_signature_that_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_good_is_not_good_for_ever_or_for_all() {
+async fn a_good_token_expires_and_is_good_for_one_subscription_only() {
     let clock = Arc::new(AtomicI64::new(NOW));
     let hands = Arc::clone(&clock);
     let service = PushService::builder()

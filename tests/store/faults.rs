@@ -12,7 +12,7 @@ use crate::support::random::impatient;
 
 /// The SDK repeats the request and finds a lease that it already holds.
 #[tokio::test]
-async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
+async fn a_lease_whose_answer_was_lost_is_held() {
     let lost = AtomicBool::new(false);
     let first = move |operation: &str| {
         let first = operation == "UpdateItem" && !lost.swap(true, Ordering::Relaxed);
@@ -41,7 +41,7 @@ async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halves() {
+async fn a_lasting_fault_is_a_transient_error_and_leaves_no_partial_write() {
     let mut faults = possible("TransactWriteItems");
     faults.push(Fault::Refused(400, "TransactionConflictException"));
     for fault in faults {
@@ -98,7 +98,7 @@ async fn a_read_that_fails_is_a_transient_error() {
 }
 
 #[tokio::test]
-async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
+async fn a_request_that_dynamodb_refuses_for_good_is_not_repeated() {
     let fault = Fault::Refused(400, "ResourceNotFoundException");
     let (store, _, seen) = behind(move |_| Some(fault)).await;
     let new = registration(&browser(), &endpoint(1));
@@ -121,7 +121,7 @@ async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
 
 /// As on a busy machine, or with a slow disk.
 #[tokio::test]
-async fn a_database_that_takes_its_time_is_waited_for() {
+async fn the_store_waits_for_a_slow_database() {
     let (store, _, _) = behind_sdk(1, |_| Some(Fault::Late(Duration::from_secs(8)))).await;
     let registration = registration(&browser(), &endpoint(1));
     let stored = store

@@ -212,7 +212,7 @@ impl Race {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_count_is_exact_whoever_races_whom() {
+async fn the_count_is_exact_under_races() {
     for seed in 0..4 {
         let race = Race::new(in_memory().await, 24, ALL);
         let tally = race.run(seed, 16, 30).await;
@@ -275,7 +275,7 @@ fn lost_answers(seed: u64) -> impl Fn(&str) -> Option<Fault> + Send + Sync + 'st
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn faults_that_pass_lose_and_double_nothing() {
+async fn temporary_faults_lose_and_repeat_no_write() {
     for seed in 20..23 {
         let (store, calm, _) = behind(one_in_four(seed)).await;
         let race = Race::new(store, 16, ALL);
@@ -285,7 +285,7 @@ async fn faults_that_pass_lose_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn faults_that_pass_leave_the_answers_right() {
+async fn temporary_faults_leave_the_answers_right() {
     for seed in 30..33 {
         let (store, calm, _) = behind(one_in_four(seed)).await;
         let race = Race::new(store, 12, COUNTED);
@@ -296,7 +296,7 @@ async fn faults_that_pass_leave_the_answers_right() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_lost_answer_is_asked_for_again_and_not_done_twice() {
+async fn a_write_whose_answer_was_lost_is_not_done_twice() {
     for seed in 40..43 {
         let (store, calm, _) = behind(lost_answers(seed)).await;
         let race = Race::new(store, 12, COUNTED);
@@ -307,7 +307,7 @@ async fn a_lost_answer_is_asked_for_again_and_not_done_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_at_once_are_counted_exactly_whoever_is_there_and_whatever_is_lost() {
+async fn bulk_writes_are_counted_exactly_under_races_and_lost_answers() {
     let keys = browser();
     let all: Vec<Registration> = (0..MAX_AT_ONCE)
         .map(|n| registration(&keys, &endpoint(n)))

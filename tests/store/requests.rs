@@ -103,7 +103,7 @@ fn bare_names(expression: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
+async fn requests_use_no_reserved_word_read_consistently_and_have_limits() {
     let (store, _, seen) = behind(|_| None).await;
     write_move_and_merge(&store).await;
     read_figures(&store).await;
@@ -243,7 +243,7 @@ async fn the_embedded_database_refuses_reserved_words_too() {
 
 /// dynoxide's query for the next page of a segment must not sort a million rows.
 #[tokio::test]
-async fn a_segment_of_a_file_is_read_through_an_index() {
+async fn a_segment_of_a_database_file_is_read_through_an_index() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pushcast.db");
     // The second time, the index exists already.

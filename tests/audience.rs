@@ -278,15 +278,15 @@ impl Everyone {
 
 /// A random expression and its meaning, independent of the parser.
 #[derive(Debug, Clone)]
-enum Thought {
+enum RandomExpression {
     All,
     Tag(usize),
-    Not(Box<Thought>),
-    And(Box<Thought>, Box<Thought>),
-    Or(Box<Thought>, Box<Thought>),
+    Not(Box<RandomExpression>),
+    And(Box<RandomExpression>, Box<RandomExpression>),
+    Or(Box<RandomExpression>, Box<RandomExpression>),
 }
 
-impl Thought {
+impl RandomExpression {
     fn any() -> impl Strategy<Value = Self> {
         let leaf = prop_oneof![1 => Just(Self::All), 9 => (0..TAGS.len()).prop_map(Self::Tag)];
         leaf.prop_recursive(7, 40, 2, |inner| {
@@ -316,7 +316,7 @@ impl Thought {
 }
 
 /// Writes every parenthesis, needed or not.
-impl fmt::Display for Thought {
+impl fmt::Display for RandomExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
@@ -337,12 +337,12 @@ fn the_database_finds_the_subscribers_that_the_expression_selects() {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(thought in Thought::any())| {
-        let text = thought.to_string();
+    proptest!(config, |(expression in RandomExpression::any())| {
+        let text = expression.to_string();
         let meant: BTreeSet<String> = everyone
             .tags
             .iter()
-            .filter(|(_, tags)| thought.admits(tags))
+            .filter(|(_, tags)| expression.admits(tags))
             .map(|(endpoint, _)| endpoint.clone())
             .collect();
         let audience: Audience = match text.parse() {

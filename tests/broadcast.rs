@@ -8,7 +8,7 @@ use pushcast::campaign::Status;
 use pushcast::deliver::Deliver;
 use serde_json::{Value, json};
 
-use crate::deliver::{event, figures, once, reached};
+use crate::deliver::{deliveries_per_subscriber, event, expected_counts, one_delivery_each};
 use crate::support::program::campaigns::counts;
 use crate::support::worker_harness::{Jobs, WorkerHarness};
 
@@ -39,9 +39,12 @@ async fn an_event_that_is_delivered_three_times_starts_one_campaign() {
         .await
         .expect("it reads");
     assert_eq!(all.campaigns.len(), 1);
-    assert_eq!(reached(&harness.services[0]), once(10));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(10)
+    );
     let (_, campaign) = harness.campaign("one-event").await;
-    assert_eq!(counts(&campaign), figures([("accepted", 10)]));
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 10)]));
 }
 
 #[tokio::test]
@@ -114,7 +117,7 @@ async fn a_campaign_that_is_cancelled_while_the_server_restarts_stays_cancelled(
         let worker = harness.worker("worker", 1);
         let started = worker.broadcast.handle(&event("stopped"), "request").await;
         let id = started.expect("it starts").id;
-        harness.forget_jobs();
+        harness.lose_jobs();
         let (restarted, seen) = harness.late("restarted", at);
         let is_over = Cell::new(false);
         let recover = async {

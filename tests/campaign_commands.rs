@@ -31,12 +31,12 @@ async fn run(server: &Server, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn printed(output: &Output, code: i32) -> String {
+fn stdout_of(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-fn complained(output: &Output) -> String {
+fn stderr_of(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("panicked"), "{said}");
     said
@@ -72,7 +72,7 @@ async fn send_shows_a_result_for_each_device_of_a_user() {
         &flags,
     ]
     .concat();
-    let sent = printed(&run(&server, &text).await, 0);
+    let sent = stdout_of(&run(&server, &text).await, 0);
     let line = |browser: &Browser| {
         let mut lines = sent.lines();
         let found = lines.find(|line| line.contains(browser.endpoint()));
@@ -96,7 +96,7 @@ async fn send_shows_a_result_for_each_device_of_a_user() {
         "https://a.example/",
     ];
     let sent = run(&server, &[&to[..], &content].concat()).await;
-    let results = json_lines(&printed(&sent, 0));
+    let results = json_lines(&stdout_of(&sent, 0));
     assert_eq!(results.len(), 1);
     assert_eq!(results[0]["outcome"], "accepted");
     let shown = service.deliveries()[1].json();
@@ -107,10 +107,13 @@ async fn send_shows_a_result_for_each_device_of_a_user() {
 
     let to = ["send", "--endpoint", second.endpoint(), "--text", "x"];
     let refused = run(&server, &to).await;
-    assert!(printed(&refused, 1).starts_with("throttled"), "{refused:?}");
+    assert!(
+        stdout_of(&refused, 1).starts_with("throttled"),
+        "{refused:?}"
+    );
     let nobody = run(&server, &["send", "--user", "nobody", "--text", "x"]).await;
-    assert_eq!(printed(&nobody, 1), "");
-    assert!(complained(&nobody).contains("no devices"), "{nobody:?}");
+    assert_eq!(stdout_of(&nobody, 1), "");
+    assert!(stderr_of(&nobody).contains("no devices"), "{nobody:?}");
 }
 
 #[tokio::test]
@@ -121,13 +124,13 @@ async fn send_takes_a_payload_unchanged_from_a_file_or_the_standard_input() {
     std::fs::write(&file, "{ \"a\" : 1 }\n").expect("room");
     let file = file.display().to_string();
     let sent = run(&server, &["send", "--user", "ada", "--payload", &file]).await;
-    printed(&sent, 0);
+    stdout_of(&sent, 0);
     let news = server.data().join("news.json");
     std::fs::write(&news, NEWS).expect("room");
     let news = news.display().to_string();
     for given in [&news, NEWS] {
         let sent = run(&server, &["send", "--user", "ada", "--notification", given]).await;
-        printed(&sent, 0);
+        stdout_of(&sent, 0);
     }
     let mut command = server.command(&[
         "send",
@@ -168,16 +171,16 @@ async fn send_starts_one_campaign_per_id_and_watches_it_to_the_end() {
         "100",
     ];
     let started = run(&server, &send).await;
-    assert_eq!(printed(&started, 0), "bridge:1\n");
+    assert_eq!(stdout_of(&started, 0), "bridge:1\n");
     let hint = "pushcast campaigns watch bridge:1";
-    assert!(complained(&started).contains(hint), "{started:?}");
+    assert!(stderr_of(&started).contains(hint), "{started:?}");
     let watched = run(&server, &["campaigns", "watch", "bridge:1"]).await;
-    let lines = printed(&watched, 0);
+    let lines = stdout_of(&watched, 0);
     let last = lines.lines().last().expect("a line with the end");
     assert_eq!(last, "done: read 5 of 5; accepted 3");
 
     let again = run(&server, &[&send[..], &["--watch", "--json"]].concat()).await;
-    let shown = json_lines(&printed(&again, 0));
+    let shown = json_lines(&stdout_of(&again, 0));
     let end = shown.last().expect("the end");
     assert_eq!(end["status"], "done");
     assert_eq!(end["rate"], 100);
@@ -187,7 +190,7 @@ async fn send_starts_one_campaign_per_id_and_watches_it_to_the_end() {
         "the same id sends nothing again"
     );
 
-    let shown = printed(&run(&server, &["campaigns", "show", "bridge:1"]).await, 0);
+    let shown = stdout_of(&run(&server, &["campaigns", "show", "bridge:1"]).await, 0);
     for said in [
         "bridge:1",
         "done",
@@ -199,11 +202,11 @@ async fn send_starts_one_campaign_per_id_and_watches_it_to_the_end() {
         assert!(shown.contains(said), "{said} in {shown}");
     }
     let shown = run(&server, &["campaigns", "show", "bridge:1", "--json"]).await;
-    assert_eq!(&json_lines(&printed(&shown, 0))[0], end);
+    assert_eq!(&json_lines(&stdout_of(&shown, 0))[0], end);
     for action in ["cancel", "resume"] {
         let late = run(&server, &["campaigns", action, "bridge:1"]).await;
-        assert_eq!(printed(&late, 1), "");
-        assert!(complained(&late).contains("409"), "{late:?}");
+        assert_eq!(stdout_of(&late, 1), "");
+        assert!(stderr_of(&late).contains("409"), "{late:?}");
     }
 }
 
@@ -258,8 +261,8 @@ async fn a_refused_message_is_reported_and_not_sent() {
         (&["campaigns", "list", "--token", "wrong"], "401"),
     ] {
         let output = run(&server, arguments).await;
-        assert_eq!(printed(&output, 1), "", "{arguments:?}");
-        let said = complained(&output);
+        assert_eq!(stdout_of(&output, 1), "", "{arguments:?}");
+        let said = stderr_of(&output);
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
     for arguments in WRONG_ARGUMENTS {
@@ -267,8 +270,8 @@ async fn a_refused_message_is_reported_and_not_sent() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     }
     let listed = run(&server, &["campaigns", "list"]).await;
-    assert_eq!(printed(&listed, 0), "");
-    assert!(complained(&listed).contains("no campaigns"), "{listed:?}");
+    assert_eq!(stdout_of(&listed, 0), "");
+    assert!(stderr_of(&listed).contains("no campaigns"), "{listed:?}");
     assert_eq!(service.requests(), 0);
 }
 
@@ -306,12 +309,12 @@ impl Watcher {
         }
         let output = timeout(PATIENCE, self.child.wait_with_output()).await;
         let output = output.expect("it ends").expect("it runs");
-        (last, output.status.code(), complained(&output))
+        (last, output.status.code(), stderr_of(&output))
     }
 }
 
 /// Starts a campaign that waits half a minute before its next retry.
-async fn held(server: &Server, service: &PushService, id: &str) {
+async fn start_waiting_campaign(server: &Server, service: &PushService, id: &str) {
     subscribed(server, service, "ada").await;
     service.plan(|_, _| {
         Some(Behaviour::Answer(
@@ -329,7 +332,7 @@ async fn held(server: &Server, service: &PushService, id: &str) {
 #[tokio::test]
 async fn watch_shows_that_a_campaign_is_cancelled_and_resume_continues_it() {
     let (service, server) = start().await;
-    held(&server, &service, "c").await;
+    start_waiting_campaign(&server, &service, "c").await;
     let mut watcher = Watcher::start(&server, &server.url, "c", &[]);
     let line = watcher.line().await;
     assert!(
@@ -338,14 +341,14 @@ async fn watch_shows_that_a_campaign_is_cancelled_and_resume_continues_it() {
     );
     let cancelled = run(&server, &["campaigns", "cancel", "c", "--json"]).await;
     assert_eq!(
-        json_lines(&printed(&cancelled, 0))[0]["status"],
+        json_lines(&stdout_of(&cancelled, 0))[0]["status"],
         "cancelled"
     );
     let (last, code, said) = watcher.end().await;
     assert_eq!(last, "cancelled: read 1 of 1; retrying 1");
     assert_eq!(code, Some(1));
     assert!(said.contains("pushcast campaigns resume c"), "{said}");
-    let resumed = printed(&run(&server, &["campaigns", "resume", "c"]).await, 0);
+    let resumed = stdout_of(&run(&server, &["campaigns", "resume", "c"]).await, 0);
     assert!(resumed.contains("running"), "{resumed}");
 }
 
@@ -365,13 +368,13 @@ async fn watch_shows_why_a_campaign_is_halted() {
         "h",
     ];
     let halted = run(&server, &send).await;
-    let lines = printed(&halted, 1);
+    let lines = stdout_of(&halted, 1);
     let last = lines.lines().last().expect("a line with the end");
     assert!(last.starts_with("halted: "), "{lines}");
     let reason = server.campaign("h").await["reason"].clone();
     let reason = reason.as_str().expect("a reason");
-    assert!(complained(&halted).contains(reason), "{halted:?}");
-    let shown = printed(&run(&server, &["campaigns", "show", "h"]).await, 0);
+    assert!(stderr_of(&halted).contains(reason), "{halted:?}");
+    let shown = stdout_of(&run(&server, &["campaigns", "show", "h"]).await, 0);
     assert!(shown.contains(reason), "{shown}");
 }
 
@@ -411,7 +414,7 @@ fn address(server: &Server) -> String {
 #[tokio::test]
 async fn watch_waits_while_the_server_restarts() {
     let (service, mut server) = start().await;
-    held(&server, &service, "r").await;
+    start_waiting_campaign(&server, &service, "r").await;
     let mut relay = Relay::start(&server).await;
     let mut watcher = Watcher::start(&server, &relay.url, "r", &["--json"]);
     watcher.line().await;
@@ -421,7 +424,7 @@ async fn watch_waits_while_the_server_restarts() {
     drop(lost.expect("the relay runs"));
     server.restart().await;
     relay.to.send_replace(address(&server));
-    printed(&run(&server, &["campaigns", "cancel", "r"]).await, 0);
+    stdout_of(&run(&server, &["campaigns", "cancel", "r"]).await, 0);
     let (last, code, _) = watcher.end().await;
     assert_eq!(json_lines(&last)[0]["status"], "cancelled");
     assert_eq!(code, Some(1));
@@ -430,7 +433,7 @@ async fn watch_waits_while_the_server_restarts() {
 #[tokio::test]
 async fn watch_fails_when_the_server_does_not_come_back() {
     let (service, mut server) = start().await;
-    held(&server, &service, "r").await;
+    start_waiting_campaign(&server, &service, "r").await;
     let mut watcher = Watcher::start(&server, &server.url, "r", &["--patience", "1"]);
     watcher.line().await;
     server.kill().await;
@@ -438,7 +441,7 @@ async fn watch_fails_when_the_server_does_not_come_back() {
     assert_eq!(code, Some(1));
     assert!(said.contains("cannot be reached"), "{said}");
     let at_once = run(&server, &["campaigns", "watch", "r"]).await;
-    assert_eq!(printed(&at_once, 1), "");
+    assert_eq!(stdout_of(&at_once, 1), "");
 }
 
 #[tokio::test]
@@ -456,13 +459,13 @@ async fn the_list_of_campaigns_has_pages_and_starts_with_the_newest() {
     };
     let expected: Vec<String> = (0..23).rev().map(|i| format!("c-{i:02}")).collect();
     let latest = run(&server, &["campaigns", "list"]).await;
-    assert_eq!(names(&printed(&latest, 0)), expected[..20]);
-    assert!(complained(&latest).contains("--all"), "{latest:?}");
+    assert_eq!(names(&stdout_of(&latest, 0)), expected[..20]);
+    assert!(stderr_of(&latest).contains("--all"), "{latest:?}");
     let all = run(&server, &["campaigns", "list", "--all"]).await;
-    assert_eq!(names(&printed(&all, 0)), expected);
-    assert_eq!(complained(&all), "");
+    assert_eq!(names(&stdout_of(&all, 0)), expected);
+    assert_eq!(stderr_of(&all), "");
     let all = run(&server, &["campaigns", "list", "--all", "--json"]).await;
-    let ids: Vec<_> = json_lines(&printed(&all, 0))
+    let ids: Vec<_> = json_lines(&stdout_of(&all, 0))
         .iter()
         .map(|it| it["id"].as_str().expect("an id").to_owned())
         .collect();
@@ -499,7 +502,7 @@ async fn the_help_texts_have_examples() {
         ),
     ] {
         let output = program(arguments).output().await.expect("it runs");
-        let help = printed(&output, 0);
+        let help = stdout_of(&output, 0);
         for word in says {
             assert!(help.contains(word), "{arguments:?}: {word} in {help}");
         }

@@ -4,7 +4,7 @@ mod stage;
 
 use serde_json::{Value, json};
 
-use self::stage::{Stage, TOKEN};
+use self::stage::{CannedApi, TOKEN};
 use crate::support::browsers::chromium::{Chromium, Target};
 use crate::support::browsers::page::{Looks as _, Page as _, forms, pictures, subscribing_as};
 use crate::support::program::Server;
@@ -23,7 +23,7 @@ async fn signed_in<'a>(chromium: &'a Chromium, url: &str, token: &str) -> Target
 /// Records every notification that Chromium shows, every window that the worker opens, and the badge. Chromium still
 /// shows them, so that it can refuse a bad notification. Only a real click may open a window; Firefox's tests click for
 /// real.
-const WRITTEN_DOWN: &str = "
+const RECORDER: &str = "
     self.shown = [];
     self.opened = [];
     self.badges = [];
@@ -48,7 +48,7 @@ async fn with_worker<'a>(chromium: &'a Chromium, server: &Server) -> (Target<'a>
     tab.run("navigator.serviceWorker.register('/service-worker.js').then(() => navigator.serviceWorker.ready).then(() => null)")
         .await;
     let worker = chromium.worker(&server.url).await;
-    worker.inject(WRITTEN_DOWN).await;
+    worker.inject(RECORDER).await;
     (tab, worker)
 }
 
@@ -186,8 +186,11 @@ async fn the_worker_renews_a_subscription_with_or_without_the_old_one_and_never_
 #[ignore = "needs chromium: tests/run"]
 async fn the_readme_s_pictures_can_be_taken() {
     let service = PushService::start().await;
-    let (stage, server, chromium) =
-        tokio::join!(Stage::start(), Server::start(&service), Chromium::start());
+    let (api, server, chromium) = tokio::join!(
+        CannedApi::start(),
+        Server::start(&service),
+        Chromium::start()
+    );
     chromium.permit_notifications(&server.url).await;
     let browser = service.subscribe(Some(&server.public_key().await));
     let demo = subscribing_as(&browser.to_json());
@@ -205,7 +208,7 @@ async fn the_readme_s_pictures_can_be_taken() {
         chromium.push(&demo, &server.url, &push.to_string()).await;
         demo.reads(body).await;
     }
-    let console = signed_in(&chromium, &stage.url, TOKEN).await;
+    let console = signed_in(&chromium, &api.url, TOKEN).await;
     for (tab, hash, reads, name) in [
         (&demo, "", "Train 9:42", "demo"),
         (&console, "#subscribers", "By tag", "console-subscribers"),

@@ -48,14 +48,14 @@ fn text(bytes: &[u8]) -> String {
 
 /// Standard output of a command that must succeed.
 #[track_caller]
-fn printed(output: &Output) -> String {
+fn stdout_of(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     text(&output.stdout)
 }
 
 /// Standard error of a command that must fail.
 #[track_caller]
-fn complained(output: &Output, code: i32) -> String {
+fn stderr_of(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let said = text(&output.stderr);
     assert!(!said.contains("panicked"), "{said}");
@@ -68,7 +68,7 @@ fn path(folder: &TempDir, name: &str) -> String {
 
 async fn public_key(given: &str) -> String {
     let shown = run(&["vapid", "show", given, "--json"]).await;
-    let shown: Value = serde_json::from_str(&printed(&shown)).expect("JSON");
+    let shown: Value = serde_json::from_str(&stdout_of(&shown)).expect("JSON");
     shown["publicKey"].as_str().expect("a key").to_owned()
 }
 
@@ -77,7 +77,7 @@ async fn a_key_survives_conversion_to_every_form_and_back() {
     let folder = TempDir::new().expect("a folder");
     let made = path(&folder, "made.pem");
     let generated = run(&["vapid", "generate", "--out", &made]).await;
-    assert_eq!(printed(&generated), "");
+    assert_eq!(stdout_of(&generated), "");
     let pem = std::fs::read(&made).expect("a key");
     let private = PKey::private_key_from_pem(&pem).expect("OpenSSL reads it");
     let ec = private.ec_key().expect("an EC key");
@@ -88,7 +88,7 @@ async fn a_key_survives_conversion_to_every_form_and_back() {
     let said = text(&generated.stderr);
     assert_eq!(said.trim(), format!("public key: {public}"));
     assert_eq!(public_key(&made).await, public);
-    let shown = printed(&run(&["vapid", "show", &made]).await);
+    let shown = stdout_of(&run(&["vapid", "show", &made]).await);
     assert!(shown.contains(&public), "{shown}");
     let scalar = ec.private_key().to_vec_padded(32).expect("32 bytes");
     let scalar = webpush::base64url::encode(scalar);
@@ -97,18 +97,18 @@ async fn a_key_survives_conversion_to_every_form_and_back() {
     for first in FORMS {
         let there = path(&folder, &format!("key.{first}"));
         let converted = run(&["vapid", "convert", &made, "--form", first, "--out", &there]).await;
-        assert_eq!(printed(&converted), "");
+        assert_eq!(stdout_of(&converted), "");
         assert_eq!(public_key(&there).await, public, "{first}");
         for second in FORMS {
             let back = run(&["vapid", "convert", &there, "--to", second]).await;
             assert_eq!(back.status.code(), Some(0), "{first} to {second}: {back:?}");
             assert!(back.stderr.is_empty(), "{back:?}");
             let shown = feed(program(&["vapid", "show", "-", "--json"]), back.stdout).await;
-            let shown: Value = serde_json::from_str(&printed(&shown)).expect("JSON");
+            let shown: Value = serde_json::from_str(&stdout_of(&shown)).expect("JSON");
             assert_eq!(shown["publicKey"], public, "{first} to {second}");
         }
         let pem_again = run(&["vapid", "convert", &there]).await;
-        assert_eq!(printed(&pem_again).as_bytes(), pem, "{first} and back");
+        assert_eq!(stdout_of(&pem_again).as_bytes(), pem, "{first} and back");
     }
     let raw = text(&std::fs::read(path(&folder, "key.raw")).expect("a key"));
     assert_eq!(raw.trim(), scalar);
@@ -126,11 +126,11 @@ async fn the_program_writes_private_keys_to_new_files_of_mode_0600_and_never_to_
     let folder = TempDir::new().expect("a folder");
     let made = path(&folder, "made");
     assert_eq!(
-        printed(&run(&["vapid", "generate", "--out", &made]).await),
+        stdout_of(&run(&["vapid", "generate", "--out", &made]).await),
         ""
     );
     let before = std::fs::read(&made).expect("a key");
-    let scalar = printed(&run(&["vapid", "convert", &made, "--form", "raw"]).await);
+    let scalar = stdout_of(&run(&["vapid", "convert", &made, "--form", "raw"]).await);
     for form in FORMS {
         let out = path(&folder, form);
         for command in [
@@ -139,7 +139,7 @@ async fn the_program_writes_private_keys_to_new_files_of_mode_0600_and_never_to_
         ] {
             drop(std::fs::remove_file(&out));
             let output = run(&command).await;
-            assert_eq!(printed(&output), "", "{command:?}");
+            assert_eq!(stdout_of(&output), "", "{command:?}");
             let mode = std::fs::metadata(&out)
                 .expect("a file")
                 .permissions()
@@ -148,18 +148,18 @@ async fn the_program_writes_private_keys_to_new_files_of_mode_0600_and_never_to_
             assert!(!text(&output.stderr).contains(scalar.trim()));
 
             let written = std::fs::read(&out).expect("a key");
-            let said = complained(&run(&command).await, 1);
+            let said = stderr_of(&run(&command).await, 1);
             assert!(said.contains(&out) && said.contains("exists"), "{said}");
             assert_eq!(std::fs::read(&out).expect("a key"), written);
         }
     }
-    let said = complained(&run(&["vapid", "generate", "--out", &made]).await, 1);
+    let said = stderr_of(&run(&["vapid", "generate", "--out", &made]).await, 1);
     assert!(said.contains(&made), "{said}");
     assert_eq!(std::fs::read(&made).expect("a key"), before);
 
     // Without --out the command prints the key alone, and nothing else.
     let output = run(&["vapid", "generate"]).await;
-    let pem = printed(&output);
+    let pem = stdout_of(&output);
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{pem}");
     assert!(output.stderr.is_empty(), "{output:?}");
     PKey::private_key_from_pem(pem.as_bytes()).expect("OpenSSL reads it");
@@ -193,7 +193,7 @@ async fn a_text_that_is_no_key_is_refused_and_not_printed() {
     ] {
         for command in [["vapid", "show"], ["vapid", "convert"]] {
             let output = run(&[&command[..], &["--", given]].concat()).await;
-            let said = complained(&output, 1);
+            let said = stderr_of(&output, 1);
             assert!(said.starts_with("error: "), "{given}: {said}");
             assert!(said.contains(says), "{given}: {said}");
             assert!(!said.contains("hunter2"), "{said}");
@@ -207,7 +207,7 @@ async fn a_text_that_is_no_key_is_refused_and_not_printed() {
         "{",
         "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----",
     ] {
-        let said = complained(&feed(program(&["vapid", "show", "-"]), input).await, 1);
+        let said = stderr_of(&feed(program(&["vapid", "show", "-"]), input).await, 1);
         assert!(said.contains("the standard input"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
@@ -223,7 +223,7 @@ async fn a_key_that_cannot_be_written_is_an_error_in_every_form() {
             .stderr(Stdio::piped());
         let child = command.spawn().expect("it starts");
         let output = child.wait_with_output().await;
-        let said = complained(&output.expect("it runs"), 1);
+        let said = stderr_of(&output.expect("it runs"), 1);
         assert!(said.starts_with("error: "), "{form}: {said}");
     }
 }
@@ -244,7 +244,7 @@ async fn wrong_usage_ends_with_exit_code_2_and_explains_the_right_usage() {
         (&["doctor", "--fast"], "--fast"),
     ] {
         let output = run(arguments).await;
-        let said = complained(&output, 2);
+        let said = stderr_of(&output, 2);
         assert!(said.contains(says), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
@@ -290,12 +290,12 @@ async fn the_help_text_explains_each_command() {
         ),
     ] {
         let output = run(arguments).await;
-        let help = printed(&output);
+        let help = stdout_of(&output);
         for word in says {
             assert!(help.contains(word), "{arguments:?}: {word} in {help}");
         }
     }
-    let version = printed(&run(&["--version"]).await);
+    let version = stdout_of(&run(&["--version"]).await);
     assert_eq!(
         version.trim(),
         format!("pushcast {}", env!("CARGO_PKG_VERSION"))
@@ -321,7 +321,7 @@ fn subscriptions(service: &PushService, action: &[&str], data: &Path) -> Command
 
 async fn export(service: &PushService, data: &Path) -> BTreeMap<String, Value> {
     let output = subscriptions(service, &["export"], data).output().await;
-    let lines = printed(&output.expect("it runs"));
+    let lines = stdout_of(&output.expect("it runs"));
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).expect("JSON");
         (row["endpoint"].as_str().expect("one").to_owned(), row)
@@ -331,7 +331,7 @@ async fn export(service: &PushService, data: &Path) -> BTreeMap<String, Value> {
 
 async fn count(service: &PushService, data: &Path) -> Value {
     let command = subscriptions(service, &["count", "--json"], data).output();
-    let counted = printed(&command.await.expect("it runs"));
+    let counted = stdout_of(&command.await.expect("it runs"));
     serde_json::from_str::<Value>(&counted).expect("JSON")["count"].clone()
 }
 
@@ -354,7 +354,7 @@ async fn an_export_imported_elsewhere_once_or_twice_stores_the_same_subscription
     let there = server_folder(&folder.path().join("there")).await;
     let written = server.command(&["subscriptions", "export", "--out", &file]);
     let written = { written }.output().await.expect("it runs");
-    assert_eq!(printed(&written), "");
+    assert_eq!(stdout_of(&written), "");
     assert!(text(&written.stderr).contains("4 subscriptions exported"));
     let mode = std::fs::metadata(&file)
         .expect("a file")
@@ -362,18 +362,18 @@ async fn an_export_imported_elsewhere_once_or_twice_stores_the_same_subscription
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     let again = server.command(&["subscriptions", "export", "--out", &file]);
-    complained(&{ again }.output().await.expect("it runs"), 1);
+    stderr_of(&{ again }.output().await.expect("it runs"), 1);
 
     let exported = server.exported().await;
     for said in ["4 new, 0 refreshed, 0 bad", "0 new, 4 refreshed, 0 bad"] {
         let imported = subscriptions(&service, &["import", &file], &there).output();
-        let imported = printed(&imported.await.expect("it runs"));
+        let imported = stdout_of(&imported.await.expect("it runs"));
         assert!(imported.contains(said), "{imported}");
         assert_eq!(export(&service, &there).await, exported);
         assert_eq!(count(&service, &there).await, 4);
     }
     let plain = subscriptions(&service, &["count"], &there).output().await;
-    assert_eq!(printed(&plain.expect("it runs")), "4\n");
+    assert_eq!(stdout_of(&plain.expect("it runs")), "4\n");
 }
 
 fn line(service: &PushService, keys: &Value, name: &str) -> String {
@@ -515,17 +515,17 @@ async fn an_empty_import_succeeds_and_one_of_a_missing_file_fails() {
     let data = server_folder(&folder.path().join("data")).await;
     for nothing in ["", "\n", "\r\n\r\n"] {
         let output = feed(subscriptions(&service, &["import", "-"], &data), nothing).await;
-        assert_eq!(printed(&output), "0 new, 0 refreshed, 0 bad lines\n");
+        assert_eq!(stdout_of(&output), "0 new, 0 refreshed, 0 bad lines\n");
         assert!(output.stderr.is_empty(), "{output:?}");
     }
     assert_eq!(export(&service, &data).await, BTreeMap::new());
     let missing = path(&folder, "missing.jsonl");
     let output = subscriptions(&service, &["import", &missing], &data).output();
-    let said = complained(&output.await.expect("it runs"), 1);
+    let said = stderr_of(&output.await.expect("it runs"), 1);
     assert!(said.contains(&missing), "{said}");
     let itself = path(&folder, "data");
     let output = subscriptions(&service, &["import", &itself], &data).output();
-    let said = complained(&output.await.expect("it runs"), 1);
+    let said = stderr_of(&output.await.expect("it runs"), 1);
     assert!(said.starts_with("error: "), "{said}");
 }
 
@@ -537,7 +537,7 @@ async fn a_folder_without_a_database_is_an_error_and_no_database_is_created() {
     for action in ["count", "export", "import"] {
         for data in [missing.as_path(), folder.path()] {
             let output = subscriptions(&service, &[action], data).output().await;
-            let said = complained(&output.expect("it runs"), 1);
+            let said = stderr_of(&output.expect("it runs"), 1);
             let named = said.contains(&data.display().to_string());
             assert!(named && said.contains("pushcast serve"), "{said}");
         }
@@ -573,7 +573,7 @@ async fn a_running_server_sees_an_import_and_the_count_stays_exact() {
         }
     };
     let (imported, ()) = tokio::join!(import, posts);
-    let said = printed(&imported);
+    let said = stdout_of(&imported);
     assert!(said.contains(" 0 bad lines"), "{said}");
     let exported = server.exported().await;
     assert_eq!(exported.len(), 150);
@@ -595,7 +595,7 @@ async fn an_export_ends_quietly_when_its_reader_closes_the_pipe() {
     assert!(input.len() > 2 * 65_536, "more than a pipe holds");
     server_folder(folder.path()).await;
     let imported = feed(subscriptions(&service, &["import"], folder.path()), input).await;
-    assert!(printed(&imported).starts_with("600 new"));
+    assert!(stdout_of(&imported).starts_with("600 new"));
 
     let mut command = subscriptions(&service, &["export"], folder.path());
     let mut child = command
@@ -647,7 +647,7 @@ async fn the_doctor_says_what_to_do_before_the_first_start() {
         command.args(json.then_some("--json"));
         let output = command.envs(environment_of(&service)).output().await;
         let output = output.expect("it runs");
-        complained(&output, 1);
+        stderr_of(&output, 1);
         let said = text(&output.stdout);
         assert!(said.contains("pushcast serve"), "{said}");
         if json {

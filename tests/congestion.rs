@@ -18,7 +18,7 @@ use crate::support::subscribers::browser::Browser;
 /// Much longer than any push here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than it takes to start a burst of pushes.
-const A_WHILE: Duration = Duration::from_millis(100);
+const BURST_STARTS: Duration = Duration::from_millis(100);
 /// Concurrency limit of a service that is not known yet.
 const START: usize = 100;
 
@@ -72,7 +72,7 @@ impl Scene {
     }
 
     /// A new subscriber.
-    fn somebody(&self) -> (Browser, Subscription) {
+    fn new_subscriber(&self) -> (Browser, Subscription) {
         let browser = self.service.subscribe(None);
         let subscription = subscription(&browser, &self.service.origin());
         (browser, subscription)
@@ -154,7 +154,9 @@ async fn a_burst_of_refusals_halves_the_limit_once() {
         let scene = Scene::new(Limits::default()).await;
         assert_eq!(scene.congestion().limit, START);
         let busy = Canned::status(status);
-        scene.service.answer_late(Whom::Everyone, A_WHILE, busy);
+        scene
+            .service
+            .answer_late(Whom::Everyone, BURST_STARTS, busy);
         for limit in [100, 50, 25] {
             assert_eq!(scene.congestion().limit, limit);
             for report in scene.burst(limit).await {
@@ -185,7 +187,7 @@ async fn a_few_hanging_requests_do_not_delay_the_others() {
         ..Limits::default()
     };
     let scene = Scene::new(limits).await;
-    let hanging: Vec<_> = (0..8).map(|_| scene.somebody()).collect();
+    let hanging: Vec<_> = (0..8).map(|_| scene.new_subscriber()).collect();
     let mut held = Vec::new();
     for (browser, to) in hanging {
         scene.service.hang(&browser);
@@ -223,7 +225,7 @@ async fn other_answers_leave_the_limit_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_grows_quickly_while_the_service_keeps_up() {
     let scene = Scene::new(Limits::default()).await;
-    scene.service.slow(Whom::Everyone, A_WHILE);
+    scene.service.slow(Whom::Everyone, BURST_STARTS);
     scene.assert_served(1000).await;
     let congestion = scene.congestion();
     assert_eq!(congestion.limit, Limits::default().per_origin);
@@ -245,7 +247,7 @@ async fn after_a_complaint_the_limit_grows_back_one_by_one() {
     let busy = Canned::status(429);
     scene
         .service
-        .answer_late(Whom::Everyone, A_WHILE, busy)
+        .answer_late(Whom::Everyone, BURST_STARTS, busy)
         .times(START);
     scene.burst(START).await;
     let low = scene.congestion().limit;
@@ -311,7 +313,7 @@ async fn a_push_that_is_dropped_while_it_waits_was_never_sent() {
         ..Limits::default()
     };
     let scene = Scene::new(limits).await;
-    let (slowest, to) = scene.somebody();
+    let (slowest, to) = scene.new_subscriber();
     scene.service.hang(&slowest);
     let (sent, sent_dispatched) = scene.dispatch_to(to, "sent");
     scene.service.wait_for_requests(1, PATIENCE).await;
@@ -354,10 +356,10 @@ async fn a_push_that_is_tried_with_another_key_stays_dispatched() {
     let keyring = Keyring::new(current, vec![older], None);
     scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring, Clock::system());
     let mismatch = Canned::autopush(403, 109, "VAPID public key mismatch");
-    let (between, to) = scene.somebody();
+    let (between, to) = scene.new_subscriber();
     scene
         .service
-        .answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
+        .answer_late(Whom::Everyone, BURST_STARTS * 10, mismatch);
     scene.service.hang(&between);
     let (push, dispatched) = scene.dispatch("mismatched");
     scene.service.wait_for_requests(1, PATIENCE).await;
@@ -405,8 +407,8 @@ async fn the_client_remembers_a_requested_wait_until_the_service_serves_again() 
     }
 
     // A request that was in flight before the service asked to wait says nothing about now.
-    let (slow, to) = scene.somebody();
-    scene.service.slow(&slow, A_WHILE * 20);
+    let (slow, to) = scene.new_subscriber();
+    scene.service.slow(&slow, BURST_STARTS * 20);
     let (early, _) = scene.dispatch_to(to, "early");
     scene.service.wait_for_requests(3, PATIENCE).await;
     let busy = Canned::status(503).header("retry-after", "900");

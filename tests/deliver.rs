@@ -34,12 +34,12 @@ pub(crate) fn event(id: &str) -> Value {
 }
 
 /// Expected counts. A figure that is not named is 0.
-pub(crate) fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
-    figures.map(|(name, n)| (name.to_owned(), n)).into()
+pub(crate) fn expected_counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts.map(|(name, n)| (name.to_owned(), n)).into()
 }
 
 /// Number of deliveries to each subscriber that got at least one.
-pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
+pub(crate) fn deliveries_per_subscriber(service: &PushService) -> BTreeMap<usize, usize> {
     let deliveries = service.deliveries();
     let all = by_subscription(&deliveries);
     all.iter()
@@ -48,12 +48,12 @@ pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
 }
 
 /// One delivery to each of `n` subscribers.
-pub(crate) fn once(n: usize) -> BTreeMap<usize, usize> {
+pub(crate) fn one_delivery_each(n: usize) -> BTreeMap<usize, usize> {
     (0..n).map(|i| (i, 1)).collect()
 }
 
 /// Starts a campaign to everyone and returns its only job.
-async fn begun(harness: &WorkerHarness, id: &str) -> Job {
+async fn start_campaign(harness: &WorkerHarness, id: &str) -> Job {
     harness.event(&event(id));
     let starter = harness.worker("starter", 1);
     let event = harness.due().expect("the event");
@@ -117,8 +117,11 @@ async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
     assert!(twice_at_once > 1, "a segment, and retries");
     let (_, campaign) = harness.campaign("twice").await;
     assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    assert_eq!(reached(&harness.services[0]), once(100));
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 100)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(100)
+    );
 }
 
 #[tokio::test]
@@ -127,7 +130,7 @@ async fn only_a_record_that_is_no_job_is_redelivered() {
     harness.add_subscribers(0, 7).await;
     let mut records = Vec::new();
     for i in 0..9 {
-        let job = begun(&harness, &format!("campaign-{i}")).await;
+        let job = start_campaign(&harness, &format!("campaign-{i}")).await;
         records.push(record(
             &format!("good-{i}"),
             serde_json::to_string(&job).unwrap(),
@@ -139,7 +142,7 @@ async fn only_a_record_that_is_no_job_is_redelivered() {
     for i in 0..9 {
         let (_, campaign) = harness.campaign(&format!("campaign-{i}")).await;
         assert_eq!(campaign["status"], "done", "{campaign}");
-        assert_eq!(counts(&campaign), figures([("accepted", 7)]));
+        assert_eq!(counts(&campaign), expected_counts([("accepted", 7)]));
     }
     assert_eq!(harness.services[0].deliveries().len(), 9 * 7);
     // Jobs of an unknown campaign or part are not redelivered.
@@ -156,14 +159,17 @@ async fn only_a_record_that_is_no_job_is_redelivered() {
 async fn a_worker_that_must_stop_at_once_sends_no_push_and_misses_no_subscriber() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
-    let job = begun(&harness, "no-time").await;
+    let job = start_campaign(&harness, "no-time").await;
     let worker = harness.worker("one", 1);
     let stopped = worker.handle(&job, false, Stop::after(Duration::ZERO, PATIENCE));
     stopped.await.expect("it hands over");
     assert_eq!(harness.services[0].requests(), 0);
     assert_eq!(harness.waiting().len(), 1);
     harness.run_to_the_end(&harness.worker("other", 1)).await;
-    assert_eq!(reached(&harness.services[0]), once(30));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(30)
+    );
 }
 
 /// A push that waits for its sending slot is no straggler: the campaign takes hardly longer than its rate allows.
@@ -185,7 +191,7 @@ async fn a_campaign_keeps_its_rate_at_every_push_service() {
     }
     let (_, shown) = harness.campaign("slowly").await;
     assert_eq!(shown["status"], "done", "{shown}");
-    assert_eq!(counts(&shown), figures([("accepted", 120)]));
+    assert_eq!(counts(&shown), expected_counts([("accepted", 120)]));
     let all = harness.services.iter().flat_map(PushService::deliveries);
     let mut times: Vec<_> = all.map(|delivery| delivery.at - began).collect();
     times.sort();
@@ -205,10 +211,14 @@ async fn a_worker_retries_after_a_transaction_conflict() {
     let mut event = event("collisions");
     event["detail"]["rate"] = 1_000.into();
     harness.event(&event);
-    let worker = harness.colliding("worker");
+    let worker = harness.conflicting("worker");
     while let Some(waiting) = harness.next() {
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
     let (_, shown) = harness.campaign("collisions").await;
-    assert_eq!(counts(&shown), figures([("accepted", 30)]), "{shown}");
+    assert_eq!(
+        counts(&shown),
+        expected_counts([("accepted", 30)]),
+        "{shown}"
+    );
 }

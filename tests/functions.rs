@@ -204,7 +204,7 @@ async fn read_figures(stack: &mut LambdaStack) {
 
 /// Rights that Lambda itself uses with the function's role: it writes the log, traces, takes jobs from the queue and
 /// keeps an event that failed.
-fn by_the_platform(function: &str) -> BTreeSet<Right> {
+fn rights_of_the_platform(function: &str) -> BTreeSet<Right> {
     let log = ["logs:PutLogEvents", "logs:CreateLogStream"];
     let log = log.map(|action| (action, format!("{}Log", logical(function))));
     let trace = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
@@ -230,7 +230,7 @@ impl LambdaStack {
     /// Calls that the role does not grant, granted rights that nothing uses, and rights that Lambda itself lacks.
     fn wrong_rights(&self, function: &str) -> Vec<String> {
         let granted = self.template.rights(function);
-        let platform = by_the_platform(function);
+        let platform = rights_of_the_platform(function);
         let used = self.cloud.rights_used(function);
         let mut wrong = Vec::new();
         for (action, on) in used.difference(&granted) {

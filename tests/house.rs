@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use self::imports::{Arrows, Imports, circles};
+use self::imports::{Arrows, Imports, cycles};
 use self::source::{files, functions};
 
 mod imports;
@@ -78,7 +78,7 @@ fn seeded(files: &[(&str, &str)]) -> (tempfile::TempDir, Imports) {
     (folder, imports)
 }
 
-fn no_circles(arrows: impl Fn(&Imports) -> Arrows) {
+fn no_cycles(arrows: impl Fn(&Imports) -> Arrows) {
     let mut found = Vec::new();
     for (folder, without) in CRATES {
         let mut arrows = arrows(&Imports::read(root(), folder, without));
@@ -86,19 +86,19 @@ fn no_circles(arrows: impl Fn(&Imports) -> Arrows) {
             arrows.entry((*from).to_owned()).or_default().remove(*to);
         }
         assert!(arrows.len() > 5, "{folder}: {arrows:?}");
-        found.extend(circles(&arrows));
+        found.extend(cycles(&arrows));
     }
     assert!(found.is_empty(), "import cycles:\n{}", found.join("\n"));
 }
 
 #[test]
 fn no_files_import_each_other_in_a_cycle() {
-    no_circles(Imports::between_files);
+    no_cycles(Imports::between_files);
 }
 
 #[test]
 fn no_top_modules_import_each_other_in_a_cycle() {
-    no_circles(Imports::between_rooms);
+    no_cycles(Imports::between_top_modules);
 }
 
 #[test]
@@ -118,11 +118,11 @@ fn the_check_finds_a_seeded_cycle_of_files_and_names_its_imports() {
             "use std::fmt;\n\nuse crate::kitchen::{self, Stove as Oven};\npub struct Door;\n",
         ),
     ]);
-    let found = circles(&imports.between_files());
+    let found = cycles(&imports.between_files());
     let expected = "src/hall.rs -> src/kitchen/stove.rs -> src/hall.rs\n    \
                     src/hall.rs:3 crate::kitchen::Stove\n    src/kitchen/stove.rs:2 crate::Door::open\n";
     assert_eq!(found, [expected]);
-    let found = circles(&imports.between_rooms());
+    let found = cycles(&imports.between_top_modules());
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].starts_with("hall -> kitchen -> hall\n"),
@@ -140,13 +140,13 @@ fn the_check_finds_a_cycle_between_a_folder_and_its_file() {
         ),
         ("hall/door.rs", "use super::Hall;\npub struct Door;\n"),
     ]);
-    let found = circles(&imports.between_files());
+    let found = cycles(&imports.between_files());
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].contains("src/hall/mod.rs:3 door::Door"),
         "{found:?}"
     );
-    assert!(circles(&imports.between_rooms()).is_empty());
+    assert!(cycles(&imports.between_top_modules()).is_empty());
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn the_check_ignores_comments_strings_tests_and_other_crates() {
         ("examples.rs", "use crate::b::B;\nuse crate::a::A;\n"),
     ]);
     let arrows = imports.between_files();
-    assert_eq!(circles(&arrows), [""; 0]);
+    assert_eq!(cycles(&arrows), [""; 0]);
     assert_eq!(arrows.keys().collect::<Vec<_>>(), ["src/a.rs"]);
 }
 

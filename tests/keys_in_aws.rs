@@ -33,12 +33,12 @@ async fn kms_signs_one_token_for_all_pushes_and_a_failing_key_misses_no_subscrib
     let id = event("broadcast")["id"].as_str().unwrap().to_owned();
     let campaign = stack.deliver_until(&id, "done").await;
     assert_eq!(campaign["counts"]["accepted"], 30);
-    assert_eq!(tokens_asked_for(&stack), 1, "one token for one origin");
+    assert_eq!(signatures_requested(&stack), 1, "one token for one origin");
     assert_eq!(stack.service.refused().len(), 0);
 }
 
 /// Number of signatures that `deliver` asked KMS for.
-fn tokens_asked_for(stack: &LambdaStack) -> usize {
+fn signatures_requested(stack: &LambdaStack) -> usize {
     let signed = ("kms:Sign".to_owned(), "VapidKey".to_owned());
     let calls = stack.cloud.calls().into_iter();
     calls
@@ -66,14 +66,18 @@ async fn a_campaign_halts_with_kms_s_words_when_kms_keeps_refusing_and_can_be_re
     assert_eq!(stack.service.requests(), 0);
     assert_eq!(stack.store().subscribers.count().await.unwrap(), 60);
 
-    assert_eq!(tokens_asked_for(&stack), 1, "60 pushes share one refusal");
+    assert_eq!(
+        signatures_requested(&stack),
+        1,
+        "60 pushes share one refusal"
+    );
 
     // Resume at once: the worker whose signature was refused continues.
     stack.cloud.let_kms_fail(0);
     let resume = format!("/push/campaigns/{id}/resume");
     assert_eq!(stack.api("POST", &resume).await["status"], "running");
     let campaign = stack.deliver_until(&id, "done").await;
-    assert_eq!(tokens_asked_for(&stack), 2, "and one token");
+    assert_eq!(signatures_requested(&stack), 2, "and one token");
     assert_eq!(campaign["counts"]["accepted"], 60, "{campaign}");
     assert_eq!(stack.service.deliveries().len(), 60);
 }

@@ -81,13 +81,13 @@ impl Scene {
         assert_eq!(delivered, expected, "{:?}", self.service);
     }
 
-    /// Fails if any permit is still taken: `places` requests must fit in flight again.
-    async fn assert_every_place_is_free(&self, places: usize) {
+    /// Fails if any permit is still taken: `permits` requests must fit in flight again.
+    async fn assert_every_permit_is_free(&self, permits: usize) {
         self.service.wait_until_idle(PATIENCE).await;
         self.service.behave_normally();
         let asked = self.service.requests();
-        self.service.hang(Whom::Everyone).times(places);
-        let hanging: Vec<JoinHandle<_>> = (0..places)
+        self.service.hang(Whom::Everyone).times(permits);
+        let hanging: Vec<JoinHandle<_>> = (0..permits)
             .map(|_| {
                 let (pusher, subscription) = (self.pusher.clone(), self.subscription.clone());
                 let message = Message::text("hanging");
@@ -95,7 +95,7 @@ impl Scene {
             })
             .collect();
         self.service
-            .wait_for_requests(asked + places, PATIENCE)
+            .wait_for_requests(asked + permits, PATIENCE)
             .await;
         for push in hanging {
             push.abort();
@@ -115,7 +115,7 @@ fn numbered(n: usize) -> impl Iterator<Item = String> + Clone {
     (0..n).map(|n| format!("message {n}"))
 }
 
-fn all_ways() -> [(Builder, Version); 3] {
+fn all_protocols() -> [(Builder, Version); 3] {
     [
         (PushService::builder(), Version::HTTP_2),
         (PushService::builder().http1_only(), Version::HTTP_11),
@@ -131,7 +131,7 @@ fn both_versions() -> [Builder; 2] {
 }
 
 /// Waits until the client has noticed the connections that the service closed.
-async fn hear_of_it(service: &PushService) {
+async fn wait_until_noticed(service: &PushService) {
     while service.open_connections() > 0 {
         tokio::task::yield_now().await;
     }
@@ -140,7 +140,7 @@ async fn hear_of_it(service: &PushService) {
 
 #[tokio::test]
 async fn the_client_speaks_every_http_version_and_reuses_its_connection() {
-    for (builder, version) in all_ways() {
+    for (builder, version) in all_protocols() {
         let scene = Scene::new(builder, Limits::default()).await;
         for text in numbered(3) {
             scene.assert_accepted(&text).await;
@@ -237,7 +237,7 @@ async fn one_http1_connection_serves_every_waiting_push() {
     }
 }
 
-fn hasty() -> Limits {
+fn short_limits() -> Limits {
     Limits {
         connect: Duration::from_millis(400),
         total: Duration::from_millis(400),
@@ -248,12 +248,12 @@ fn hasty() -> Limits {
 #[tokio::test]
 async fn a_hanging_service_costs_one_timeout_and_the_next_push_works() {
     for builder in both_versions() {
-        let scene = Scene::new(builder, hasty()).await;
+        let scene = Scene::new(builder, short_limits()).await;
         scene.service.hang(Whom::Everyone).times(1);
         let started = Instant::now();
         let report = scene.push("hanging").await;
         assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
-        assert!(started.elapsed() >= hasty().total);
+        assert!(started.elapsed() >= short_limits().total);
         let why = report.detail().expect("it says why");
         assert!(why.contains("in time"), "{why}");
         scene.assert_accepted("next").await;
@@ -262,7 +262,7 @@ async fn a_hanging_service_costs_one_timeout_and_the_next_push_works() {
 }
 
 /// The reason in the report of a push to `origin`.
-async fn told(origin: &str, limits: Limits, trusted: Option<&PushService>) -> String {
+async fn failure_reason(origin: &str, limits: Limits, trusted: Option<&PushService>) -> String {
     let browser = Browser::new("somebody".to_owned(), format!("{origin}/somebody"));
     let pusher = pusher(limits, trusted);
     let subscription = at(origin, &browser);
@@ -291,16 +291,16 @@ async fn each_reason_of_a_failed_connection_is_reported_differently() {
         }
     });
     let origin = format!("https://localhost:{}", address.port());
-    let why = told(&origin, hasty(), None).await;
+    let why = failure_reason(&origin, short_limits(), None).await;
     assert!(why.contains("accept a connection in time"), "{why}");
 
     let (nobody, address) = loopback().await;
     drop(nobody);
     let origin = format!("https://localhost:{}", address.port());
-    let why = told(&origin, hasty(), None).await;
+    let why = failure_reason(&origin, short_limits(), None).await;
     assert!(why.contains("cannot be reached"), "{why}");
 
-    let why = told("https://push.pushcast.invalid", Limits::default(), None).await;
+    let why = failure_reason("https://push.pushcast.invalid", Limits::default(), None).await;
     assert!(why.contains("cannot be reached"), "{why}");
 
     let service = PushService::start().await;
@@ -323,7 +323,7 @@ async fn each_reason_of_a_failed_connection_is_reported_differently() {
         (service.origin(), Some(&stranger)),
         (elsewhere, Some(&service)),
     ] {
-        let why = told(&origin, Limits::default(), trusted).await;
+        let why = failure_reason(&origin, Limits::default(), trusted).await;
         assert!(why.contains("TLS"), "{why}");
     }
     assert_eq!(service.requests(), 0);
@@ -395,7 +395,7 @@ async fn a_truncated_answer_counts_only_with_a_success_status() {
 #[tokio::test]
 async fn a_dripping_answer_ends_at_the_timeout() {
     for builder in both_versions() {
-        let scene = Scene::new(builder, hasty()).await;
+        let scene = Scene::new(builder, short_limits()).await;
         let drip = |status| scene.service.drip(Whom::Everyone, status).times(1);
         for (status, outcome) in [
             (StatusCode::SERVICE_UNAVAILABLE, Outcome::Unreachable),
@@ -406,7 +406,7 @@ async fn a_dripping_answer_ends_at_the_timeout() {
             let started = Instant::now();
             let report = scene.push("dripping").await;
             assert_eq!(*report.outcome(), outcome, "{status}: {report:?}");
-            assert!(started.elapsed() >= hasty().total);
+            assert!(started.elapsed() >= short_limits().total);
         }
         scene.assert_accepted("next").await;
         scene.assert_delivered(["dripping", "next"].map(str::to_owned));
@@ -486,7 +486,7 @@ async fn a_connection_that_ends_between_two_pushes_costs_no_push() {
             } else {
                 scene.service.reset_connections();
             }
-            hear_of_it(&scene.service).await;
+            wait_until_noticed(&scene.service).await;
         }
         scene.assert_delivered(texts);
         assert_eq!(scene.service.connections(), 8);
@@ -601,7 +601,7 @@ async fn a_push_that_is_dropped_at_any_moment_returns_its_permit() {
         });
         let ended = join_all(pushes).await;
         assert!(ended.iter().any(|ended| !ended), "some were given up");
-        scene.assert_every_place_is_free(30).await;
+        scene.assert_every_permit_is_free(30).await;
     }
 }
 

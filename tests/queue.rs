@@ -164,37 +164,37 @@ async fn sqs_delivers_no_job_before_its_delay() {
 
 /// SQS at the level of HTTP. It refuses some entries of a batch.
 #[derive(Default)]
-struct Standin {
+struct FakeSqs {
     /// How often each message body is still to be refused.
     refusals: HashMap<String, u32>,
     /// The entries of each `SendMessageBatch` call.
     calls: Vec<Vec<Value>>,
 }
 
-impl Standin {
+impl FakeSqs {
     async fn start(refusals: HashMap<String, u32>) -> (Arc<Mutex<Self>>, SqsQueue) {
-        let standin = Arc::new(Mutex::new(Self {
+        let sqs = Arc::new(Mutex::new(Self {
             refusals,
             calls: Vec::new(),
         }));
         let app = Router::new()
             .route("/", post(Self::answer))
-            .with_state(Arc::clone(&standin));
+            .with_state(Arc::clone(&sqs));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, app).into_future());
         let queue = SqsQueue::new(client(&url), format!("{url}/1/jobs"));
-        (standin, queue)
+        (sqs, queue)
     }
 
-    async fn answer(State(standin): State<Arc<Mutex<Self>>>, body: String) -> Json<Value> {
+    async fn answer(State(sqs): State<Arc<Mutex<Self>>>, body: String) -> Json<Value> {
         let body: Value = serde_json::from_str(&body).expect("JSON");
         let entries = body["Entries"].as_array().expect("entries").clone();
-        let mut standin = standin.lock().unwrap();
+        let mut sqs = sqs.lock().unwrap();
         let (mut taken, mut failed) = (Vec::new(), Vec::new());
         for entry in &entries {
             let text = entry["MessageBody"].as_str().expect("a body").to_owned();
-            let left = standin.refusals.entry(text).or_default();
+            let left = sqs.refusals.entry(text).or_default();
             if *left == 0 {
                 taken.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d"}));
             } else {
@@ -205,18 +205,18 @@ impl Standin {
                 }));
             }
         }
-        standin.calls.push(entries);
+        sqs.calls.push(entries);
         Json(json!({"Successful": taken, "Failed": failed}))
     }
 }
 
 /// The segments of the jobs in each call.
-fn calls(standin: &Mutex<Standin>) -> Vec<Vec<u32>> {
+fn calls(sqs: &Mutex<FakeSqs>) -> Vec<Vec<u32>> {
     let segment = |entry: &Value| {
         let job: Job = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
         job.part.segment()
     };
-    let calls = &standin.lock().unwrap().calls;
+    let calls = &sqs.lock().unwrap().calls;
     let calls = calls.iter().map(|call| call.iter().map(segment).collect());
     calls.collect()
 }
@@ -229,12 +229,12 @@ fn refusals(times: impl IntoIterator<Item = (u32, u32)>) -> HashMap<String, u32>
 
 #[tokio::test]
 async fn only_the_jobs_that_sqs_refused_are_sent_again() {
-    let (standin, queue) = Standin::start(refusals([(2, 1), (7, 2), (11, 1)])).await;
+    let (sqs, queue) = FakeSqs::start(refusals([(2, 1), (7, 2), (11, 1)])).await;
     queue.send(&jobs(0..12)).await.expect("all are queued");
     let first: Vec<u32> = (0..10).collect();
     let expected = [first, vec![2, 7], vec![7], vec![10, 11], vec![11]];
-    assert_eq!(calls(&standin), expected);
-    for call in &standin.lock().unwrap().calls {
+    assert_eq!(calls(&sqs), expected);
+    for call in &sqs.lock().unwrap().calls {
         let ids: HashSet<&str> = call.iter().map(|it| it["Id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), call.len(), "ids of one call differ");
     }
@@ -242,19 +242,19 @@ async fn only_the_jobs_that_sqs_refused_are_sent_again() {
 
 #[tokio::test]
 async fn a_job_that_sqs_keeps_refusing_is_an_error_with_the_reason() {
-    let (standin, queue) = Standin::start(refusals([(1, 1_000), (2, 1_000)])).await;
+    let (sqs, queue) = FakeSqs::start(refusals([(1, 1_000), (2, 1_000)])).await;
     let error = queue.send(&jobs(0..4)).await.expect_err("two are refused");
     let QueueError::Partly { failed, reason } = error else {
         panic!("{error:?}");
     };
     assert_eq!((failed, &reason[..]), (2, "come back later"));
-    let calls = calls(&standin);
+    let calls = calls(&sqs);
     assert_eq!(calls[0], [0, 1, 2, 3]);
     assert!(calls.len() > 2, "it does not give up soon: {calls:?}");
     assert!(calls[1..].iter().all(|call| *call == [1, 2]), "{calls:?}");
 
     let everything = (0..3).map(|segment| (segment, 1_000));
-    let (_, queue) = Standin::start(refusals(everything)).await;
+    let (_, queue) = FakeSqs::start(refusals(everything)).await;
     let error = queue.send(&jobs(0..3)).await.expect_err("all are refused");
     assert!(matches!(error, QueueError::Partly { failed: 3, .. }));
 }
@@ -272,7 +272,7 @@ async fn an_unreachable_queue_is_an_error() {
 
 #[tokio::test]
 async fn delays_are_whole_seconds_no_shorter_and_fifteen_minutes_at_most() {
-    let (standin, queue) = Standin::start(HashMap::new()).await;
+    let (sqs, queue) = FakeSqs::start(HashMap::new()).await;
     let millis = [
         0, 1, 999, 1_000, 1_001, 59_500, 900_000, 900_001, 86_400_000,
     ];
@@ -281,7 +281,7 @@ async fn delays_are_whole_seconds_no_shorter_and_fifteen_minutes_at_most() {
         .map(|(n, delay)| (job(n), Duration::from_millis(delay)))
         .collect();
     queue.send(&jobs).await.expect("they are queued");
-    let calls = &standin.lock().unwrap().calls;
+    let calls = &sqs.lock().unwrap().calls;
     let delays: Vec<u64> = calls[0]
         .iter()
         .map(|entry| entry["DelaySeconds"].as_u64().expect("a number"))

@@ -34,7 +34,7 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
 }
 
 /// Schedules in a database file, so that one server can die and another take over, and a record of the firings.
-struct Room {
+struct Scene {
     folder: TempDir,
     schedules: LocalSchedules,
     firing: Firing,
@@ -43,7 +43,7 @@ struct Room {
     failures: Mutex<HashMap<String, u32>>,
 }
 
-impl Room {
+impl Scene {
     async fn open() -> Self {
         let folder = TempDir::new().expect("a folder");
         let schedules = Self::schedules(&folder).await;
@@ -121,39 +121,42 @@ fn some(time: &str) -> Option<String> {
 
 #[tokio::test]
 async fn a_schedule_fires_at_its_time_and_not_before() {
-    let mut room = Room::open().await;
-    room.create(
-        "daily",
-        "cron(0 9 * * ? *)",
-        "Europe/Berlin",
-        "2026-06-01T12:00:00Z",
-    )
-    .await;
-    room.create(
-        "often",
-        "rate(90 minutes)",
-        "UTC",
-        "2026-06-01T12:00:00.750Z",
-    )
-    .await;
-    room.create(
-        "once",
-        "at(2026-06-02T08:00:00)",
-        "America/New_York",
-        "2026-06-01T12:00:00Z",
-    )
-    .await;
+    let mut scene = Scene::open().await;
+    scene
+        .create(
+            "daily",
+            "cron(0 9 * * ? *)",
+            "Europe/Berlin",
+            "2026-06-01T12:00:00Z",
+        )
+        .await;
+    scene
+        .create(
+            "often",
+            "rate(90 minutes)",
+            "UTC",
+            "2026-06-01T12:00:00.750Z",
+        )
+        .await;
+    scene
+        .create(
+            "once",
+            "at(2026-06-02T08:00:00)",
+            "America/New_York",
+            "2026-06-01T12:00:00Z",
+        )
+        .await;
 
-    let (fired, next) = room.fire("2026-06-01T13:29:59Z").await;
+    let (fired, next) = scene.fire("2026-06-01T13:29:59Z").await;
     assert_eq!((fired, next), (vec![], some("2026-06-01T13:30:00Z")));
-    let (fired, next) = room.fire("2026-06-01T13:30:00.020Z").await;
+    let (fired, next) = scene.fire("2026-06-01T13:30:00.020Z").await;
     assert_eq!(fired, at(&[("often", "2026-06-01T13:30:00Z")]));
     assert_eq!(next, some("2026-06-01T15:00:00Z"));
     // The same minute again: the firing is recorded, so it does not repeat.
-    let (fired, _) = room.fire("2026-06-01T13:30:01Z").await;
+    let (fired, _) = scene.fire("2026-06-01T13:30:01Z").await;
     assert_eq!(fired, []);
 
-    let (fired, next) = room.fire("2026-06-02T12:00:00Z").await;
+    let (fired, next) = scene.fire("2026-06-02T12:00:00Z").await;
     assert_eq!(
         fired,
         at(&[
@@ -165,51 +168,57 @@ async fn a_schedule_fires_at_its_time_and_not_before() {
     assert_eq!(next, some("2026-06-02T13:30:00Z"));
     // A one-time schedule is deleted after its firing.
     assert_eq!(
-        room.schedules
+        scene
+            .schedules
             .list(time("2026-06-02T12:00:00Z"))
             .await
             .unwrap()
             .len(),
         2
     );
-    assert_eq!(room.next("daily").await, some("2026-06-03T07:00:00Z"));
+    assert_eq!(scene.next("daily").await, some("2026-06-03T07:00:00Z"));
 }
 
 #[tokio::test]
 async fn missed_firings_are_made_up_once_for_the_latest_time() {
-    let mut room = Room::open().await;
-    room.create(
-        "minutely",
-        "cron(* * * * ? *)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.create(
-        "weekly",
-        "cron(0 9 ? * MON *)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.create("rate", "rate(7 minutes)", "UTC", "2026-01-01T00:00:00Z")
+    let mut scene = Scene::open().await;
+    scene
+        .create(
+            "minutely",
+            "cron(* * * * ? *)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
         .await;
-    room.create(
-        "later",
-        "at(2027-01-01T00:00:00)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.create(
-        "last",
-        "cron(0 0 1 2 ? 2026)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.restart().await;
-    let (fired, next) = room.fire("2026-11-25T10:20:30Z").await;
+    scene
+        .create(
+            "weekly",
+            "cron(0 9 ? * MON *)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
+        .await;
+    scene
+        .create("rate", "rate(7 minutes)", "UTC", "2026-01-01T00:00:00Z")
+        .await;
+    scene
+        .create(
+            "later",
+            "at(2027-01-01T00:00:00)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
+        .await;
+    scene
+        .create(
+            "last",
+            "cron(0 0 1 2 ? 2026)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
+        .await;
+    scene.restart().await;
+    let (fired, next) = scene.fire("2026-11-25T10:20:30Z").await;
     assert_eq!(
         fired,
         at(&[
@@ -221,61 +230,64 @@ async fn missed_firings_are_made_up_once_for_the_latest_time() {
         ])
     );
     assert_eq!(next, some("2026-11-25T10:21:00Z"));
-    assert_eq!(room.next("weekly").await, some("2026-11-30T09:00:00Z"));
-    assert_eq!(room.next("last").await, None);
-    let (fired, _) = room.fire("2026-11-25T10:20:31Z").await;
+    assert_eq!(scene.next("weekly").await, some("2026-11-30T09:00:00Z"));
+    assert_eq!(scene.next("last").await, None);
+    let (fired, _) = scene.fire("2026-11-25T10:20:31Z").await;
     assert_eq!(fired, []);
-    room.restart().await;
-    let (fired, _) = room.fire("2026-11-25T10:20:32Z").await;
+    scene.restart().await;
+    let (fired, _) = scene.fire("2026-11-25T10:20:32Z").await;
     assert_eq!(fired, [], "it is recorded for every server to come");
 }
 
 #[tokio::test]
 async fn a_failed_firing_is_retried_with_growing_delay_and_delays_no_other_schedule() {
-    let mut room = Room::open().await;
+    let mut scene = Scene::open().await;
     for name in ["broken", "whole"] {
-        room.create(name, "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+        scene
+            .create(name, "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
             .await;
     }
-    room.create(
-        "once",
-        "at(2026-06-01T09:00:00)",
-        "UTC",
-        "2026-06-01T00:00:00Z",
-    )
-    .await;
-    room.fail("broken", 3);
-    room.fail("once", 1);
+    scene
+        .create(
+            "once",
+            "at(2026-06-01T09:00:00)",
+            "UTC",
+            "2026-06-01T00:00:00Z",
+        )
+        .await;
+    scene.fail("broken", 3);
+    scene.fail("once", 1);
     let whole = [("whole", "2026-06-01T09:00:00Z")];
-    let (fired, next) = room.fire("2026-06-01T09:00:00Z").await;
+    let (fired, next) = scene.fire("2026-06-01T09:00:00Z").await;
     assert_eq!((fired, next), (at(&whole), some("2026-06-01T09:00:01Z")));
-    assert_eq!(room.fire("2026-06-01T09:00:00.500Z").await.0, []);
-    let (fired, next) = room.fire("2026-06-01T09:00:01Z").await;
+    assert_eq!(scene.fire("2026-06-01T09:00:00.500Z").await.0, []);
+    let (fired, next) = scene.fire("2026-06-01T09:00:01Z").await;
     assert_eq!(fired, at(&[("once", "2026-06-01T09:00:00Z")]));
     assert_eq!(next, some("2026-06-01T09:00:03Z"));
-    let (fired, next) = room.fire("2026-06-01T09:00:03Z").await;
+    let (fired, next) = scene.fire("2026-06-01T09:00:03Z").await;
     assert_eq!((fired, next), (vec![], some("2026-06-01T09:00:07Z")));
-    assert_eq!(room.next("broken").await, some("2026-06-01T09:00:00Z"));
-    let (fired, next) = room.fire("2026-06-01T09:00:07Z").await;
+    assert_eq!(scene.next("broken").await, some("2026-06-01T09:00:00Z"));
+    let (fired, next) = scene.fire("2026-06-01T09:00:07Z").await;
     assert_eq!(fired, at(&[("broken", "2026-06-01T09:00:00Z")]));
     assert_eq!(next, some("2026-06-02T09:00:00Z"));
 }
 
 #[tokio::test]
 async fn a_schedule_that_keeps_failing_is_retried_every_five_minutes() {
-    let mut room = Room::open().await;
-    room.create(
-        "broken",
-        "at(2026-06-01T09:00:00)",
-        "UTC",
-        "2026-06-01T00:00:00Z",
-    )
-    .await;
-    room.fail("broken", 40);
+    let mut scene = Scene::open().await;
+    scene
+        .create(
+            "broken",
+            "at(2026-06-01T09:00:00)",
+            "UTC",
+            "2026-06-01T00:00:00Z",
+        )
+        .await;
+    scene.fail("broken", 40);
     let mut now = time("2026-06-01T09:00:00Z");
     let mut waits = Vec::new();
     loop {
-        let (fired, next) = room.fire(&now.to_string()).await;
+        let (fired, next) = scene.fire(&now.to_string()).await;
         let Some(next) = next else {
             assert_eq!(fired, at(&[("broken", "2026-06-01T09:00:00Z")]));
             break;
@@ -290,34 +302,37 @@ async fn a_schedule_that_keeps_failing_is_retried_every_five_minutes() {
 
 #[tokio::test]
 async fn a_schedule_that_replaces_a_failing_one_is_not_delayed() {
-    let mut room = Room::open().await;
+    let mut scene = Scene::open().await;
     let daily = "cron(0 9 * * ? *)";
-    room.create("it", daily, "UTC", "2026-06-01T00:00:00Z")
+    scene
+        .create("it", daily, "UTC", "2026-06-01T00:00:00Z")
         .await;
-    room.fail("it", 9);
+    scene.fail("it", 9);
     let mut now = "2026-06-01T09:00:00Z".to_owned();
     for _ in 0..9 {
-        let (fired, next) = room.fire(&now).await;
+        let (fired, next) = scene.fire(&now).await;
         assert_eq!(fired, []);
         now = next.expect("it is tried again");
     }
     assert_eq!(now, "2026-06-01T09:08:31Z");
     let again = "at(2026-06-01T09:05:00)";
-    room.create("it", again, "UTC", "2026-06-01T09:04:16Z")
+    scene
+        .create("it", again, "UTC", "2026-06-01T09:04:16Z")
         .await;
-    let (fired, _) = room.fire("2026-06-01T09:05:00Z").await;
+    let (fired, _) = scene.fire("2026-06-01T09:05:00Z").await;
     assert_eq!(fired, at(&[("it", "2026-06-01T09:05:00Z")]));
 }
 
 #[tokio::test]
 async fn a_firing_that_was_not_recorded_is_repeated_with_the_same_time() {
-    let mut room = Room::open().await;
-    room.create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+    let mut scene = Scene::open().await;
+    scene
+        .create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
     // The server dies after it has fired the schedule and before it records that.
     let dies = async |_: Fired| -> Result<(), String> { std::future::pending().await };
     {
-        let mut firing = room.schedules.firing();
+        let mut firing = scene.schedules.firing();
         let dying = firing.fire_due(time("2026-06-01T09:00:00Z"), &dies);
         tokio::select! {
             biased;
@@ -325,30 +340,33 @@ async fn a_firing_that_was_not_recorded_is_repeated_with_the_same_time() {
             () = async { for _ in 0..1000 { tokio::task::yield_now().await; } } => {}
         }
     }
-    room.restart().await;
+    scene.restart().await;
     let same = at(&[("daily", "2026-06-01T09:00:00Z")]);
-    assert_eq!(room.fire("2026-06-01T09:00:20Z").await.0, same);
-    assert_eq!(room.fire("2026-06-01T09:00:21Z").await.0, []);
+    assert_eq!(scene.fire("2026-06-01T09:00:20Z").await.0, same);
+    assert_eq!(scene.fire("2026-06-01T09:00:21Z").await.0, []);
 }
 
 #[tokio::test]
 async fn a_schedule_that_is_replaced_while_it_fires_keeps_its_new_time() {
-    let room = Room::open().await;
-    room.create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+    let scene = Scene::open().await;
+    scene
+        .create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
-    room.create(
-        "at",
-        "at(2026-06-01T09:00:00)",
-        "UTC",
-        "2026-06-01T00:00:00Z",
-    )
-    .await;
-    room.create("gone", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+    scene
+        .create(
+            "at",
+            "at(2026-06-01T09:00:00)",
+            "UTC",
+            "2026-06-01T00:00:00Z",
+        )
+        .await;
+    scene
+        .create("gone", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
     let replaces = async |fired: Fired| -> Result<(), String> {
         let name = fired.schedule.as_str();
         if name == "gone" {
-            assert!(room.schedules.delete(name).await.expect("it is deleted"));
+            assert!(scene.schedules.delete(name).await.expect("it is deleted"));
             return Ok(());
         }
         let same = match name {
@@ -356,23 +374,25 @@ async fn a_schedule_that_is_replaced_while_it_fires_keeps_its_new_time() {
             _ => "cron(0 9 * * ? *)",
         };
         // The new schedule is for the same time, but it is another schedule.
-        room.create(name, same, "UTC", "2026-06-01T08:59:59Z").await;
+        scene
+            .create(name, same, "UTC", "2026-06-01T08:59:59Z")
+            .await;
         Ok(())
     };
-    let mut firing = room.schedules.firing();
+    let mut firing = scene.schedules.firing();
     let fired = firing
         .fire_due(time("2026-06-01T09:00:00Z"), &replaces)
         .await;
     fired.expect("it reads");
-    assert_eq!(room.next("it").await, some("2026-06-01T09:00:00Z"));
-    assert_eq!(room.next("at").await, some("2026-06-01T09:00:00Z"));
-    let left = room.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(scene.next("it").await, some("2026-06-01T09:00:00Z"));
+    assert_eq!(scene.next("at").await, some("2026-06-01T09:00:00Z"));
+    let left = scene.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
 #[tokio::test]
 async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
-    let room = Room::open().await;
+    let scene = Scene::open().await;
     let (seen, mut fired) = tokio::sync::mpsc::unbounded_channel();
     let fire = move |it: Fired| {
         let seen = seen.clone();
@@ -382,8 +402,9 @@ async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
     let now = Arc::new(Mutex::new(time("2026-06-01T08:59:59Z")));
     let clock = Arc::clone(&now);
     let clock = Clock::from_fn(move || *clock.lock().unwrap());
-    let server = tokio::spawn(room.schedules.firing().run(clock, fire));
-    room.create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T08:59:59Z")
+    let server = tokio::spawn(scene.schedules.firing().run(clock, fire));
+    scene
+        .create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T08:59:59Z")
         .await;
     *now.lock().unwrap() = time("2026-06-01T09:00:00Z");
     let first = fired.recv().await.expect("it is fired");
@@ -395,23 +416,24 @@ async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
 
 #[tokio::test]
 async fn a_long_list_of_schedules_is_complete_and_sorted_by_name() {
-    let room = Room::open().await;
+    let scene = Scene::open().await;
     let name = |n: usize| format!("schedule-{n:03}");
     for n in (0..250).rev() {
-        room.create(&name(n), "rate(1 day)", "UTC", "2026-06-01T00:00:00Z")
+        scene
+            .create(&name(n), "rate(1 day)", "UTC", "2026-06-01T00:00:00Z")
             .await;
     }
-    let listed = room.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
+    let listed = scene.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
     let names: Vec<String> = listed.into_iter().map(|it| it.name).collect();
     assert_eq!(names, (0..250).map(name).collect::<Vec<_>>());
     let again = schedule("schedule-000", "rate(2 days)", "UTC");
-    let replaced = room
+    let replaced = scene
         .schedules
         .create(&again, time("2026-06-01T00:00:00Z"))
         .await;
     assert_eq!(replaced.unwrap(), Stored::Replaced);
     assert_eq!(
-        room.next("schedule-000").await,
+        scene.next("schedule-000").await,
         some("2026-06-03T00:00:00Z")
     );
 }

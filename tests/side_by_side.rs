@@ -471,7 +471,7 @@ impl Files {
 }
 
 /// The recorded requests, by path.
-fn taken(services: &[PushService]) -> HashMap<String, Received> {
+fn received_by_path(services: &[PushService]) -> HashMap<String, Received> {
     let mut by_path = HashMap::new();
     for (number, service) in services.iter().enumerate() {
         for received in service.take_recorded() {
@@ -628,7 +628,7 @@ impl Comparison {
         // The push service refuses an unsigned request, but it still records it.
         let expected = if case.claims.is_some() { 201 } else { 401 };
         assert_eq!(said["status"], expected, "{}: {output:?}", case.name);
-        let sent = taken(&self.services)
+        let sent = received_by_path(&self.services)
             .remove(&self.path(at))
             .expect("it was sent");
 
@@ -640,7 +640,7 @@ impl Comparison {
             "the key is not in it"
         );
         paste(&command, &self.ca_file, Path::new("/")).await;
-        let pasted = taken(&self.services)
+        let pasted = received_by_path(&self.services)
             .remove(&self.path(at))
             .expect("it was sent");
 
@@ -662,7 +662,7 @@ impl Comparison {
         ours: &[Comparable],
         used: &mut Used,
     ) {
-        let mut taken = taken(&self.services);
+        let mut taken = received_by_path(&self.services);
         assert_eq!(asked.len(), results.len());
         assert!(!asked.is_empty());
         for (&at, result) in asked.iter().zip(results) {
@@ -692,13 +692,13 @@ impl Comparison {
     }
 
     /// Calls pywebpush's library.
-    fn by_the_library(&self, asked: &[usize]) -> Vec<Value> {
+    fn requests_of_the_library(&self, asked: &[usize]) -> Vec<Value> {
         let calls = asked.iter().map(|&at| self.call(at, false));
         self.ask_pywebpush("webpush", &calls.collect())
     }
 
     /// Runs pywebpush's command.
-    fn by_the_command(&self, asked: &[usize]) -> Vec<Value> {
+    fn requests_of_the_command(&self, asked: &[usize]) -> Vec<Value> {
         let arguments = |at: &usize| {
             let (case, browser) = (&self.cases[*at], &self.browsers[*at]);
             json!(self.files.arguments(case, browser, &self.key))
@@ -707,7 +707,7 @@ impl Comparison {
     }
 
     /// Runs the curl commands that pywebpush's library prints. Their text hardly varies: a few are enough.
-    async fn by_its_curl(&self, asked: &[usize]) -> Vec<Value> {
+    async fn requests_of_its_curl(&self, asked: &[usize]) -> Vec<Value> {
         let mut results = Vec::new();
         for &at in asked.iter().take(4) {
             let answer = self
@@ -752,7 +752,7 @@ impl Comparison {
         })
     }
 
-    fn by_node(&self, asked: &[usize]) -> Vec<Value> {
+    fn requests_of_node(&self, asked: &[usize]) -> Vec<Value> {
         let calls: Vec<Value> = asked.iter().map(|&at| self.call_of_node(at)).collect();
         let question = json!({"do": "sendNotification", "cases": calls});
         ask_web_push(&self.ca_file, &question)
@@ -776,10 +776,10 @@ async fn pywebpush_and_node_s_web_push_send_our_requests_or_the_page_explains_th
     ] {
         let mut asked = comparison.asked(peer);
         let results = match peer {
-            Peer::Pywebpush => comparison.by_the_library(&asked),
-            Peer::PywebpushCommand => comparison.by_the_command(&asked),
-            Peer::PywebpushCurl => comparison.by_its_curl(&asked).await,
-            Peer::Node => comparison.by_node(&asked),
+            Peer::Pywebpush => comparison.requests_of_the_library(&asked),
+            Peer::PywebpushCommand => comparison.requests_of_the_command(&asked),
+            Peer::PywebpushCurl => comparison.requests_of_its_curl(&asked).await,
+            Peer::Node => comparison.requests_of_node(&asked),
         };
         if peer == Peer::PywebpushCurl {
             asked.truncate(results.len());

@@ -136,7 +136,7 @@ async fn days(store: &Store, now: Timestamp) -> Vec<Day> {
 }
 
 /// Removes these rows as a campaign's worker does. The campaign is new and meets no faults before this.
-async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: Timestamp) {
+async fn settle(store: &Store, faultless: &Store, campaign: u64, gone: &[Row], now: Timestamp) {
     let campaign = Campaign {
         id: format!("campaign-{campaign}").parse().expect("an id"),
         state: State::Running,
@@ -150,14 +150,15 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
         resumed: 0,
     };
     let id = &campaign.id;
-    calm.ledger
+    faultless
+        .ledger
         .plan_segments(id, 1)
         .await
         .expect("it is planned");
     let worker = Worker::one_of_many(&Chance::system());
     let part = PartKey::Segment(0);
     let lease = Duration::from_secs(60);
-    let taken = calm
+    let taken = faultless
         .ledger
         .take_segment(id, &part, &worker, lease, now)
         .await;
@@ -192,7 +193,7 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
 /// One random operation that can change the counts.
 async fn change(
     store: &Store,
-    calm: &Store,
+    faultless: &Store,
     registry: &Registry,
     random: &Random,
     of: usize,
@@ -237,7 +238,7 @@ async fn change(
             let mut gone = rows(store).await;
             gone.retain(|_| random.below(4) == 0);
             let campaign = random.below(1 << 40) as u64;
-            settle(store, calm, campaign, &gone, now).await;
+            settle(store, faultless, campaign, &gone, now).await;
         }
     }
 }
@@ -254,12 +255,12 @@ async fn the_push_services_counts_add_up_under_races_and_lost_answers() {
                 let faults = possible(operation);
                 (faulty && chances.below(5) == 0).then(|| chances.pick(&faults))
             });
-            let calm = process(&client);
+            let faultless = process(&client);
             workers.push(tokio::spawn(async move {
                 let registry = Registry::new();
                 for step in 0..15 {
                     let now = at("2026-11-26T12:00:00Z") + SignedDuration::from_hours(step * 7);
-                    change(&store, &calm, &registry, &random, 24, now).await;
+                    change(&store, &faultless, &registry, &random, 24, now).await;
                 }
             }));
         }

@@ -12,7 +12,7 @@ use crate::support::waiting::eventually;
 
 /// Added to our service worker: a page can hand it a push and ask which windows it opened, as WebKitGTK offers neither.
 /// The notifications, and the effects of a click on them, are WebKit's.
-const DOOR: &str = "
+const TEST_HOOK: &str = "
     self.opened = [];
     self.clients.openWindow = async (url) => void opened.push(url);
     self.addEventListener('message', async ({ data: { push }, ports: [port] }) => {
@@ -27,18 +27,18 @@ const DOOR: &str = "
 const WORKER: &str = include_str!("../client/service-worker.js");
 
 /// `serve` behind a proxy that adds this code to the worker.
-async fn fronted(server: &Server) -> String {
+async fn serve_with_hook(server: &Server) -> String {
     let worker = async || {
         (
             [(CONTENT_TYPE, "text/javascript")],
-            format!("{WORKER}{DOOR}"),
+            format!("{WORKER}{TEST_HOOK}"),
         )
     };
     listen(proxy(&server.url).route("/service-worker.js", get(worker))).await
 }
 
 /// A script: sends a message to the code added to the worker.
-fn through_the_door(message: &Value) -> String {
+fn through_hook(message: &Value) -> String {
     format!(
         "navigator.serviceWorker.ready.then(({{ active }}) => new Promise((done) => {{ \
              const {{ port1, port2 }} = new MessageChannel(); \
@@ -49,12 +49,12 @@ fn through_the_door(message: &Value) -> String {
 }
 
 async fn push(webkit: &Webkit, text: &str) {
-    webkit.run(&through_the_door(&json!({"push": text}))).await;
+    webkit.run(&through_hook(&json!({"push": text}))).await;
 }
 
 /// The addresses that the worker asked to open.
 async fn opened(webkit: &Webkit) -> Value {
-    webkit.run(&through_the_door(&json!({}))).await
+    webkit.run(&through_hook(&json!({}))).await
 }
 
 /// Opens the demo page in a browser that has a subscription of this push service.
@@ -70,7 +70,7 @@ async fn visit(service: &PushService, server: &Server, webkit: &Webkit, origin: 
 async fn the_demo_page_works_from_the_click_to_the_notification() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
-    let origin = fronted(&server).await;
+    let origin = serve_with_hook(&server).await;
     let browser = visit(&service, &server, &webkit, &origin).await;
     webkit.reads("Not subscribed").await;
     assert_eq!(webkit.asked().await, 0, "nobody is asked before a click");
@@ -134,7 +134,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
 async fn the_worker_shows_every_form_of_push() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
-    let origin = fronted(&server).await;
+    let origin = serve_with_hook(&server).await;
     visit(&service, &server, &webkit, &origin).await;
     webkit.click("#subscribe").await;
     webkit.reads("Subscribed: the first one here.").await;

@@ -6,7 +6,7 @@ use pushcast::store::Store;
 use serde_json::{Value, json};
 
 use super::signed_in;
-use super::stage::{Stage, TOKEN};
+use super::stage::{CannedApi, TOKEN};
 use crate::stats::Registry;
 use crate::support::browsers::chromium::{Chromium, Target};
 use crate::support::browsers::page::{Looks as _, Page as _};
@@ -17,8 +17,8 @@ use crate::support::waiting::eventually;
 #[tokio::test]
 #[ignore = "needs chromium and axe-core: tests/run"]
 async fn axe_finds_nothing_in_any_view_of_the_console() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", api.url), "").await;
     tab.reads("API token").await;
     tab.judge("console-sign-in").await;
     tab.fill("#token", TOKEN).await;
@@ -60,8 +60,8 @@ async fn axe_finds_nothing_in_any_view_of_the_console() {
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn the_operator_composes_previews_counts_the_audience_sends_and_cancels() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", api.url), "").await;
     tab.fill("#token", "not the token").await;
     tab.click("button[type=submit]").await;
     tab.reads("This is not the API token.").await;
@@ -95,14 +95,11 @@ async fn the_operator_composes_previews_counts_the_audience_sends_and_cancels() 
     tab.reads("11,300").await;
     tab.click("#compose-submit").await;
     tab.reads("Send to about 11,300 subscribers?").await;
-    assert!(
-        stage.sent().is_empty(),
-        "nothing goes out before the answer"
-    );
+    assert!(api.sent().is_empty(), "nothing goes out before the answer");
     tab.click("dialog #yes").await;
 
     tab.reads("Outcomes").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0]["to"], json!({"audience": "news && !offers"}));
     assert_eq!(sent[0]["notification"], payload["notification"]);
@@ -135,8 +132,8 @@ async fn the_operator_composes_previews_counts_the_audience_sends_and_cancels() 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn the_send_button_does_not_move_when_the_audience_s_size_arrives() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.click("a[href='#compose']").await;
     tab.offers("#compose-submit").await;
     let moved = "(async () => {
@@ -163,8 +160,8 @@ async fn moved(tab: &Target<'_>) {
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn a_campaign_page_updates_live_and_keeps_the_element_that_its_reader_uses() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
         .await;
     tab.reads("Outcomes").await;
@@ -212,8 +209,8 @@ async fn a_campaign_page_updates_live_and_keeps_the_element_that_its_reader_uses
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn the_console_lists_past_campaigns_and_resumes_a_halted_one() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.click("a[href='#campaigns']").await;
     let rows = "document.querySelectorAll('tbody tr').length";
     tab.wait_for(&format!("{rows} === 4")).await;
@@ -245,11 +242,11 @@ async fn the_console_lists_past_campaigns_and_resumes_a_halted_one() {
         .await;
     tab.press("Enter", 13).await;
     tab.reads("Resume this campaign?").await;
-    assert_eq!(stage.sent(), [] as [Value; 0]);
+    assert_eq!(api.sent(), [] as [Value; 0]);
     tab.click("dialog #yes").await;
     tab.wait_for("document.querySelector('.pill').textContent === 'running'")
         .await;
-    assert_eq!(stage.sent(), [json!({"resumed": "halted"})]);
+    assert_eq!(api.sent(), [json!({"resumed": "halted"})]);
     // The focused button is gone: the button in its place has the focus.
     assert_eq!(tab.run("document.activeElement.id").await, "cancel");
 }
@@ -257,14 +254,14 @@ async fn the_console_lists_past_campaigns_and_resumes_a_halted_one() {
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn a_key_press_meant_for_cancel_does_not_resume_a_campaign_that_was_halted_meanwhile() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
         .await;
     tab.reads("Outcomes").await;
     tab.run("(document.querySelector('#cancel').focus(), null)")
         .await;
-    stage.halt("running");
+    api.halt("running");
     tab.wait_for("document.querySelector('.pill').textContent === 'halted'")
         .await;
     assert_eq!(tab.run("document.activeElement.tagName").await, "H1");
@@ -285,8 +282,8 @@ async fn send(tab: &Target<'_>, title: &str) {
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn an_operator_who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     send(&tab, "The answer is lost").await;
     tab.reads("The server answers 504.").await;
     // Switching views and reloading change nothing. The page before the reload shows the same title.
@@ -306,14 +303,14 @@ async fn an_operator_who_sends_again_after_a_lost_answer_sends_the_same_campaign
     tab.click("#compose-submit").await;
     tab.click("dialog #yes").await;
     tab.reads("Outcomes").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0], sent[1], "id and all");
 
     // Once the first campaign is known to have arrived, the same words start another campaign.
     send(&tab, "The answer is lost").await;
     tab.reads("Outcomes").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent.len(), 3);
     assert_eq!(sent[2]["notification"], sent[1]["notification"]);
     assert_ne!(sent[2]["id"], sent[1]["id"]);
@@ -322,8 +319,8 @@ async fn an_operator_who_sends_again_after_a_lost_answer_sends_the_same_campaign
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn an_operator_who_leaves_the_view_during_a_send_keeps_the_text_written_meanwhile() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     send(&tab, "The answer is late").await;
     tab.click("a[href='#schedules']").await;
     tab.reads("weekly-news").await;
@@ -341,8 +338,8 @@ async fn an_operator_who_leaves_the_view_during_a_send_keeps_the_text_written_me
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     let until = async |condition: &str| {
         for _ in 0..60 {
             if tab.run(condition).await == true {
@@ -376,7 +373,7 @@ async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
     until("document.activeElement.id === 'yes'").await;
     tab.press("Enter", 13).await;
     tab.reads("weekly-news").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent[0]["name"], "weekly");
     assert_eq!(sent[0]["expression"], "rate(7 days)");
     assert_eq!(sent[0]["timezone"], "UTC");
@@ -389,7 +386,7 @@ async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
     tab.press("Enter", 13).await;
     tab.wait_for("!document.querySelector('dialog')").await;
     eventually("it is deleted", async || {
-        (stage.sent().last() == Some(&json!({"deleted": "christmas"}))).then_some(())
+        (api.sent().last() == Some(&json!({"deleted": "christmas"}))).then_some(())
     })
     .await;
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::browsers::page::listen;
 
 /// The console, an API with canned figures, and the requests that the API received.
-pub(crate) struct Stage {
+pub(crate) struct CannedApi {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Value>>>,
 }
@@ -72,7 +72,7 @@ fn stats() -> Value {
     })
 }
 
-impl Stage {
+impl CannedApi {
     pub(crate) async fn start() -> Self {
         let asked = Asked::default();
         let api = Router::new()

@@ -13,7 +13,7 @@ use super::event;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A number of subscribers, and the answers of their push service.
-struct Play {
+struct Scenario {
     subscribers: usize,
     /// Number of jobs that the worker does at once. The pushes in flight are divided among them.
     at_once: usize,
@@ -23,7 +23,7 @@ struct Play {
 }
 
 /// Batches of four, with room for one straggler, and answers of every kind.
-const SMALL_PAGES: Play = Play {
+const SMALL_PAGES: Scenario = Scenario {
     subscribers: 16,
     at_once: 62,
     answer: |i, visit| match (i % 6, visit) {
@@ -36,7 +36,7 @@ const SMALL_PAGES: Play = Play {
 };
 
 /// One batch in which more subscribers are gone than one transaction can remove, at first pushes and at retries.
-const MANY_GONE: Play = Play {
+const MANY_GONE: Scenario = Scenario {
     subscribers: 150,
     at_once: 1,
     answer: |i, visit| match (i % 15, visit) {
@@ -57,13 +57,13 @@ enum Jobs {
 }
 
 /// Runs one campaign whose worker meets `fault` at step `at`. False when the campaign has no such step.
-async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool {
-    let Play {
+async fn survives(scenario: &Scenario, jobs: Jobs, fault: StepFault, at: usize) -> bool {
+    let Scenario {
         subscribers,
         at_once,
         answer,
         ..
-    } = *play;
+    } = *scenario;
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, subscribers).await;
     let service = &harness.services[0];
@@ -84,38 +84,38 @@ async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool 
                     harness.redeliver(waiting);
                 }
                 if jobs == Jobs::AreLost {
-                    harness.forget_jobs();
+                    harness.lose_jobs();
                     worker.broadcast.recover().await.expect("it goes on");
                 }
             }
         }
-        let passed = harness.time.passed();
+        let passed = harness.time.elapsed();
         assert!(passed < PATIENCE * 1_000, "it does not end: {harness:?}");
     }
     service.wait_until_idle(PATIENCE).await;
     everyone_is_reached(
-        play,
+        scenario,
         &harness,
         &format!("{fault:?} at step {at}, jobs {jobs:?}"),
         &faults,
     )
     .await;
-    faults.came()
+    faults.happened()
 }
 
 /// The campaign is done and announced, every living subscriber is reached, and few pushes are repeated.
 async fn everyone_is_reached(
-    play: &Play,
+    scenario: &Scenario,
     harness: &WorkerHarness,
     context: &str,
     faults: &FaultPlan,
 ) {
-    let Play {
+    let Scenario {
         subscribers,
         at_once,
         is_gone,
         ..
-    } = *play;
+    } = *scenario;
     let service = &harness.services[0];
     let (campaign, shown) = harness.campaign("deaths").await;
     assert_eq!(shown["status"], "done", "{context}: {shown}");
@@ -135,18 +135,18 @@ async fn everyone_is_reached(
     let all = by_subscription(&deliveries);
     let reached: HashSet<usize> = all.keys().map(|id| number(id)).collect();
     let expected: HashSet<usize> = (0..subscribers).filter(|i| !is_gone(*i)).collect();
-    assert_eq!(reached, expected, "{context}: who was reached");
+    assert_eq!(reached, expected, "{context}: reached subscribers");
     let twice = deliveries.len() - all.len();
     let page = pushcast::campaign::PAGE / at_once;
     assert!(twice <= page, "{context}: {twice} were pushed to twice");
-    if !faults.came() {
+    if !faults.happened() {
         assert_eq!(twice, 0, "without any fault nobody is pushed to twice");
     }
 }
 
-async fn survives_at_every_step(play: &Play, jobs: Jobs, fault: StepFault, least: usize) {
+async fn survives_at_every_step(scenario: &Scenario, jobs: Jobs, fault: StepFault, least: usize) {
     let mut steps = 0;
-    while survives(play, jobs, fault, steps).await {
+    while survives(scenario, jobs, fault, steps).await {
         steps += 1;
     }
     assert!(steps > least, "a campaign has more steps than {steps}");

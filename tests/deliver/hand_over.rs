@@ -9,7 +9,9 @@ use crate::support::push_service::behaviour::Behaviour;
 use crate::support::subscribers::number;
 use crate::support::worker_harness::{Jobs, Payload, QueuedDelivery, WorkerHarness};
 
-use super::{PATIENCE, begun, event, figures, once, reached};
+use super::{
+    PATIENCE, deliveries_per_subscriber, event, expected_counts, one_delivery_each, start_campaign,
+};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -47,7 +49,7 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over_its_part() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(2_000));
-    let job = begun(&harness, "handed-over").await;
+    let job = start_campaign(&harness, "handed-over").await;
     let one = harness.worker("one", 10);
     stop_after(&harness, &one, &job, 50, ms(10_000)).await;
     let due: Vec<_> = std::iter::from_fn(|| harness.due()).collect();
@@ -80,8 +82,11 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over_its_part() {
     harness.run_to_the_end(&other).await;
     let (_, campaign) = harness.campaign("handed-over").await;
     assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    assert_eq!(reached(&harness.services[0]), once(100));
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 100)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(100)
+    );
     // A push that the worker gave up would be a request without a delivery.
     assert_eq!(harness.services[0].requests(), 100, "nobody twice");
 }
@@ -91,7 +96,7 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_repeated() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(4_000));
-    let job = begun(&harness, "too-late").await;
+    let job = start_campaign(&harness, "too-late").await;
     let one = harness.worker("one", 10);
     stop_after(&harness, &one, &job, 50, ms(2_000)).await;
     let (_, campaign) = harness.campaign("too-late").await;
@@ -103,8 +108,8 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_repeated() {
     harness.services[0].wait_until_idle(PATIENCE).await;
     let (_, campaign) = harness.campaign("too-late").await;
     assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    let reached = reached(&harness.services[0]);
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 100)]));
+    let reached = deliveries_per_subscriber(&harness.services[0]);
     let everyone: Vec<usize> = (0..100).collect();
     assert!(reached.keys().eq(&everyone), "{reached:?}");
     let twice: Vec<_> = reached.iter().filter(|(_, times)| **times > 1).collect();
@@ -122,7 +127,7 @@ async fn a_worker_settles_stragglers_of_earlier_batches_before_it_hands_over() {
         let slow = visit == 0 && number(id).is_multiple_of(20);
         Some(Behaviour::Slow(if slow { ms(3_000) } else { ms(100) }))
     });
-    let job = begun(&harness, "stragglers").await;
+    let job = start_campaign(&harness, "stragglers").await;
     let one = harness.worker("one", 10);
     stop_after(&harness, &one, &job, 120, ms(10_000)).await;
     let (campaign, shown) = harness.campaign("stragglers").await;
@@ -142,8 +147,11 @@ async fn a_worker_settles_stragglers_of_earlier_batches_before_it_hands_over() {
     harness.run_to_the_end(&harness.worker("other", 10)).await;
     let (_, shown) = harness.campaign("stragglers").await;
     assert_eq!(shown["status"], "done", "{shown}");
-    assert_eq!(counts(&shown), figures([("accepted", 400)]));
-    assert_eq!(reached(&harness.services[0]), once(400));
+    assert_eq!(counts(&shown), expected_counts([("accepted", 400)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(400)
+    );
     assert_eq!(harness.services[0].requests(), 400, "nobody twice");
 }
 
@@ -170,7 +178,11 @@ async fn a_deferred_push_is_sent_whatever_its_ttl() {
     stopped.await.expect("it hands over");
     harness.run_to_the_end(&harness.worker("other", 1)).await;
     let (_, shown) = harness.campaign("now-or-never").await;
-    assert_eq!(counts(&shown), figures([("accepted", 100)]), "{shown}");
+    assert_eq!(
+        counts(&shown),
+        expected_counts([("accepted", 100)]),
+        "{shown}"
+    );
     assert_eq!(harness.services[0].requests(), 100);
 }
 
@@ -180,7 +192,7 @@ async fn a_redelivered_job_queues_the_other_parts_of_its_segment_once() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 60).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
-    let job = begun(&harness, "again").await;
+    let job = start_campaign(&harness, "again").await;
     // Batches of three. Each leaves a retry part that is not due yet.
     let worker = harness.worker("one", 100);
     let first = worker.handle(&job, false, Stop::never()).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-use super::source::{Token, behind, behind_item, files, tokens};
+use super::source::{Token, files, index_after, index_after_item, tokens};
 
 /// `["deliver", "retry"]`; empty for the crate's root.
 type Module = Vec<String>;
@@ -72,7 +72,7 @@ impl Imports {
     }
 
     /// The imports between the crate's top modules.
-    pub(crate) fn between_rooms(&self) -> Arrows {
+    pub(crate) fn between_top_modules(&self) -> Arrows {
         self.arrows(|module| {
             module
                 .first()
@@ -147,10 +147,10 @@ impl File {
         while at < tokens.len() {
             match (text(at), text(at + 1)) {
                 ("#", "[" | "!") => at = file.attribute(tokens, at),
-                ("pub", "(") => (exported, at) = (true, behind(tokens, at + 1)),
+                ("pub", "(") => (exported, at) = (true, index_after(tokens, at + 1)),
                 ("pub", _) => (exported, at) = (true, at + 1),
                 ("use", _) => {
-                    let end = behind_use(tokens, at);
+                    let end = index_after_use(tokens, at);
                     file.import(&tokens[at + 1..end], exported);
                     (exported, at) = (false, end);
                 }
@@ -184,13 +184,13 @@ impl File {
         } else {
             at + 1
         };
-        let end = behind(tokens, open);
+        let end = index_after(tokens, open);
         let words: Vec<&str> = tokens[open..end].iter().map(|it| &it.text[..]).collect();
         if words != ["[", "cfg", "(", "test", ")", "]"] {
             return end;
         }
-        let behind_test = behind_item(tokens, end);
-        let item: Vec<&str> = tokens[end..behind_test]
+        let after_test = index_after_item(tokens, end);
+        let item: Vec<&str> = tokens[end..after_test]
             .iter()
             .map(|it| &it.text[..])
             .collect();
@@ -199,7 +199,7 @@ impl File {
         {
             self.test_modules.insert(item[at + 1].to_owned());
         }
-        behind_test
+        after_test
     }
 
     /// Reads what stands between `use` and `;`.
@@ -215,7 +215,7 @@ impl File {
 }
 
 /// The index after the `;` of a `use`.
-fn behind_use(tokens: &[Token], at: usize) -> usize {
+fn index_after_use(tokens: &[Token], at: usize) -> usize {
     let end = tokens[at..].iter().position(|token| token.text == ";");
     end.map_or(tokens.len(), |end| at + end + 1)
 }
@@ -236,7 +236,7 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
                 (path, line) = (before.to_vec(), 0);
             }
             "{" => {
-                let end = behind(tree, at);
+                let end = index_after(tree, at);
                 found.extend(leaves(&tree[at + 1..end - 1], &path));
                 (path, line, at) = (before.to_vec(), 0, end - 1);
             }
@@ -258,11 +258,11 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
 }
 
 /// For each cycle, its shortest way around: each import with the lines that cause it.
-pub(crate) fn circles(arrows: &Arrows) -> Vec<String> {
+pub(crate) fn cycles(arrows: &Arrows) -> Vec<String> {
     let mut reported: BTreeSet<&str> = BTreeSet::new();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for place in arrows.keys() {
-        let Some(way) = way_around(arrows, place) else {
+        let Some(way) = shortest_cycle(arrows, place) else {
             continue;
         };
         if way.iter().any(|it| reported.contains(it)) {
@@ -275,13 +275,13 @@ pub(crate) fn circles(arrows: &Arrows) -> Vec<String> {
                 text += &format!("    {line}\n");
             }
         }
-        circles.push(text);
+        cycles.push(text);
     }
-    circles
+    cycles
 }
 
 /// The shortest way from `place` back to it.
-fn way_around<'a>(arrows: &'a Arrows, place: &'a str) -> Option<Vec<&'a str>> {
+fn shortest_cycle<'a>(arrows: &'a Arrows, place: &'a str) -> Option<Vec<&'a str>> {
     let mut ways = VecDeque::from([vec![place]]);
     let mut seen = BTreeSet::new();
     while let Some(way) = ways.pop_front() {

@@ -127,7 +127,7 @@ fn quote(text: &str) -> usize {
 }
 
 /// The index after the bracket that closes the one at `open`.
-pub(crate) fn behind(tokens: &[Token], open: usize) -> usize {
+pub(crate) fn index_after(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(open) {
         match &token.text[..] {
@@ -143,12 +143,12 @@ pub(crate) fn behind(tokens: &[Token], open: usize) -> usize {
 }
 
 /// The index after the item at `from`: after its `;` or its body.
-pub(crate) fn behind_item(tokens: &[Token], mut from: usize) -> usize {
+pub(crate) fn index_after_item(tokens: &[Token], mut from: usize) -> usize {
     while let Some(token) = tokens.get(from) {
         match &token.text[..] {
             ";" => return from + 1,
-            "{" => return behind(tokens, from),
-            "(" | "[" => from = behind(tokens, from),
+            "{" => return index_after(tokens, from),
+            "(" | "[" => from = index_after(tokens, from),
             _ => from += 1,
         }
     }
@@ -162,7 +162,7 @@ pub(crate) fn functions(source: &str) -> Vec<(String, usize, usize)> {
     for at in 0..tokens.len().saturating_sub(1) {
         let is_named = tokens[at + 1].text.chars().all(is_word);
         if tokens[at].text == "fn" && is_named {
-            let last = &tokens[behind_item(&tokens, at) - 1];
+            let last = &tokens[index_after_item(&tokens, at) - 1];
             let lines = last.line - tokens[at].line + 1;
             if last.text == "}" {
                 functions.push((tokens[at + 1].text.clone(), tokens[at].line, lines));

@@ -45,7 +45,7 @@ async fn a_lasting_fault_is_a_transient_error_and_leaves_no_partial_write() {
     let mut faults = possible("TransactWriteItems");
     faults.push(Fault::Refused(400, "TransactionConflictException"));
     for fault in faults {
-        let (store, calm, seen) = behind_sdk(2, move |operation| match (operation, fault) {
+        let (store, faultless, seen) = behind_sdk(2, move |operation| match (operation, fault) {
             ("UpdateItem", Fault::Cancelled(_)) => None,
             ("UpdateItem" | "TransactWriteItems", fault) => Some(fault),
             _ => None,
@@ -54,11 +54,12 @@ async fn a_lasting_fault_is_a_transient_error_and_leaves_no_partial_write() {
         let keys = browser();
         let (there, fresh) = (endpoint(1), endpoint(2));
         let kept = registration(&keys, &there);
-        calm.subscribers
+        faultless
+            .subscribers
             .subscribe(&kept, now())
             .await
             .expect("it is stored");
-        let before = row(&calm, &there).await;
+        let before = row(&faultless, &there).await;
         let mut errors = Vec::new();
         let new = registration(&keys, &fresh);
         errors.extend(store.subscribers.subscribe(&new, now()).await.err());
@@ -69,8 +70,8 @@ async fn a_lasting_fault_is_a_transient_error_and_leaves_no_partial_write() {
         for error in &errors {
             assert!(error.is_transient(), "{fault:?}: {error:?}");
         }
-        let rows = scan(&calm).await;
-        assert_eq!(count(&calm).await, rows.len(), "{fault:?}");
+        let rows = scan(&faultless).await;
+        assert_eq!(count(&faultless).await, rows.len(), "{fault:?}");
         if fault != Fault::LostAnswer {
             assert_eq!(rows.values().collect::<Vec<_>>(), [&before], "{fault:?}");
         }

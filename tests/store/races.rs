@@ -175,9 +175,9 @@ impl Race {
     }
 
     /// The count equals the rows, and each row is one of its last writers' or was removed by one of them.
-    async fn check(&self, calm: &Store, tally: &Tally) {
-        let rows = scan(calm).await;
-        assert_totals(calm).await;
+    async fn check(&self, faultless: &Store, tally: &Tally) {
+        let rows = scan(faultless).await;
+        assert_totals(faultless).await;
         for n in 0..self.endpoints {
             let endpoint = endpoint(n);
             let events = tally.events.iter().filter(|it| it.endpoint == endpoint);
@@ -277,32 +277,32 @@ fn lost_answers(seed: u64) -> impl Fn(&str) -> Option<Fault> + Send + Sync + 'st
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn temporary_faults_lose_and_repeat_no_write() {
     for seed in 20..23 {
-        let (store, calm, _) = behind(one_in_four(seed)).await;
+        let (store, faultless, _) = behind(one_in_four(seed)).await;
         let race = Race::new(store, 16, ALL);
         let tally = race.run(seed, 8, 20).await;
-        race.check(&calm, &tally).await;
+        race.check(&faultless, &tally).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn temporary_faults_leave_the_answers_right() {
     for seed in 30..33 {
-        let (store, calm, _) = behind(one_in_four(seed)).await;
+        let (store, faultless, _) = behind(one_in_four(seed)).await;
         let race = Race::new(store, 12, COUNTED);
         let tally = race.run(seed, 8, 20).await;
-        race.check(&calm, &tally).await;
-        assert_eq!(count(&calm).await, tally.new - tally.pruned);
+        race.check(&faultless, &tally).await;
+        assert_eq!(count(&faultless).await, tally.new - tally.pruned);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_write_whose_answer_was_lost_is_not_done_twice() {
     for seed in 40..43 {
-        let (store, calm, _) = behind(lost_answers(seed)).await;
+        let (store, faultless, _) = behind(lost_answers(seed)).await;
         let race = Race::new(store, 12, COUNTED);
         let tally = race.run(seed, 8, 20).await;
-        race.check(&calm, &tally).await;
-        assert_eq!(count(&calm).await, tally.new - tally.pruned);
+        race.check(&faultless, &tally).await;
+        assert_eq!(count(&faultless).await, tally.new - tally.pruned);
     }
 }
 
@@ -316,7 +316,7 @@ async fn bulk_writes_are_counted_exactly_under_races_and_lost_answers() {
         for plan in [None, Some(seed)] {
             let faults = plan.map(lost_answers);
             let plan = move |operation: &str| faults.as_ref().and_then(|plan| plan(operation));
-            let (store, calm, _) = behind(plan).await;
+            let (store, faultless, _) = behind(plan).await;
             assert_eq!(
                 store
                     .subscribers
@@ -327,7 +327,7 @@ async fn bulk_writes_are_counted_exactly_under_races_and_lost_answers() {
             );
             let first = store.subscribers.subscribe_all(&all[..40], now()).await;
             assert_eq!(first.expect("it stores"), 40);
-            assert_count(&calm, 40).await;
+            assert_count(&faultless, 40).await;
             // Two calls at once store rows that exist, rows that both of them have, and rows of their own.
             let (one, other) = tokio::join!(
                 store.subscribers.subscribe_all(&all[20..80], now()),
@@ -335,7 +335,7 @@ async fn bulk_writes_are_counted_exactly_under_races_and_lost_answers() {
             );
             let new = one.expect("it stores") + other.expect("it stores");
             assert_eq!(new, MAX_AT_ONCE - 40);
-            assert_count(&calm, MAX_AT_ONCE).await;
+            assert_count(&faultless, MAX_AT_ONCE).await;
         }
     }
 }

@@ -39,7 +39,7 @@ impl FaultPlan {
     }
 
     /// Whether the fault has happened.
-    pub(crate) fn came(&self) -> bool {
+    pub(crate) fn happened(&self) -> bool {
         let steps = self.steps.load(Ordering::Relaxed);
         self.fault.is_some_and(|(at, _)| steps > at)
     }

@@ -47,9 +47,9 @@ use super::subscribers::browser::Browser;
 /// lease.
 const REDELIVERED_AFTER: Duration = Duration::from_secs(60);
 /// More deliveries than any campaign here needs.
-const ENDLESS: usize = 5_000;
+const MAX_DELIVERIES: usize = 5_000;
 /// Long enough for another worker to come first.
-const LATE: Duration = Duration::from_millis(200);
+const ANSWER_DELAY: Duration = Duration::from_millis(200);
 
 /// The end of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,14 +143,14 @@ impl WorkerHarness {
     }
 
     /// A worker whose every second update conflicts with another transaction.
-    pub(crate) fn colliding(&self, name: &str) -> Deliver<Jobs> {
+    pub(crate) fn conflicting(&self, name: &str) -> Deliver<Jobs> {
         let updates = AtomicUsize::new(0);
         let (client, _) = with_faults(&self.client, 1, move |operation| {
             let collides = operation == "UpdateItem"
                 && updates.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
             collides.then_some(Fault::Refused(400, "TransactionConflictException"))
         });
-        self.over(client, name, 1, &FaultPlan::new(None))
+        self.worker_with_client(client, name, 1, &FaultPlan::new(None))
     }
 
     /// A worker whose `at`th database request, counted from 0, is answered late. Also returns its requests.
@@ -158,9 +158,12 @@ impl WorkerHarness {
         let requests = AtomicUsize::new(0);
         let (client, seen) = with_faults(&self.client, 1, move |_| {
             let is_late = requests.fetch_add(1, Ordering::Relaxed) == at;
-            is_late.then_some(Fault::Late(LATE))
+            is_late.then_some(Fault::Late(ANSWER_DELAY))
         });
-        (self.over(client, name, 1, &FaultPlan::new(None)), seen)
+        (
+            self.worker_with_client(client, name, 1, &FaultPlan::new(None)),
+            seen,
+        )
     }
 
     /// A worker with faults.
@@ -179,10 +182,10 @@ impl WorkerHarness {
                 StepFault::FailsAfter => Fault::LostAnswer,
             })
         });
-        self.over(client, name, at_once, faults)
+        self.worker_with_client(client, name, at_once, faults)
     }
 
-    fn over(
+    fn worker_with_client(
         &self,
         client: Client,
         name: &str,
@@ -257,12 +260,12 @@ impl WorkerHarness {
     /// The next delivery. The clock moves on until it is due.
     pub(crate) fn next(&self) -> Option<QueuedDelivery> {
         let first = self.waiting.lock().unwrap().iter().map(|it| it.due).min()?;
-        self.time.until(first);
+        self.time.advance_to(first);
         self.due()
     }
 
     /// The queue's process has died, and its jobs with it.
-    pub(crate) fn forget_jobs(&self) {
+    pub(crate) fn lose_jobs(&self) {
         let mut waiting = self.waiting.lock().unwrap();
         waiting.retain(|it| matches!(it.payload, Payload::Event(_)));
     }
@@ -274,7 +277,7 @@ impl WorkerHarness {
 
     /// Makes deliveries until none is left.
     pub(crate) async fn run_to_the_end(&self, worker: &Deliver<Jobs>) {
-        for _ in 0..ENDLESS {
+        for _ in 0..MAX_DELIVERIES {
             let Some(waiting) = self.next() else {
                 return;
             };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// 2027-01-15T08:00:00Z.
-const BEGIN: i64 = 1_800_000_000_000;
+const START: i64 = 1_800_000_000_000;
 
 /// A clock that only the test moves.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub(crate) struct Time(Arc<AtomicI64>);
 
 impl Time {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(BEGIN)))
+        Self(Arc::new(AtomicI64::new(START)))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -24,8 +24,8 @@ impl Time {
     }
 
     /// The time since the start.
-    pub(crate) fn passed(&self) -> Duration {
-        let millis = self.0.load(Ordering::Relaxed) - BEGIN;
+    pub(crate) fn elapsed(&self) -> Duration {
+        let millis = self.0.load(Ordering::Relaxed) - START;
         Duration::from_millis(millis.try_into().expect("it passes"))
     }
 
@@ -35,12 +35,12 @@ impl Time {
     }
 
     /// Moves the clock on.
-    pub(crate) fn pass(&self, by: Duration) {
-        self.until(self.later(by));
+    pub(crate) fn advance(&self, by: Duration) {
+        self.advance_to(self.later(by));
     }
 
     /// Moves the clock on to `at`, instead of waiting.
-    pub(super) fn until(&self, at: Timestamp) {
+    pub(super) fn advance_to(&self, at: Timestamp) {
         self.0.fetch_max(at.as_millisecond(), Ordering::Relaxed);
     }
 }

@@ -161,7 +161,6 @@ fn only_lost_answers_are_pushed_to_again(
 }
 
 impl Server {
-    /// Cancels or resumes a campaign.
     async fn cancel_or_resume(&self, id: &str, action: &str) -> Value {
         let path = format!("/push/campaigns/{id}/{action}");
         let answer = self.post_with_token(&path, &json!({})).await;

@@ -252,7 +252,7 @@ async fn after_a_complaint_the_limit_grows_back_one_by_one() {
     scene.burst(START).await;
     let low = scene.congestion().limit;
     assert!(low <= START / 2, "{low}");
-    // As many answers as the limit raise it by one.
+    // The limit grows by one after as many answers as it allows pushes at once.
     scene.assert_served(6 * low).await;
     let grown = scene.congestion().limit;
     assert!((low + 1..=low + 6).contains(&grown), "{low} to {grown}");

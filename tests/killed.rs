@@ -91,7 +91,7 @@ async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
     assert_eq!(server.exported().await.len(), alive.len());
 }
 
-/// What the kills have cost.
+/// Number of kills, and of the deliveries that they repeated.
 #[derive(Default)]
 struct Toll {
     twice: usize,

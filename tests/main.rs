@@ -116,7 +116,7 @@ mod command_line;
 /// The functions lack the code that the build removes.
 mod build_settings;
 
-/// The demo page and the console, as files.
+/// The files of the demo page and the console: media types, caching, and a strict content policy.
 mod pages;
 
 /// Firefox, from the click to the notification, with its own decryption.

@@ -63,13 +63,10 @@ async fn start() -> (Scheduler, EventBridgeSchedules) {
 
 #[tokio::test]
 async fn the_scheduler_gets_the_target_and_the_expression() {
-    let (scheduler, schedules) = start().await;
+    let (scheduler, store) = start().await;
     let told = |name: &str| scheduler.state().schedules[name].clone();
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
-    assert_eq!(
-        schedules.create(&weekdays, now()).await.unwrap(),
-        Stored::New
-    );
+    assert_eq!(store.create(&weekdays, now()).await.unwrap(), Stored::New);
     let body = told("weekdays");
     assert_eq!(body["ScheduleExpression"], "cron(0 9 ? * MON-FRI *)");
     assert_eq!(body["ScheduleExpressionTimezone"], "Europe/Berlin");
@@ -96,24 +93,21 @@ async fn the_scheduler_gets_the_target_and_the_expression() {
     );
 
     let once = schedule("it", "at(2026-12-24T09:00:00)", "UTC");
-    assert_eq!(schedules.create(&once, now()).await.unwrap(), Stored::New);
+    assert_eq!(store.create(&once, now()).await.unwrap(), Stored::New);
     assert_eq!(told("it")["ActionAfterCompletion"], "DELETE");
     // A rate first fires one period from now.
     let rate = schedule("it", "rate(2 hours)", "UTC");
-    assert_eq!(
-        schedules.create(&rate, now()).await.unwrap(),
-        Stored::Replaced
-    );
+    assert_eq!(store.create(&rate, now()).await.unwrap(), Stored::Replaced);
     assert_eq!(told("it")["StartDate"].as_f64(), Some(1_780_322_400.0));
     assert_eq!(told("it")["ActionAfterCompletion"], "NONE");
     assert_eq!(told("it")["Target"]["RetryPolicy"], policy);
-    let listed = schedules.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     let next: Vec<String> = listed
         .iter()
         .map(|it| it.next.unwrap().to_string())
         .collect();
     assert_eq!(next, ["2026-06-01T14:00:00Z", "2026-06-02T07:00:00Z"]);
-    let later = schedules
+    let later = store
         .list("2026-06-01T15:30:00Z".parse().unwrap())
         .await
         .unwrap();
@@ -122,16 +116,16 @@ async fn the_scheduler_gets_the_target_and_the_expression() {
 
 #[tokio::test]
 async fn the_list_of_schedules_is_complete_over_pages_and_while_it_changes() {
-    let (scheduler, schedules) = start().await;
+    let (scheduler, store) = start().await;
     let name = |n: usize| format!("schedule-{n:02}");
     for n in 0..23 {
-        schedules
+        store
             .create(&schedule(&name(n), "rate(1 day)", "UTC"), now())
             .await
             .unwrap();
     }
     let names = async || -> Vec<String> {
-        let listed = schedules.list(now()).await.unwrap();
+        let listed = store.list(now()).await.unwrap();
         listed.into_iter().map(|it| it.name).collect()
     };
     assert_eq!(names().await, (0..23).map(name).collect::<Vec<_>>());
@@ -143,7 +137,7 @@ async fn the_list_of_schedules_is_complete_over_pages_and_while_it_changes() {
         "by-hand".to_owned(),
         json!({"ScheduleExpression": "rate(5 lightyears)", "Target": {"Arn": "a", "RoleArn": "r", "Input": "{"}}),
     )]);
-    let listed = schedules.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     assert_eq!(listed[0].expression, "rate(5 lightyears)");
     assert_eq!((&listed[0].message, listed[0].next), (&Value::Null, None));
     // A disabled schedule, such as the template's example, has no next firing.
@@ -153,18 +147,18 @@ async fn the_list_of_schedules_is_complete_over_pages_and_while_it_changes() {
         weekly["State"] = state.into();
         let only = BTreeMap::from([("weekly".to_owned(), weekly.clone())]);
         scheduler.state().schedules = only;
-        let listed = schedules.list(now()).await.unwrap();
+        let listed = store.list(now()).await.unwrap();
         assert_eq!(listed[0].next.is_some(), fires, "{state}");
     }
 }
 
 #[tokio::test]
 async fn a_refusal_of_the_scheduler_reaches_the_caller_and_a_failure_is_a_server_error() {
-    let (scheduler, schedules) = start().await;
+    let (scheduler, store) = start().await;
     let daily = schedule("daily", "cron(0 9 * * ? *)", "UTC");
     let fails = async |faults: &[(u16, &'static str, &'static str)]| {
         scheduler.state().faults.extend(faults);
-        let failed = schedules
+        let failed = store
             .create(&daily, now())
             .await
             .expect_err("it is refused");
@@ -221,16 +215,13 @@ async fn a_refusal_of_the_scheduler_reaches_the_caller_and_a_failure_is_a_server
 }
 
 /// Replaces and deletes one of two schedules.
-async fn changes_stay_in_their_group(
-    schedules: &EventBridgeSchedules,
-    other: &EventBridgeSchedules,
-) {
+async fn changes_stay_in_their_group(store: &EventBridgeSchedules, other: &EventBridgeSchedules) {
     let weekly = schedule("refresh", "cron(0 9 ? * 2 *)", "UTC");
     assert_eq!(
-        schedules.create(&weekly, now()).await.unwrap(),
+        store.create(&weekly, now()).await.unwrap(),
         Stored::Replaced
     );
-    let listed = schedules.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[0].expression, "cron(0 9 ? * 2 *)");
     assert_eq!(
@@ -242,9 +233,9 @@ async fn changes_stay_in_their_group(
         !other.delete("refresh").await.unwrap(),
         "it is in another group"
     );
-    assert!(schedules.delete("refresh").await.unwrap());
-    assert!(!schedules.delete("refresh").await.unwrap());
-    assert_eq!(schedules.list(now()).await.unwrap().len(), 1);
+    assert!(store.delete("refresh").await.unwrap());
+    assert!(!store.delete("refresh").await.unwrap());
+    assert_eq!(store.list(now()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -256,22 +247,16 @@ async fn another_aws_stores_schedules_unchanged() {
         let made = aws.create_schedule_group().name(group).send().await;
         made.expect("a group");
     }
-    let schedules = EventBridgeSchedules::new(aws.clone(), target(GROUP));
+    let store = EventBridgeSchedules::new(aws.clone(), target(GROUP));
     let other = EventBridgeSchedules::new(aws.clone(), target("other"));
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
-    assert_eq!(
-        schedules.create(&weekdays, now()).await.unwrap(),
-        Stored::New
-    );
+    assert_eq!(store.create(&weekdays, now()).await.unwrap(), Stored::New);
     let refresh = schedule("refresh", "rate(6 hours)", "UTC");
-    assert_eq!(
-        schedules.create(&refresh, now()).await.unwrap(),
-        Stored::New
-    );
+    assert_eq!(store.create(&refresh, now()).await.unwrap(), Stored::New);
     let once = schedule("once", "at(2099-12-24T09:00:00)", "America/New_York");
     assert_eq!(other.create(&once, now()).await.unwrap(), Stored::New);
 
-    let listed = schedules.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     let named: Vec<&str> = listed.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(named, ["refresh", "weekdays"], "and no other group's");
     assert_eq!(
@@ -285,7 +270,7 @@ async fn another_aws_stores_schedules_unchanged() {
         listed[1].next,
         Some("2026-06-02T07:00:00Z".parse().unwrap())
     );
-    changes_stay_in_their_group(&schedules, &other).await;
+    changes_stay_in_their_group(&store, &other).await;
     let kept = aws
         .get_schedule()
         .group_name("other")

@@ -97,8 +97,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
         .wait_for(&format!("{arrived} === 'Doors open at seven'"))
         .await;
 
-    // The notification's page is open, so no other is opened. A click on a notification about another page opens that
-    // page.
+    // This notification's page is open, so the click opens no other. The next one's page is not open yet.
     webkit.choose(0).await;
     webkit.closed(0).await;
     push(

@@ -47,7 +47,7 @@ const MANY_GONE: Scenario = Scenario {
     is_gone: |i| i % 15 < 14,
 };
 
-/// What happens to the jobs of a dead worker.
+/// The fate of a dead worker's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jobs {
     /// The queue redelivers them.

@@ -9,7 +9,7 @@
 //! | the built program, its server and its API | [`program`] |
 //! | `deliver` and `broadcast` in this process, with clock, queue and faults in the test's hand | [`worker_harness`] |
 //! | random numbers that are the same in every run | [`random`] |
-//! | to wait for something | [`waiting`] |
+//! | to wait for a condition | [`waiting`] |
 //! | logged metrics | [`metrics_log`] |
 //! | many cases of one test | [`table`] |
 

@@ -24,7 +24,7 @@ TRACE = 5.00e-6  # X-Ray, recorded
 TRANSFER_GB = 0.09
 
 # Measured, or counted in the code.
-CPU_US_PER_MESSAGE = 100  # 66 measured on one x86-64 core (42 for encryption), and half as much again for another processor
+CPU_US_PER_MESSAGE = 100  # 66 on one x86-64 core (42 for encryption), and half as much again for another processor
 CPU_USED = 0.5  # share of a worker's time; otherwise it waits for push services
 GB_PER_VCPU = 1769 / 1024
 ROW_BYTES = 350

@@ -16,5 +16,5 @@ pub(crate) mod rights;
 /// EventBridge Scheduler.
 pub(crate) mod scheduler;
 mod sqs;
-/// `template.yaml`, read.
+/// `template.yaml`, evaluated.
 pub(crate) mod template;

@@ -57,7 +57,6 @@ impl Template {
         parameters.iter().map(default).collect()
     }
 
-    /// An output's value.
     pub(crate) fn output(&self, name: &str) -> String {
         let value = &self.root["Outputs"][name]["Value"];
         self.text(value).expect("a value")
@@ -82,7 +81,6 @@ impl Template {
             .collect()
     }
 
-    /// A resource's properties.
     pub(crate) fn properties(&self, name: &str) -> &Value {
         &self.root["Resources"][name]["Properties"]
     }
@@ -95,7 +93,6 @@ impl Template {
             .unwrap_or_default()
     }
 
-    /// A function's environment.
     pub(crate) fn environment(&self, function: &str) -> Vec<(String, String)> {
         let variables = &self.properties(&logical(function))["Environment"]["Variables"];
         let variables = variables.as_mapping().expect("variables");

@@ -53,7 +53,7 @@ pub(crate) struct Delivery {
     pub(crate) http_version: Version,
     /// `vapid t=.., k=..`.
     pub(crate) authorization: String,
-    /// Which TCP connection, counted from 0.
+    /// Number of the TCP connection, from 0.
     pub(crate) connection: usize,
     /// The time when the service had read the request.
     pub(crate) at: Instant,
@@ -119,7 +119,7 @@ struct State {
 /// Decides the fate of the `n`th good request to a subscription, counted from 0.
 type Plan = Box<dyn Fn(&str, usize) -> Option<Behaviour> + Send>;
 
-/// A behaviour in force.
+/// A behaviour that is in effect.
 struct Standing {
     serial: usize,
     whom: Whom,

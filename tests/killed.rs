@@ -50,15 +50,17 @@ async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
         .await;
 
     let random = Random::new(SEED);
-    let mut toll = Toll::default();
-    toll.kill_while_reading(&mut server, &service, &random)
+    let mut repeated = RepeatedDeliveries::default();
+    repeated
+        .kill_while_reading(&mut server, &service, &random)
         .await;
     let read = |campaign: &Value| campaign["scanned"] == ALL;
     server.campaign_until(&id, PATIENCE * 5, read).await;
-    let again = toll
+    let again = repeated
         .kill_while_retrying(&mut server, &service, &random)
         .await;
-    toll.kill_when_all_are_reached(&mut server, &service, &random)
+    repeated
+        .kill_when_all_are_reached(&mut server, &service, &random)
         .await;
     let campaign = server.done(&id, PATIENCE * 5).await;
     service.wait_until_idle(PATIENCE).await;
@@ -73,8 +75,8 @@ async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
 
     let [reading, _, ending] = KILLS;
     let kills = reading + again + ending;
-    toll.count(&service);
-    let Toll { twice, most } = toll;
+    repeated.count(&service);
+    let RepeatedDeliveries { twice, most } = repeated;
     println!(
         "{ALL} subscribers, {kills} kills ({again} while some were pushed to again, {ending} when all had been reached): \
          {twice} duplicates, {most} at most after one kill, of {PAGE} allowed"
@@ -91,14 +93,14 @@ async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
     assert_eq!(server.exported().await.len(), alive.len());
 }
 
-/// Number of kills, and of the deliveries that they repeated.
+/// Repeated deliveries: in total, and the most after one kill.
 #[derive(Default)]
-struct Toll {
+struct RepeatedDeliveries {
     twice: usize,
     most: usize,
 }
 
-impl Toll {
+impl RepeatedDeliveries {
     /// Kills the program while it reads subscribers.
     async fn kill_while_reading(
         &mut self,

@@ -27,43 +27,43 @@ use crate::support::push_service::PushService;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What EventBridge says on the wire, with answers in order, and the entries that it took.
+/// EventBridge at the level of HTTP: it gives prepared answers in order and keeps the entries that it took.
 #[derive(Default)]
-struct Standin {
+struct FakeEventBridge {
     answers: VecDeque<(u16, Value)>,
     taken: Vec<Value>,
 }
 
-type Shared = Arc<Mutex<Standin>>;
+type Shared = Arc<Mutex<FakeEventBridge>>;
 
-async fn put(State(standin): State<Shared>, headers: HeaderMap, body: String) -> Response {
+async fn put(State(eventbridge): State<Shared>, headers: HeaderMap, body: String) -> Response {
     assert_eq!(headers["x-amz-target"], "AWSEvents.PutEvents");
     let asked: Value = serde_json::from_str(&body).expect("JSON");
     let entries = asked["Entries"].as_array().expect("entries").clone();
     assert_eq!(entries.len(), 1);
-    let mut standin = standin.lock().unwrap();
-    let (status, answer) = standin.answers.pop_front().unwrap_or_else(|| {
+    let mut eventbridge = eventbridge.lock().unwrap();
+    let (status, answer) = eventbridge.answers.pop_front().unwrap_or_else(|| {
         let taken = json!({"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]});
         (200, taken)
     });
     if status == 200 && answer["FailedEntryCount"] == 0 {
-        standin.taken.extend(entries);
+        eventbridge.taken.extend(entries);
     }
     let kind = [("content-type", "application/x-amz-json-1.1")];
     (StatusCode::from_u16(status).unwrap(), kind, Json(answer)).into_response()
 }
 
-impl Standin {
-    /// One that gives `answers` first, and campaigns that tell it.
+impl FakeEventBridge {
+    /// Starts an EventBridge that gives `answers` first, and a campaign service that announces to it.
     async fn start(
         bus: Option<&str>,
         answers: impl IntoIterator<Item = (u16, Value)>,
     ) -> (Shared, Broadcast<LocalQueue>) {
-        let standin = Shared::default();
-        standin.lock().unwrap().answers.extend(answers);
+        let eventbridge = Shared::default();
+        eventbridge.lock().unwrap().answers.extend(answers);
         let app = Router::new()
             .route("/", post(put))
-            .with_state(Arc::clone(&standin));
+            .with_state(Arc::clone(&eventbridge));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, app).into_future());
@@ -86,7 +86,7 @@ impl Standin {
             metrics: pushcast::telemetry::metrics::Metrics::off(),
             most_segments: 1,
         };
-        (standin, broadcast)
+        (eventbridge, broadcast)
     }
 }
 
@@ -96,11 +96,11 @@ async fn started(broadcast: &Broadcast<LocalQueue>) -> CampaignId {
 }
 
 #[tokio::test]
-async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
-    let (standin, broadcast) = Standin::start(Some("announcements"), []).await;
+async fn the_end_of_a_campaign_is_put_on_the_event_bus_as_the_api_shows_it() {
+    let (eventbridge, broadcast) = FakeEventBridge::start(Some("announcements"), []).await;
     let id = started(&broadcast).await;
     broadcast.cancel(&id).await.unwrap();
-    let taken = standin.lock().unwrap().taken.clone();
+    let taken = eventbridge.lock().unwrap().taken.clone();
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0]["Source"], "pushcast");
     assert_eq!(taken[0]["DetailType"], "pushcast.campaign");
@@ -113,13 +113,13 @@ async fn the_end_of_a_campaign_is_an_event_on_the_bus_as_the_api_shows_it() {
 }
 
 #[tokio::test]
-async fn without_a_bus_it_is_the_account_s_own() {
-    let (standin, broadcast) = Standin::start(None, []).await;
+async fn without_a_configured_bus_the_event_goes_to_the_account_s_default_bus() {
+    let (eventbridge, broadcast) = FakeEventBridge::start(None, []).await;
     let id = started(&broadcast).await;
     let campaign = broadcast.store.ledger.campaign(&id).await.unwrap();
     let campaign = campaign.expect("it is there");
     broadcast.halt(&campaign, "the key is wrong").await.unwrap();
-    let taken = standin.lock().unwrap().taken.clone();
+    let taken = eventbridge.lock().unwrap().taken.clone();
     assert_eq!(taken[0]["EventBusName"], Value::Null);
     let detail: Value = serde_json::from_str(taken[0]["Detail"].as_str().unwrap()).unwrap();
     assert_eq!(detail["status"], "halted");
@@ -127,7 +127,7 @@ async fn without_a_bus_it_is_the_account_s_own() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_taken_is_told_again_and_one_that_is_taken_is_not() {
+async fn an_event_that_eventbridge_refuses_is_sent_again_and_one_that_it_takes_is_not() {
     let refused = json!({
         "FailedEntryCount": 1,
         "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "Slow down."}],
@@ -135,7 +135,7 @@ async fn an_event_that_is_not_taken_is_told_again_and_one_that_is_taken_is_not()
     let nameless = json!({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]});
     let failed = json!({"__type": "InternalException", "message": "oh"});
     let answers = [(200, refused), (200, nameless), (500, failed)];
-    let (standin, broadcast) = Standin::start(None, answers).await;
+    let (eventbridge, broadcast) = FakeEventBridge::start(None, answers).await;
     let id = started(&broadcast).await;
     for why in [Some("Slow down."), Some("InternalFailure"), None] {
         let error = broadcast.cancel(&id).await.unwrap_err();
@@ -149,26 +149,26 @@ async fn an_event_that_is_not_taken_is_told_again_and_one_that_is_taken_is_not()
         let problem = Problem::from(error);
         assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
-    assert_eq!(standin.lock().unwrap().taken.len(), 0);
+    assert_eq!(eventbridge.lock().unwrap().taken.len(), 0);
     for _ in 0..3 {
         broadcast.cancel(&id).await.unwrap();
         broadcast.finish(&id).await.unwrap();
     }
-    assert_eq!(standin.lock().unwrap().taken.len(), 1);
+    assert_eq!(eventbridge.lock().unwrap().taken.len(), 1);
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_resumed_and_ends_again_is_told_again() {
-    let (standin, broadcast) = Standin::start(None, []).await;
+async fn a_campaign_that_is_resumed_and_ends_again_is_announced_again() {
+    let (eventbridge, broadcast) = FakeEventBridge::start(None, []).await;
     let id = started(&broadcast).await;
     broadcast.cancel(&id).await.unwrap();
     broadcast.resume(&id).await.unwrap();
     broadcast.cancel(&id).await.unwrap();
-    assert_eq!(standin.lock().unwrap().taken.len(), 2);
+    assert_eq!(eventbridge.lock().unwrap().taken.len(), 2);
 }
 
 #[tokio::test]
-async fn on_one_machine_the_end_is_a_line_in_the_log() {
+async fn serve_announces_the_end_of_a_campaign_in_its_log() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let message = json!({"to": {"audience": "all"}, "data": "secret", "id": "logged-1"});

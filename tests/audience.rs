@@ -1,4 +1,4 @@
-//! Through the library, and the embedded database.
+//! Audience expressions, tested through the library and the embedded database.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -17,7 +17,7 @@ use webpush::{AllowList, Subscription};
 
 use crate::support::subscribers::browser::Browser;
 
-/// Tags that begin alike, in every character that a tag may have.
+/// Tags that share their first letters. Together they use every kind of character that a tag may have.
 const TAGS: [&str; 5] = ["news", "news.eu", "News_2", "a:b-c", "alle"];
 
 fn tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
@@ -35,7 +35,7 @@ fn refused(text: &str) -> AudienceError {
 }
 
 #[test]
-fn an_audience_admits_by_tags() {
+fn an_audience_expression_selects_subscribers_by_their_tags() {
     let cases: &[(&str, &[&str], bool)] = &[
         ("all", &[], true),
         ("all", &["news"], true),
@@ -66,7 +66,7 @@ fn an_audience_admits_by_tags() {
 }
 
 #[test]
-fn an_audience_is_written_plainly() {
+fn an_audience_is_printed_without_needless_parentheses() {
     for (given, written) in [
         (" all ", "all"),
         ("((news))", "news"),
@@ -84,7 +84,7 @@ fn an_audience_is_written_plainly() {
     }
 }
 
-/// What is wrong, and what is said. Characters are counted, not bytes.
+/// Expression and error message. Positions count characters, not bytes.
 const SYNTAX_ERRORS: [(&str, &str); 20] = [
     (
         "",
@@ -157,14 +157,14 @@ const SYNTAX_ERRORS: [(&str, &str); 20] = [
 ];
 
 #[test]
-fn a_syntax_error_says_at_which_character() {
+fn a_syntax_error_names_its_character() {
     for (text, error) in SYNTAX_ERRORS {
         assert_eq!(refused(text).to_string(), error, "{text}");
     }
 }
 
 #[test]
-fn an_audience_is_bounded() {
+fn an_audience_expression_has_limits_on_length_tags_and_depth() {
     let tag = "t".repeat(64);
     audience(&tag);
     assert_eq!(
@@ -175,7 +175,7 @@ fn an_audience_is_bounded() {
     let deep = |n: usize| format!("{}a || b{}", "(".repeat(n), ")".repeat(n));
     audience(&deep(16));
     assert_eq!(refused(&deep(17)), AudienceError::TooDeep { position: 17 });
-    // Of a text of this length a recursion would not come back.
+    // A recursive parser would overflow its stack here.
     assert_eq!(refused(&deep(10_000)), AudienceError::TooLong);
     let alternating = |n: usize| format!("{}a{}", "!(".repeat(n), ")".repeat(n));
     assert_eq!(
@@ -209,7 +209,7 @@ fn an_audience_is_bounded() {
     assert_eq!(refused(&long(33)), AudienceError::TooLong);
 }
 
-/// Everyone there can be: one subscriber for each set of [`TAGS`].
+/// One subscriber for each subset of [`TAGS`].
 struct Everyone {
     client: Client,
     tags: BTreeMap<String, BTreeSet<String>>,
@@ -254,7 +254,7 @@ impl Everyone {
         }
     }
 
-    /// The endpoints that the database answers with.
+    /// The endpoints that the database returns for this audience.
     async fn found(&self, audience: &Audience) -> BTreeSet<String> {
         let filter = audience.filter();
         let scan = self.client.scan().table_name("Subscriptions").limit(1000);
@@ -276,17 +276,17 @@ impl Everyone {
     }
 }
 
-/// An expression as somebody thinks it, and its meaning, independent of the parser.
+/// A random expression and its meaning, independent of the parser.
 #[derive(Debug, Clone)]
-enum Thought {
+enum RandomExpression {
     All,
     Tag(usize),
-    Not(Box<Thought>),
-    And(Box<Thought>, Box<Thought>),
-    Or(Box<Thought>, Box<Thought>),
+    Not(Box<RandomExpression>),
+    And(Box<RandomExpression>, Box<RandomExpression>),
+    Or(Box<RandomExpression>, Box<RandomExpression>),
 }
 
-impl Thought {
+impl RandomExpression {
     fn any() -> impl Strategy<Value = Self> {
         let leaf = prop_oneof![1 => Just(Self::All), 9 => (0..TAGS.len()).prop_map(Self::Tag)];
         leaf.prop_recursive(7, 40, 2, |inner| {
@@ -315,8 +315,8 @@ impl Thought {
     }
 }
 
-/// With every parenthesis there can be.
-impl fmt::Display for Thought {
+/// Writes every parenthesis, needed or not.
+impl fmt::Display for RandomExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
@@ -329,7 +329,7 @@ impl fmt::Display for Thought {
 }
 
 #[test]
-fn the_database_finds_whom_the_expression_admits() {
+fn the_database_finds_the_subscribers_that_the_expression_selects() {
     let runtime = Runtime::new().unwrap();
     let everyone = runtime.block_on(Everyone::subscribed());
     let config = ProptestConfig {
@@ -337,12 +337,12 @@ fn the_database_finds_whom_the_expression_admits() {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(thought in Thought::any())| {
-        let text = thought.to_string();
+    proptest!(config, |(expression in RandomExpression::any())| {
+        let text = expression.to_string();
         let meant: BTreeSet<String> = everyone
             .tags
             .iter()
-            .filter(|(_, tags)| thought.admits(tags))
+            .filter(|(_, tags)| expression.admits(tags))
             .map(|(endpoint, _)| endpoint.clone())
             .collect();
         let audience: Audience = match text.parse() {
@@ -369,7 +369,7 @@ fn the_database_finds_whom_the_expression_admits() {
 
 #[tokio::test]
 async fn the_largest_audience_is_within_dynamodbs_limits() {
-    // Every tag denied, in pairs whose denials would each be an operator more, and parentheses for every pair.
+    // Every tag denied, in pairs. Each denial could cost one more operator, and each pair has its parentheses.
     let pairs: Vec<String> = (0..50)
         .map(|n| format!("!(tag-{n} && !(other-{n}))"))
         .collect();
@@ -401,7 +401,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_an_audience_or_an_error(
+    fn any_text_parses_to_an_audience_or_an_error(
         text in prop_oneof![any::<String>(), "[ab!&|() ]{0,40}", "(all|a|!|&&|\\|\\||\\(|\\)| ){0,60}"]
     ) {
         let parsed: Result<Audience, _> = text.parse();

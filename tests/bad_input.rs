@@ -13,7 +13,7 @@ const UNSUBSCRIBE: &str = "/push/unsubscribe";
 const SEND: &str = "/push/send";
 const MAX_BODY: usize = pushcast::http::middleware::MAX_BODY;
 
-/// One bad body: its name, where it is posted, the status that it deserves, and the member that is to blame.
+/// One bad body: its name, the path it is posted to, the expected status, and the member that the answer must name.
 struct Row {
     name: String,
     path: &'static str,
@@ -22,7 +22,7 @@ struct Row {
     field: Option<String>,
 }
 
-/// The table, while it is written.
+/// Collects the rows.
 struct Table {
     browser: Browser,
     rows: Vec<Row>,
@@ -46,7 +46,7 @@ impl Table {
         });
     }
 
-    /// A body of any endpoint that takes one.
+    /// A bad body for every endpoint that reads one.
     fn everywhere(&mut self, name: &str, body: &[u8], status: u16, field: Option<&str>) {
         for path in [SUBSCRIBE, UNSUBSCRIBE, SEND] {
             self.raw(
@@ -59,7 +59,7 @@ impl Table {
         }
     }
 
-    /// A good subscription with one member otherwise.
+    /// A good subscription with one member replaced.
     fn subscribe(&mut self, member: &str, wrong: Value, status: u16, field: &str) {
         let body = self.browser.to_json_with(json!({member: wrong}));
         self.subscription(
@@ -74,14 +74,14 @@ impl Table {
         self.raw(name, SUBSCRIBE, body.to_string(), status, Some(field));
     }
 
-    /// A good subscription with another `p256dh`, raw.
+    /// A good subscription whose `p256dh` holds these bytes.
     fn p256dh(&mut self, name: &str, bytes: &[u8]) {
         let keys = json!({"p256dh": URL_SAFE_NO_PAD.encode(bytes), "auth": self.browser.auth()});
         let body = self.browser.to_json_with(json!({"keys": keys}));
         self.subscription(&format!("p256dh {name}"), &body, 400, "keys.p256dh");
     }
 
-    /// A good subscription with one of its keys otherwise.
+    /// A good subscription with one of its keys replaced.
     fn key(&mut self, member: &str, wrong: Value) {
         let mut body = self.browser.to_json();
         body["keys"][member] = wrong.clone();
@@ -89,7 +89,7 @@ impl Table {
         self.subscription(&format!("{field} is {}", short(&wrong)), &body, 400, &field);
     }
 
-    /// A good message with these members otherwise.
+    /// A good message with these members replaced.
     fn send(&mut self, wrong: Value, status: u16, field: &str) {
         let mut body = json!({"to": {"user": "nobody"}, "data": "x"});
         let (Value::Object(all), Value::Object(more)) = (&mut body, wrong.clone()) else {
@@ -100,7 +100,7 @@ impl Table {
         self.raw(name, SEND, body.to_string(), status, Some(field));
     }
 
-    /// A notification otherwise, which would be good with `title` and `navigate` alone.
+    /// A bad notification. With `title` and `navigate` alone it would be good.
     fn notify(&mut self, wrong: Value, field: &str) {
         let mut notification = json!({"title": "t", "navigate": "https://a.example/"});
         let (Value::Object(all), Value::Object(more)) = (&mut notification, wrong.clone()) else {
@@ -125,7 +125,7 @@ fn without(mut body: Value, member: &str) -> Value {
     body
 }
 
-/// What is no body at all, or none of ours.
+/// Bodies that are no JSON, or not the JSON object that the API expects.
 fn bodies(table: &mut Table) {
     table.everywhere("nothing", b"", 400, None);
     table.everywhere("half an object", br#"{"endpoint":"#, 400, None);
@@ -466,7 +466,7 @@ fn messages(table: &mut Table) {
     }
 }
 
-/// What only a message to an audience has.
+/// Members that only a message to an audience has.
 fn campaigns(table: &mut Table) {
     for wrong in [
         json!(5),
@@ -510,7 +510,7 @@ fn campaigns(table: &mut Table) {
     ] {
         table.send(json!({"to": to, "rate": wrong}), 400, "rate");
     }
-    // The message is checked before anything is written down.
+    // The server checks the message before it writes anything.
     for (member, wrong) in [
         ("ttl", json!(-1)),
         ("urgency", json!("urgent")),
@@ -544,7 +544,7 @@ fn notifications(table: &mut Table) {
             member,
         );
     }
-    // "-" leaves a member out.
+    // "-" removes the member.
     for wrong in [json!("-"), json!(""), json!(5), json!(null), json!({})] {
         table.notify(json!({"title": wrong}), "title");
     }
@@ -635,7 +635,7 @@ fn actions(table: &mut Table) {
     );
 }
 
-/// RFC 9457, and no more than that.
+/// The answer is a problem of RFC 9457, without additional members.
 fn is_a_problem(answer: &Answer, what: &str) {
     let said = String::from_utf8_lossy(&answer.body);
     assert_eq!(
@@ -664,7 +664,7 @@ async fn nothing_happened(server: &Server, service: &PushService) {
 }
 
 #[tokio::test]
-async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
+async fn a_bad_body_is_refused_with_the_wrong_member_s_name_and_changes_nothing() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let mut table = Table {
@@ -717,7 +717,7 @@ async fn every_bad_body_is_refused_by_name_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_payload_of_3993_bytes_passes_and_the_refusal_says_by_how_much_it_is_over() {
+async fn a_payload_of_3993_bytes_is_accepted_and_a_longer_one_is_refused_with_its_excess() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let browser = service.subscribe(Some(&server.public_key().await));
@@ -759,7 +759,7 @@ async fn a_payload_of_3993_bytes_passes_and_the_refusal_says_by_how_much_it_is_o
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_audience_is_said_with_its_position() {
+async fn an_error_in_an_audience_is_reported_with_its_position() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for (audience, position) in [
@@ -785,7 +785,7 @@ async fn what_is_wrong_with_an_audience_is_said_with_its_position() {
 }
 
 #[tokio::test]
-async fn what_can_be_no_campaign_is_no_such_campaign() {
+async fn an_impossible_campaign_id_is_answered_as_an_unknown_campaign() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let bearer = format!("Bearer {}", server.token());
@@ -815,7 +815,7 @@ async fn what_can_be_no_campaign_is_no_such_campaign() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_limit_is_read_and_so_is_each_length_at_its_limit() {
+async fn the_server_accepts_a_body_and_each_member_of_exactly_the_maximum_length() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let browser = service.subscribe(None);
@@ -842,7 +842,7 @@ async fn a_body_of_exactly_the_limit_is_read_and_so_is_each_length_at_its_limit(
 }
 
 #[tokio::test]
-async fn without_the_token_nothing_is_sent_or_even_read() {
+async fn without_the_token_the_server_sends_nothing_and_reads_no_body() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let token = server.token();
@@ -891,7 +891,7 @@ async fn without_the_token_nothing_is_sent_or_even_read() {
 }
 
 #[tokio::test]
-async fn wrong_methods_and_unknown_paths_are_problems_too() {
+async fn wrong_methods_and_unknown_paths_are_answered_with_problems() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let bearer = format!("Bearer {}", server.token());

@@ -1,4 +1,4 @@
-//! What starts a campaign: an event of a rule's, a schedule's firing, a bare message. Each is one, however often it comes.
+//! A rule's event, a schedule's firing or a bare message starts one campaign, however often it is delivered.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -8,12 +8,12 @@ use pushcast::campaign::Status;
 use pushcast::deliver::Deliver;
 use serde_json::{Value, json};
 
-use crate::deliver::{event, figures, once, reached};
+use crate::deliver::{deliveries_per_subscriber, event, expected_counts, one_delivery_each};
 use crate::support::program::campaigns::counts;
 use crate::support::worker_harness::{Jobs, WorkerHarness};
 
 #[tokio::test]
-async fn an_event_that_is_delivered_three_times_is_one_campaign() {
+async fn an_event_that_is_delivered_three_times_starts_one_campaign() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 10).await;
     let workers = [0, 1, 2].map(|i| harness.worker(&format!("worker {i}"), 1));
@@ -39,13 +39,16 @@ async fn an_event_that_is_delivered_three_times_is_one_campaign() {
         .await
         .expect("it reads");
     assert_eq!(all.campaigns.len(), 1);
-    assert_eq!(reached(&harness.services[0]), once(10));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(10)
+    );
     let (_, campaign) = harness.campaign("one-event").await;
-    assert_eq!(counts(&campaign), figures([("accepted", 10)]));
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 10)]));
 }
 
 #[tokio::test]
-async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
+async fn a_schedule_s_firing_starts_one_campaign_whatever_its_execution_id() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 3).await;
     let worker = harness.worker("worker", 1);
@@ -79,7 +82,7 @@ async fn a_firing_is_one_campaign_whatever_its_execution_is_called() {
 }
 
 #[tokio::test]
-async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
+async fn a_bare_message_starts_one_campaign_per_id_or_per_request_without_an_id() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 3).await;
     let worker = harness.worker("worker", 1);
@@ -105,16 +108,16 @@ async fn a_bare_message_is_one_campaign_by_its_id_or_else_by_its_request() {
     assert_eq!(harness.services[0].deliveries().len(), 9);
 }
 
-/// A campaign is cancelled while a restarted server goes on with it, at whichever request to the database.
+/// The operator cancels a campaign while a restarted server continues it, before each of its database requests in turn.
 #[tokio::test]
-async fn whoever_cancels_while_a_server_restarts_has_it_cancelled() {
+async fn a_campaign_that_is_cancelled_while_the_server_restarts_stays_cancelled() {
     for at in 0.. {
         let harness = WorkerHarness::new(1).await;
         harness.add_subscribers(0, 3).await;
         let worker = harness.worker("worker", 1);
         let started = worker.broadcast.handle(&event("stopped"), "request").await;
         let id = started.expect("it starts").id;
-        harness.forget_jobs();
+        harness.lose_jobs();
         let (restarted, seen) = harness.late("restarted", at);
         let is_over = Cell::new(false);
         let recover = async {

@@ -1,4 +1,4 @@
-//! What `.cargo/config.toml` takes out of the functions is out of them, and nothing else is.
+//! `.cargo/config.toml` removes code from the Lambda functions: exactly the code that it means to remove.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 use std::collections::BTreeSet;
@@ -7,10 +7,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The macro of aws-lc that leaves out its code for AVX-512.
+/// aws-lc leaves out its code for AVX-512 where this macro is defined.
 const MACRO: &str = "MY_ASSEMBLER_IS_TOO_OLD_FOR_512AVX";
 
-/// The folder of the sources of aws-lc.
+/// The folder with aws-lc's sources.
 fn aws_lc() -> PathBuf {
     let mut metadata = Command::new(env!("CARGO"));
     metadata.args(["metadata", "--format-version", "1", "--offline", "--locked"]);
@@ -23,7 +23,7 @@ fn aws_lc() -> PathBuf {
     Path::new(manifest.expect("a path")).with_file_name("aws-lc")
 }
 
-/// Files under `folder` in which a condition of the preprocessor names the macro.
+/// Files under `folder` where a preprocessor condition names the macro.
 fn conditions(root: &Path, folder: &str, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -45,7 +45,7 @@ fn conditions(root: &Path, folder: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_macro_leaves_out_aes_gcm_xts_and_rsa_for_avx_512_and_nothing_else() {
+fn the_macro_removes_aes_gcm_xts_and_rsa_for_avx_512_and_nothing_else() {
     let (root, mut found) = (aws_lc(), BTreeSet::new());
     for folder in ["crypto", "include", "generated-src/linux-x86_64"] {
         conditions(&root, folder, &mut found);
@@ -73,7 +73,7 @@ fn symbols(binary: &[u8]) -> BTreeSet<&str> {
 }
 
 #[test]
-fn a_function_holds_aes_gcm_for_avx_but_not_for_avx_512() {
+fn a_function_contains_aes_gcm_for_avx_but_not_for_avx_512() {
     let function = std::fs::read(env!("CARGO_BIN_EXE_send")).expect("a binary");
     let symbols = symbols(&function);
     let holds = |end: &str| symbols.iter().any(|name| name.ends_with(end));

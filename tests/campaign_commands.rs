@@ -23,7 +23,7 @@ async fn start() -> (PushService, Server) {
     (service, server)
 }
 
-/// Runs a command against this server.
+/// Runs a command with this server's URL and token.
 async fn run(server: &Server, arguments: &[&str]) -> Output {
     let mut command = server.command(&[arguments, &["--url", &server.url]].concat());
     let output = timeout(PATIENCE, command.output()).await;
@@ -31,12 +31,12 @@ async fn run(server: &Server, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn printed(output: &Output, code: i32) -> String {
+fn stdout_of(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-fn complained(output: &Output) -> String {
+fn stderr_of(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("panicked"), "{said}");
     said
@@ -47,7 +47,7 @@ fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(line).collect()
 }
 
-/// A browser that is subscribed, as `user`.
+/// A browser, subscribed as `user`.
 async fn subscribed(server: &Server, service: &PushService, user: &str) -> Browser {
     let browser = service.subscribe(Some(&server.public_key().await));
     let proof = json!({"user": user, "userSignature": server.sign(user)});
@@ -59,7 +59,7 @@ async fn subscribed(server: &Server, service: &PushService, user: &str) -> Brows
 }
 
 #[tokio::test]
-async fn a_message_to_a_person_is_sent_and_each_device_s_result_is_shown() {
+async fn send_shows_a_result_for_each_device_of_a_user() {
     let (service, server) = start().await;
     let (first, second) = (
         subscribed(&server, &service, "ada").await,
@@ -72,7 +72,7 @@ async fn a_message_to_a_person_is_sent_and_each_device_s_result_is_shown() {
         &flags,
     ]
     .concat();
-    let sent = printed(&run(&server, &text).await, 0);
+    let sent = stdout_of(&run(&server, &text).await, 0);
     let line = |browser: &Browser| {
         let mut lines = sent.lines();
         let found = lines.find(|line| line.contains(browser.endpoint()));
@@ -96,7 +96,7 @@ async fn a_message_to_a_person_is_sent_and_each_device_s_result_is_shown() {
         "https://a.example/",
     ];
     let sent = run(&server, &[&to[..], &content].concat()).await;
-    let results = json_lines(&printed(&sent, 0));
+    let results = json_lines(&stdout_of(&sent, 0));
     assert_eq!(results.len(), 1);
     assert_eq!(results[0]["outcome"], "accepted");
     let shown = service.deliveries()[1].json();
@@ -107,27 +107,30 @@ async fn a_message_to_a_person_is_sent_and_each_device_s_result_is_shown() {
 
     let to = ["send", "--endpoint", second.endpoint(), "--text", "x"];
     let refused = run(&server, &to).await;
-    assert!(printed(&refused, 1).starts_with("throttled"), "{refused:?}");
+    assert!(
+        stdout_of(&refused, 1).starts_with("throttled"),
+        "{refused:?}"
+    );
     let nobody = run(&server, &["send", "--user", "nobody", "--text", "x"]).await;
-    assert_eq!(printed(&nobody, 1), "");
-    assert!(complained(&nobody).contains("no devices"), "{nobody:?}");
+    assert_eq!(stdout_of(&nobody, 1), "");
+    assert!(stderr_of(&nobody).contains("no devices"), "{nobody:?}");
 }
 
 #[tokio::test]
-async fn a_payload_comes_from_a_file_or_the_standard_input_as_it_is() {
+async fn send_takes_a_payload_unchanged_from_a_file_or_the_standard_input() {
     let (service, server) = start().await;
     let browser = subscribed(&server, &service, "ada").await;
     let file = server.data().join("message.json");
     std::fs::write(&file, "{ \"a\" : 1 }\n").expect("room");
     let file = file.display().to_string();
     let sent = run(&server, &["send", "--user", "ada", "--payload", &file]).await;
-    printed(&sent, 0);
+    stdout_of(&sent, 0);
     let news = server.data().join("news.json");
     std::fs::write(&news, NEWS).expect("room");
     let news = news.display().to_string();
     for given in [&news, NEWS] {
         let sent = run(&server, &["send", "--user", "ada", "--notification", given]).await;
-        printed(&sent, 0);
+        stdout_of(&sent, 0);
     }
     let mut command = server.command(&[
         "send",
@@ -152,7 +155,7 @@ async fn a_payload_comes_from_a_file_or_the_standard_input_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
+async fn send_starts_one_campaign_per_id_and_watches_it_to_the_end() {
     let (service, server) = start().await;
     let tags = |i: usize| if i < 3 { vec!["news"] } else { vec![] };
     Subscribers::import(&server, &service, 5, tags).await;
@@ -168,16 +171,16 @@ async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
         "100",
     ];
     let started = run(&server, &send).await;
-    assert_eq!(printed(&started, 0), "bridge:1\n");
+    assert_eq!(stdout_of(&started, 0), "bridge:1\n");
     let hint = "pushcast campaigns watch bridge:1";
-    assert!(complained(&started).contains(hint), "{started:?}");
+    assert!(stderr_of(&started).contains(hint), "{started:?}");
     let watched = run(&server, &["campaigns", "watch", "bridge:1"]).await;
-    let lines = printed(&watched, 0);
+    let lines = stdout_of(&watched, 0);
     let last = lines.lines().last().expect("a line with the end");
     assert_eq!(last, "done: read 5 of 5; accepted 3");
 
     let again = run(&server, &[&send[..], &["--watch", "--json"]].concat()).await;
-    let shown = json_lines(&printed(&again, 0));
+    let shown = json_lines(&stdout_of(&again, 0));
     let end = shown.last().expect("the end");
     assert_eq!(end["status"], "done");
     assert_eq!(end["rate"], 100);
@@ -187,7 +190,7 @@ async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
         "the same id sends nothing again"
     );
 
-    let shown = printed(&run(&server, &["campaigns", "show", "bridge:1"]).await, 0);
+    let shown = stdout_of(&run(&server, &["campaigns", "show", "bridge:1"]).await, 0);
     for said in [
         "bridge:1",
         "done",
@@ -199,11 +202,11 @@ async fn an_audience_is_sent_to_once_for_one_id_and_watched_to_the_end() {
         assert!(shown.contains(said), "{said} in {shown}");
     }
     let shown = run(&server, &["campaigns", "show", "bridge:1", "--json"]).await;
-    assert_eq!(&json_lines(&printed(&shown, 0))[0], end);
+    assert_eq!(&json_lines(&stdout_of(&shown, 0))[0], end);
     for action in ["cancel", "resume"] {
         let late = run(&server, &["campaigns", action, "bridge:1"]).await;
-        assert_eq!(printed(&late, 1), "");
-        assert!(complained(&late).contains("409"), "{late:?}");
+        assert_eq!(stdout_of(&late, 1), "");
+        assert!(stderr_of(&late).contains("409"), "{late:?}");
     }
 }
 
@@ -223,7 +226,7 @@ const WRONG_ARGUMENTS: [&[&str]; 12] = [
 ];
 
 #[tokio::test]
-async fn what_is_refused_is_said_and_nothing_is_sent() {
+async fn a_refused_message_is_reported_and_not_sent() {
     let (service, server) = start().await;
     for (arguments, says) in [
         (
@@ -258,8 +261,8 @@ async fn what_is_refused_is_said_and_nothing_is_sent() {
         (&["campaigns", "list", "--token", "wrong"], "401"),
     ] {
         let output = run(&server, arguments).await;
-        assert_eq!(printed(&output, 1), "", "{arguments:?}");
-        let said = complained(&output);
+        assert_eq!(stdout_of(&output, 1), "", "{arguments:?}");
+        let said = stderr_of(&output);
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
     for arguments in WRONG_ARGUMENTS {
@@ -267,12 +270,12 @@ async fn what_is_refused_is_said_and_nothing_is_sent() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     }
     let listed = run(&server, &["campaigns", "list"]).await;
-    assert_eq!(printed(&listed, 0), "");
-    assert!(complained(&listed).contains("no campaigns"), "{listed:?}");
+    assert_eq!(stdout_of(&listed, 0), "");
+    assert!(stderr_of(&listed).contains("no campaigns"), "{listed:?}");
     assert_eq!(service.requests(), 0);
 }
 
-/// `pushcast campaigns watch`, line by line.
+/// A running `pushcast campaigns watch`, read line by line.
 struct Watcher {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -294,7 +297,7 @@ impl Watcher {
         line.expect("in time").expect("text").expect("a line")
     }
 
-    /// Its last line, exit code and complaints.
+    /// Its last line, exit code and standard error.
     async fn end(mut self) -> (String, Option<i32>, String) {
         let mut last = String::new();
         while let Some(line) = timeout(PATIENCE, self.lines.next_line())
@@ -306,12 +309,12 @@ impl Watcher {
         }
         let output = timeout(PATIENCE, self.child.wait_with_output()).await;
         let output = output.expect("it ends").expect("it runs");
-        (last, output.status.code(), complained(&output))
+        (last, output.status.code(), stderr_of(&output))
     }
 }
 
-/// A campaign that waits for half a minute to push again.
-async fn held(server: &Server, service: &PushService, id: &str) {
+/// Starts a campaign that waits half a minute before its next retry.
+async fn start_waiting_campaign(server: &Server, service: &PushService, id: &str) {
     subscribed(server, service, "ada").await;
     service.plan(|_, _| {
         Some(Behaviour::Answer(
@@ -327,9 +330,9 @@ async fn held(server: &Server, service: &PushService, id: &str) {
 }
 
 #[tokio::test]
-async fn who_watches_sees_a_campaign_cancelled_and_it_can_be_resumed() {
+async fn watch_shows_that_a_campaign_is_cancelled_and_resume_continues_it() {
     let (service, server) = start().await;
-    held(&server, &service, "c").await;
+    start_waiting_campaign(&server, &service, "c").await;
     let mut watcher = Watcher::start(&server, &server.url, "c", &[]);
     let line = watcher.line().await;
     assert!(
@@ -338,19 +341,19 @@ async fn who_watches_sees_a_campaign_cancelled_and_it_can_be_resumed() {
     );
     let cancelled = run(&server, &["campaigns", "cancel", "c", "--json"]).await;
     assert_eq!(
-        json_lines(&printed(&cancelled, 0))[0]["status"],
+        json_lines(&stdout_of(&cancelled, 0))[0]["status"],
         "cancelled"
     );
     let (last, code, said) = watcher.end().await;
     assert_eq!(last, "cancelled: read 1 of 1; retrying 1");
     assert_eq!(code, Some(1));
     assert!(said.contains("pushcast campaigns resume c"), "{said}");
-    let resumed = printed(&run(&server, &["campaigns", "resume", "c"]).await, 0);
+    let resumed = stdout_of(&run(&server, &["campaigns", "resume", "c"]).await, 0);
     assert!(resumed.contains("running"), "{resumed}");
 }
 
 #[tokio::test]
-async fn a_halted_campaign_is_shown_with_its_reason() {
+async fn watch_shows_why_a_campaign_is_halted() {
     let (service, server) = start().await;
     Subscribers::import(&server, &service, 60, |_| vec![]).await;
     service.plan(|_, _| Some(Behaviour::Answer(Canned::status(403))));
@@ -365,21 +368,21 @@ async fn a_halted_campaign_is_shown_with_its_reason() {
         "h",
     ];
     let halted = run(&server, &send).await;
-    let lines = printed(&halted, 1);
+    let lines = stdout_of(&halted, 1);
     let last = lines.lines().last().expect("a line with the end");
     assert!(last.starts_with("halted: "), "{lines}");
     let reason = server.campaign("h").await["reason"].clone();
     let reason = reason.as_str().expect("a reason");
-    assert!(complained(&halted).contains(reason), "{halted:?}");
-    let shown = printed(&run(&server, &["campaigns", "show", "h"]).await, 0);
+    assert!(stderr_of(&halted).contains(reason), "{halted:?}");
+    let shown = stdout_of(&run(&server, &["campaigns", "show", "h"]).await, 0);
     assert!(shown.contains(reason), "{shown}");
 }
 
-/// One address for a server that has another one after each start.
+/// A fixed address in front of a server that gets another port at each start.
 struct Relay {
     url: String,
     to: watch::Sender<String>,
-    /// Connections that nobody was there for.
+    /// Number of connections that came while no server was running.
     lost: watch::Receiver<usize>,
 }
 
@@ -409,9 +412,9 @@ fn address(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn who_watches_waits_for_a_restart_of_the_server() {
+async fn watch_waits_while_the_server_restarts() {
     let (service, mut server) = start().await;
-    held(&server, &service, "r").await;
+    start_waiting_campaign(&server, &service, "r").await;
     let mut relay = Relay::start(&server).await;
     let mut watcher = Watcher::start(&server, &relay.url, "r", &["--json"]);
     watcher.line().await;
@@ -421,16 +424,16 @@ async fn who_watches_waits_for_a_restart_of_the_server() {
     drop(lost.expect("the relay runs"));
     server.restart().await;
     relay.to.send_replace(address(&server));
-    printed(&run(&server, &["campaigns", "cancel", "r"]).await, 0);
+    stdout_of(&run(&server, &["campaigns", "cancel", "r"]).await, 0);
     let (last, code, _) = watcher.end().await;
     assert_eq!(json_lines(&last)[0]["status"], "cancelled");
     assert_eq!(code, Some(1));
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_come_back_is_an_error() {
+async fn watch_fails_when_the_server_does_not_come_back() {
     let (service, mut server) = start().await;
-    held(&server, &service, "r").await;
+    start_waiting_campaign(&server, &service, "r").await;
     let mut watcher = Watcher::start(&server, &server.url, "r", &["--patience", "1"]);
     watcher.line().await;
     server.kill().await;
@@ -438,11 +441,11 @@ async fn a_server_that_does_not_come_back_is_an_error() {
     assert_eq!(code, Some(1));
     assert!(said.contains("cannot be reached"), "{said}");
     let at_once = run(&server, &["campaigns", "watch", "r"]).await;
-    assert_eq!(printed(&at_once, 1), "");
+    assert_eq!(stdout_of(&at_once, 1), "");
 }
 
 #[tokio::test]
-async fn the_list_has_pages_newest_first() {
+async fn the_list_of_campaigns_has_pages_and_starts_with_the_newest() {
     let (_service, server) = start().await;
     for i in 0..23 {
         let id = format!("c-{i:02}");
@@ -456,13 +459,13 @@ async fn the_list_has_pages_newest_first() {
     };
     let expected: Vec<String> = (0..23).rev().map(|i| format!("c-{i:02}")).collect();
     let latest = run(&server, &["campaigns", "list"]).await;
-    assert_eq!(names(&printed(&latest, 0)), expected[..20]);
-    assert!(complained(&latest).contains("--all"), "{latest:?}");
+    assert_eq!(names(&stdout_of(&latest, 0)), expected[..20]);
+    assert!(stderr_of(&latest).contains("--all"), "{latest:?}");
     let all = run(&server, &["campaigns", "list", "--all"]).await;
-    assert_eq!(names(&printed(&all, 0)), expected);
-    assert_eq!(complained(&all), "");
+    assert_eq!(names(&stdout_of(&all, 0)), expected);
+    assert_eq!(stderr_of(&all), "");
     let all = run(&server, &["campaigns", "list", "--all", "--json"]).await;
-    let ids: Vec<_> = json_lines(&printed(&all, 0))
+    let ids: Vec<_> = json_lines(&stdout_of(&all, 0))
         .iter()
         .map(|it| it["id"].as_str().expect("an id").to_owned())
         .collect();
@@ -470,7 +473,7 @@ async fn the_list_has_pages_newest_first() {
 }
 
 #[tokio::test]
-async fn help_teaches_with_examples() {
+async fn the_help_texts_have_examples() {
     for (arguments, says) in [
         (
             &["--help"][..],
@@ -499,7 +502,7 @@ async fn help_teaches_with_examples() {
         ),
     ] {
         let output = program(arguments).output().await.expect("it runs");
-        let help = printed(&output, 0);
+        let help = stdout_of(&output, 0);
         for word in says {
             assert!(help.contains(word), "{arguments:?}: {word} in {help}");
         }

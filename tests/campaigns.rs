@@ -1,4 +1,4 @@
-//! Broadcasts, through the built program: everyone is reached once, whatever the services answer.
+//! Broadcasts through the built program: every subscriber is reached once, whatever the push services answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write as _;
@@ -14,10 +14,10 @@ use crate::support::push_service::{Delivery, PushService};
 use crate::support::subscribers::{Subscribers, by_subscription, number};
 use crate::support::waiting::PATIENCE;
 
-/// The push service answers at once, and goes on with what it has read when a connection is reset: a second is enough
-/// for either, on a machine that is busy as well.
-const UNDER_WAY: Duration = Duration::from_secs(1);
-/// Requests that the push service allows on one connection: what a reset can lose.
+/// The push service answers at once. When a connection is reset, it still processes the requests that it has read.
+/// One second is enough for both, also on a busy machine.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
+/// Requests that the push service allows on one connection: a reset can lose no more than these.
 const STREAMS: u32 = 100;
 
 fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -26,7 +26,7 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
 }
 
 #[tokio::test]
-async fn an_audience_is_pushed_to_and_nobody_else() {
+async fn a_campaign_reaches_its_audience_and_nobody_else() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let tags = |i| match i % 4 {
@@ -67,8 +67,8 @@ async fn an_audience_is_pushed_to_and_nobody_else() {
     assert_eq!(crowd.browsers.len(), 200);
 }
 
-/// What happens to the first push to subscriber `i` of 20 000.
-fn fate(i: usize) -> Option<Behaviour> {
+/// The push service's answer to the first push to subscriber `i` of 20 000.
+fn first_answer(i: usize) -> Option<Behaviour> {
     match i % 100 {
         0..3 => Some(Behaviour::Answer(Canned::status(410))),
         3..8 => Some(Behaviour::Answer(
@@ -82,14 +82,17 @@ fn fate(i: usize) -> Option<Behaviour> {
 }
 
 #[tokio::test]
-async fn everyone_alive_is_reached_and_the_gone_are_pruned_whatever_the_service_does() {
+async fn a_campaign_reaches_every_living_subscriber_and_prunes_the_gone_whatever_the_push_service_does()
+ {
     const ALL: usize = 20_000;
     let service = PushService::builder().max_streams(STREAMS).start().await;
     let server = Server::start(&service).await;
     Subscribers::import(&server, &service, ALL, |_| vec![]).await;
     service.plan(|id, visit| {
         let gone = number(id) % 100 < 3;
-        (visit == 0 || gone).then(|| fate(number(id))).flatten()
+        (visit == 0 || gone)
+            .then(|| first_answer(number(id)))
+            .flatten()
     });
     let id = server
         .broadcast(&json!({"to": {"audience": "all"}, "data": "to all", "urgency": "high"}))
@@ -118,7 +121,7 @@ async fn everyone_alive_is_reached_and_the_gone_are_pruned_whatever_the_service_
     only_lost_answers_are_pushed_to_again(&service, &all);
 }
 
-/// It was under way when its connection was reset: nobody can know then whether the push was taken.
+/// Second pushes are allowed only where a reset hit the first one in flight: nobody can know whether it was taken.
 #[expect(clippy::print_stdout, reason = "how few is worth knowing")]
 fn only_lost_answers_are_pushed_to_again(
     service: &PushService,
@@ -128,7 +131,7 @@ fn only_lost_answers_are_pushed_to_again(
     let lost = |delivery: &&Delivery| {
         let cut = |(line, at): &(usize, Instant)| {
             let apart = delivery.at.max(*at) - delivery.at.min(*at);
-            *line == delivery.connection && apart < UNDER_WAY
+            *line == delivery.connection && apart < IN_FLIGHT
         };
         resets.iter().any(cut)
     };
@@ -158,8 +161,7 @@ fn only_lost_answers_are_pushed_to_again(
 }
 
 impl Server {
-    /// Cancels or resumes a campaign.
-    async fn steer(&self, id: &str, action: &str) -> Value {
+    async fn cancel_or_resume(&self, id: &str, action: &str) -> Value {
         let path = format!("/push/campaigns/{id}/{action}");
         let answer = self.post_with_token(&path, &json!({})).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -167,8 +169,8 @@ impl Server {
     }
 }
 
-/// Waits until nothing is pushed any more; what is under way when a campaign is cancelled still is.
-async fn quiet(service: &PushService) {
+/// Waits until the server sends no more pushes. After a cancellation some pushes are still in flight.
+async fn wait_until_no_pushes(service: &PushService) {
     let mut before = None;
     while before != Some(service.requests()) {
         before = Some(service.requests());
@@ -177,9 +179,9 @@ async fn quiet(service: &PushService) {
     }
 }
 
-/// Who was delivered to; nobody twice.
+/// The subscribers that got the message. Fails if one of them got it twice.
 #[track_caller]
-fn once(service: &PushService) -> BTreeSet<usize> {
+fn delivered_once(service: &PushService) -> BTreeSet<usize> {
     let deliveries = service.deliveries();
     let reached: BTreeSet<usize> = deliveries.iter().map(|it| number(&it.id)).collect();
     assert_eq!(
@@ -190,8 +192,8 @@ fn once(service: &PushService) -> BTreeSet<usize> {
     reached
 }
 
-/// Some are gone, some have to be pushed to again, and the service takes its time.
-fn slowly(id: &str, visit: usize) -> Option<Behaviour> {
+/// Some subscribers are gone, some pushes must be retried, and every answer is slow.
+fn slow_answer(id: &str, visit: usize) -> Option<Behaviour> {
     let busy = Canned::status(503);
     Some(match (number(id) % 50, visit) {
         (0, _) => Behaviour::Answer(Canned::status(410)),
@@ -201,21 +203,24 @@ fn slowly(id: &str, visit: usize) -> Option<Behaviour> {
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once() {
+async fn a_campaign_that_is_cancelled_halfway_and_resumed_reaches_each_subscriber_once() {
     const ALL: usize = 1_500;
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     Subscribers::import(&server, &service, ALL, |_| vec![]).await;
-    service.plan(slowly);
+    service.plan(slow_answer);
     let id = server
         .broadcast(&json!({"to": {"audience": "all"}, "data": "x"}))
         .await;
     service.wait_for(ALL / 3, PATIENCE).await;
-    assert_eq!(server.steer(&id, "cancel").await["status"], "cancelled");
-    quiet(&service).await;
+    assert_eq!(
+        server.cancel_or_resume(&id, "cancel").await["status"],
+        "cancelled"
+    );
+    wait_until_no_pushes(&service).await;
 
-    // The last page may still be written down.
-    let pushed = once(&service).len();
+    // The worker may still be writing the checkpoint of its last page.
+    let pushed = delivered_once(&service).len();
     let written = |campaign: &Value| campaign["counts"]["accepted"] == pushed;
     let cancelled = server.campaign_until(&id, PATIENCE, written).await;
     assert_eq!(cancelled["status"], "cancelled");
@@ -224,11 +229,14 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
     assert!(before["retrying"] > 0, "{cancelled}");
     assert!(pushed < ALL * 4 / 5, "it stops before the end: {pushed}");
 
-    // Of its jobs nothing is left then: the ledger alone says who is to be pushed to, for the first time or again.
+    // The queue dies with the server. Only the ledger still knows the first pushes and retries that are left.
     server.kill().await;
     server.restart().await;
     assert_eq!(server.campaign(&id).await["status"], "cancelled");
-    assert_eq!(server.steer(&id, "resume").await["status"], "running");
+    assert_eq!(
+        server.cancel_or_resume(&id, "resume").await["status"],
+        "running"
+    );
     let campaign = server.done(&id, PATIENCE).await;
     let gone = (ALL / 50) as u64;
     let accepted = ALL as u64 - gone;
@@ -239,12 +247,12 @@ async fn a_campaign_that_is_cancelled_half_way_and_resumed_reaches_everyone_once
     assert_eq!(campaign["scanned"], ALL, "{campaign}");
     assert_eq!(campaign["subscribers"], ALL, "{campaign}");
     let alive: BTreeSet<usize> = (0..ALL).filter(|i| i % 50 != 0).collect();
-    assert!(once(&service) == alive, "everyone alive, once");
+    assert!(delivered_once(&service) == alive, "everyone alive, once");
     assert_eq!(server.exported().await.len(), alive.len());
 }
 
 #[tokio::test]
-async fn to_cancel_and_resume_while_pushes_are_under_way_repeats_none() {
+async fn cancelling_and_resuming_with_pushes_in_flight_repeats_no_push() {
     const ALL: usize = 1_500;
     let service = PushService::start().await;
     let server = Server::start(&service).await;
@@ -255,18 +263,24 @@ async fn to_cancel_and_resume_while_pushes_are_under_way_repeats_none() {
         .await;
     for part in 1..=5 {
         service.wait_for(ALL * part / 6, PATIENCE).await;
-        assert_eq!(server.steer(&id, "cancel").await["status"], "cancelled");
-        assert_eq!(server.steer(&id, "resume").await["status"], "running");
+        assert_eq!(
+            server.cancel_or_resume(&id, "cancel").await["status"],
+            "cancelled"
+        );
+        assert_eq!(
+            server.cancel_or_resume(&id, "resume").await["status"],
+            "running"
+        );
     }
     let campaign = server.done(&id, PATIENCE).await;
-    quiet(&service).await;
+    wait_until_no_pushes(&service).await;
     assert_eq!(counts(&campaign), expected(&[("accepted", ALL as u64)]));
     assert_eq!(campaign["scanned"], ALL, "{campaign}");
-    assert!(once(&service) == (0..ALL).collect());
+    assert!(delivered_once(&service) == (0..ALL).collect());
 }
 
-/// Two push services, and a server that knows and trusts both.
-async fn beside_each_other() -> (PushService, PushService, NamedTempFile, Server) {
+/// Two push services, and a server that allows and trusts both.
+async fn two_push_services() -> (PushService, PushService, NamedTempFile, Server) {
     let (first, second) = (PushService::start().await, PushService::start().await);
     let mut roots = NamedTempFile::with_suffix(".pem").expect("a file");
     for service in [&first, &second] {
@@ -282,14 +296,15 @@ async fn beside_each_other() -> (PushService, PushService, NamedTempFile, Server
     (first, second, roots, server)
 }
 
-/// A campaign to subscribers of a service that answers at once, and to `others` of one that behaves so, 1 000 in all:
-/// everyone of the first is reached soon. Later the other one behaves well, and its people are reached as well.
-async fn beside_one_that(behaviour: Behaviour, others: usize) {
+/// Runs a campaign to 1 000 subscribers. `others` of them are at a push service that behaves like this; the rest are at
+/// one that answers at once and must be reached soon. Later the first service recovers, and its subscribers are reached
+/// too.
+async fn a_push_service_delays_no_other(behaviour: Behaviour, others: usize) {
     const ALL: usize = 1_000;
-    // Many times what it takes on an idle machine, and less than one push may wait for its answer: nobody has waited for
-    // the other service.
+    // Many times what an idle machine needs, and less than the timeout of one push: no push to the fast service waited
+    // for the slow one.
     const SOON: Duration = Duration::from_secs(14);
-    let (quick, other, _roots, server) = beside_each_other().await;
+    let (quick, other, _roots, server) = two_push_services().await;
     let each = [(&quick, ALL - others), (&other, others)];
     for (service, n) in each {
         Subscribers::import(&server, service, n, |_| vec![]).await;
@@ -302,7 +317,7 @@ async fn beside_one_that(behaviour: Behaviour, others: usize) {
     let reached = other.deliveries().len();
     assert!(reached < others, "the other's still wait: {reached}");
 
-    // All have been read by then, and nobody is given up.
+    // By now the worker has read every subscriber, and has given up on none.
     let campaign = server
         .campaign_until(&id, PATIENCE, |it| it["scanned"] == ALL)
         .await;
@@ -317,22 +332,22 @@ async fn beside_one_that(behaviour: Behaviour, others: usize) {
     let campaign = server.done(&id, PATIENCE * 2).await;
     assert_eq!(counts(&campaign), expected(&[("accepted", ALL as u64)]));
     for (service, n) in each {
-        assert!(once(service) == (0..n).collect(), "{service:?}");
+        assert!(delivered_once(service) == (0..n).collect(), "{service:?}");
     }
     assert_eq!(server.exported().await.len(), ALL, "nobody is pruned");
 }
 
 #[tokio::test]
-async fn a_service_that_never_answers_holds_up_no_other() {
-    beside_one_that(Behaviour::Hang, 500).await;
+async fn a_push_service_that_never_answers_delays_no_other() {
+    a_push_service_delays_no_other(Behaviour::Hang, 500).await;
 }
 
 #[tokio::test]
-async fn a_small_service_that_never_answers_holds_up_no_other() {
-    beside_one_that(Behaviour::Hang, 100).await;
+async fn a_small_push_service_that_never_answers_delays_no_other() {
+    a_push_service_delays_no_other(Behaviour::Hang, 100).await;
 }
 
 #[tokio::test]
-async fn a_service_that_answers_after_many_seconds_holds_up_no_other() {
-    beside_one_that(Behaviour::Slow(Duration::from_secs(12)), 500).await;
+async fn a_push_service_that_answers_after_many_seconds_delays_no_other() {
+    a_push_service_delays_no_other(Behaviour::Slow(Duration::from_secs(12)), 500).await;
 }

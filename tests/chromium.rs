@@ -4,13 +4,13 @@ mod stage;
 
 use serde_json::{Value, json};
 
-use self::stage::{Stage, TOKEN};
+use self::stage::{CannedApi, TOKEN};
 use crate::support::browsers::chromium::{Chromium, Target};
 use crate::support::browsers::page::{Looks as _, Page as _, forms, pictures, subscribing_as};
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 
-/// The console, signed in.
+/// Opens the console and signs in.
 async fn signed_in<'a>(chromium: &'a Chromium, url: &str, token: &str) -> Target<'a> {
     let tab = chromium.open(&format!("{url}/console"), "").await;
     tab.fill("#token", token).await;
@@ -20,9 +20,10 @@ async fn signed_in<'a>(chromium: &'a Chromium, url: &str, token: &str) -> Target
     tab
 }
 
-/// Writes down what Chromium has shown, opened and counted. It asks Chromium all the same: what it does not take is no
-/// notification. Only a real click may open a window; Firefox's tests click for real.
-const WRITTEN_DOWN: &str = "
+/// Records every notification that Chromium shows, every window that the worker opens, and the badge. Chromium still
+/// shows them, so that it can refuse a bad notification. Only a real click may open a window; Firefox's tests click for
+/// real.
+const RECORDER: &str = "
     self.shown = [];
     self.opened = [];
     self.badges = [];
@@ -33,21 +34,21 @@ const WRITTEN_DOWN: &str = "
     };
     clients.openWindow = async (url) => void opened.push(url);
     navigator.setAppBadge = async (number) => void badges.push(number);
-    // A click on what was shown last.
+    // Clicks on the notification that was shown last.
     self.click = (action) => dispatchEvent(Object.assign(new Event('notificationclick'), {
         action,
         notification: { data: shown.at(-1).data, close() {} },
         waitUntil() {},
     }));";
 
-/// A page of `serve`, its worker, and the right to notify.
+/// A page of `serve`, its service worker, and permission to show notifications.
 async fn with_worker<'a>(chromium: &'a Chromium, server: &Server) -> (Target<'a>, Target<'a>) {
     chromium.permit_notifications(&server.url).await;
     let tab = chromium.open(&format!("{}/", server.url), "").await;
     tab.run("navigator.serviceWorker.register('/service-worker.js').then(() => navigator.serviceWorker.ready).then(() => null)")
         .await;
     let worker = chromium.worker(&server.url).await;
-    worker.inject(WRITTEN_DOWN).await;
+    worker.inject(RECORDER).await;
     (tab, worker)
 }
 
@@ -75,10 +76,11 @@ async fn the_worker_shows_every_form_of_push() {
     }
 }
 
-/// Declarative Web Push, `mutable`, as Safari has it: the browser has read the message and shows it, if nobody shows another.
+/// Declarative Web Push with `mutable`, as in Safari: the browser shows the message unless the worker shows another
+/// one.
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_worker_leaves_to_the_browser_what_the_browser_shows_and_tells_the_pages() {
+async fn the_worker_shows_no_message_that_the_browser_shows_and_tells_the_pages_about_it() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let (tab, worker) = with_worker(&chromium, &server).await;
@@ -96,11 +98,11 @@ async fn the_worker_leaves_to_the_browser_what_the_browser_shows_and_tells_the_p
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_worker_opens_what_a_click_or_an_action_means_and_sets_the_badge() {
+async fn the_worker_opens_the_page_of_a_click_or_action_and_sets_the_badge() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let (tab, worker) = with_worker(&chromium, &server).await;
-    // No page of the site is open that a click could come back to.
+    // No page of the site is open that a click could focus.
     tab.go("about:blank").await;
     let push = json!({"web_push": 8030, "app_badge": 7, "notification": {
         "title": "Click", "navigate": "https://www.example.org/a",
@@ -144,8 +146,8 @@ async fn the_worker_renews_a_subscription_with_or_without_the_old_one_and_never_
     let known: Vec<_> = (0..3).map(|_| service.subscribe(Some(&key))).collect();
     let tagged = known[0].to_json_with(json!({"tags": ["kept"]}));
     server.post("/push/subscribe", &tagged).await;
-    // Chromium cannot subscribe here: it is given what it would have made. First with the old one, as the standard
-    // has it; then with nothing, as browsers do.
+    // Chromium cannot subscribe here: the test hands the event to the worker. First with the old subscription, as the
+    // standard says; then without, as browsers do.
     let change = |new: &Value, old: Value, given: bool| {
         format!(
             "(() => {{
@@ -171,7 +173,7 @@ async fn the_worker_renews_a_subscription_with_or_without_the_old_one_and_never_
         assert_eq!(rows[new.endpoint()]["tags"], json!(["kept"]));
     }
 
-    // A browser that never answers does not hold the event up for ever.
+    // A browser that never answers does not keep the event alive for ever.
     worker
         .run("(() => { registration.pushManager.getSubscription = () => new Promise(() => {}); \
               self.ended = new Promise((resolve) => dispatchEvent(Object.assign(new Event('pushsubscriptionchange'), { waitUntil: resolve }))); return null; })()")
@@ -179,13 +181,16 @@ async fn the_worker_renews_a_subscription_with_or_without_the_old_one_and_never_
     worker.run("ended.then(() => null)").await;
 }
 
-/// The README's pictures: `tests/screenshots` puts them into `docs/`.
+/// The README's pictures. `tests/screenshots` copies them to `docs/`.
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn the_readme_s_pictures_can_be_taken() {
     let service = PushService::start().await;
-    let (stage, server, chromium) =
-        tokio::join!(Stage::start(), Server::start(&service), Chromium::start());
+    let (api, server, chromium) = tokio::join!(
+        CannedApi::start(),
+        Server::start(&service),
+        Chromium::start()
+    );
     chromium.permit_notifications(&server.url).await;
     let browser = service.subscribe(Some(&server.public_key().await));
     let demo = subscribing_as(&browser.to_json());
@@ -203,7 +208,7 @@ async fn the_readme_s_pictures_can_be_taken() {
         chromium.push(&demo, &server.url, &push.to_string()).await;
         demo.reads(body).await;
     }
-    let console = signed_in(&chromium, &stage.url, TOKEN).await;
+    let console = signed_in(&chromium, &api.url, TOKEN).await;
     for (tab, hash, reads, name) in [
         (&demo, "", "Train 9:42", "demo"),
         (&console, "#subscribers", "By tag", "console-subscribers"),
@@ -218,7 +223,7 @@ async fn the_readme_s_pictures_can_be_taken() {
             .await;
         tab.reads(reads).await;
         if name == "console-campaign" {
-            // A rate is known from the second look on.
+            // The console shows a rate from the second look on.
             tab.wait_for("document.querySelectorAll('.figures dd')[2]?.textContent > '1'")
                 .await;
         }

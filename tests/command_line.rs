@@ -20,7 +20,7 @@ use crate::support::push_service::PushService;
 use crate::support::waiting::PATIENCE;
 
 const FORMS: [&str; 5] = ["pem", "sec1", "der", "raw", "json"];
-/// An import of this many lines is more than a pipe holds.
+/// An import of this many lines does not fit into a pipe's buffer.
 const MANY: usize = 600;
 
 async fn run(arguments: &[&str]) -> Output {
@@ -28,13 +28,13 @@ async fn run(arguments: &[&str]) -> Output {
     output.expect("it runs")
 }
 
-/// Runs it with `input` on its standard input.
+/// Runs the command with `input` on its standard input.
 async fn feed(mut command: Command, input: impl Into<Vec<u8>>) -> Output {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = pipes.stderr(Stdio::piped()).spawn().expect("it starts");
     let (mut stdin, input) = (child.stdin.take().expect("a pipe"), input.into());
     let writing = tokio::spawn(async move {
-        // It may have seen enough.
+        // The command may end before it has read everything.
         drop(stdin.write_all(&input).await);
     });
     let ended = timeout(PATIENCE, child.wait_with_output()).await;
@@ -46,16 +46,16 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// What it printed, having gone well.
+/// Standard output of a command that must succeed.
 #[track_caller]
-fn printed(output: &Output) -> String {
+fn stdout_of(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     text(&output.stdout)
 }
 
-/// What it complained of, having failed.
+/// Standard error of a command that must fail.
 #[track_caller]
-fn complained(output: &Output, code: i32) -> String {
+fn stderr_of(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let said = text(&output.stderr);
     assert!(!said.contains("panicked"), "{said}");
@@ -68,16 +68,16 @@ fn path(folder: &TempDir, name: &str) -> String {
 
 async fn public_key(given: &str) -> String {
     let shown = run(&["vapid", "show", given, "--json"]).await;
-    let shown: Value = serde_json::from_str(&printed(&shown)).expect("JSON");
+    let shown: Value = serde_json::from_str(&stdout_of(&shown)).expect("JSON");
     shown["publicKey"].as_str().expect("a key").to_owned()
 }
 
 #[tokio::test]
-async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
+async fn a_key_survives_conversion_to_every_form_and_back() {
     let folder = TempDir::new().expect("a folder");
     let made = path(&folder, "made.pem");
     let generated = run(&["vapid", "generate", "--out", &made]).await;
-    assert_eq!(printed(&generated), "");
+    assert_eq!(stdout_of(&generated), "");
     let pem = std::fs::read(&made).expect("a key");
     let private = PKey::private_key_from_pem(&pem).expect("OpenSSL reads it");
     let ec = private.ec_key().expect("an EC key");
@@ -88,7 +88,7 @@ async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
     let said = text(&generated.stderr);
     assert_eq!(said.trim(), format!("public key: {public}"));
     assert_eq!(public_key(&made).await, public);
-    let shown = printed(&run(&["vapid", "show", &made]).await);
+    let shown = stdout_of(&run(&["vapid", "show", &made]).await);
     assert!(shown.contains(&public), "{shown}");
     let scalar = ec.private_key().to_vec_padded(32).expect("32 bytes");
     let scalar = webpush::base64url::encode(scalar);
@@ -97,40 +97,40 @@ async fn a_key_goes_through_every_form_and_back_and_stays_the_same() {
     for first in FORMS {
         let there = path(&folder, &format!("key.{first}"));
         let converted = run(&["vapid", "convert", &made, "--form", first, "--out", &there]).await;
-        assert_eq!(printed(&converted), "");
+        assert_eq!(stdout_of(&converted), "");
         assert_eq!(public_key(&there).await, public, "{first}");
         for second in FORMS {
             let back = run(&["vapid", "convert", &there, "--to", second]).await;
             assert_eq!(back.status.code(), Some(0), "{first} to {second}: {back:?}");
             assert!(back.stderr.is_empty(), "{back:?}");
             let shown = feed(program(&["vapid", "show", "-", "--json"]), back.stdout).await;
-            let shown: Value = serde_json::from_str(&printed(&shown)).expect("JSON");
+            let shown: Value = serde_json::from_str(&stdout_of(&shown)).expect("JSON");
             assert_eq!(shown["publicKey"], public, "{first} to {second}");
         }
         let pem_again = run(&["vapid", "convert", &there]).await;
-        assert_eq!(printed(&pem_again).as_bytes(), pem, "{first} and back");
+        assert_eq!(stdout_of(&pem_again).as_bytes(), pem, "{first} and back");
     }
     let raw = text(&std::fs::read(path(&folder, "key.raw")).expect("a key"));
     assert_eq!(raw.trim(), scalar);
     let pair = std::fs::read(path(&folder, "key.json")).expect("a key");
     let pair: Value = serde_json::from_slice(&pair).expect("JSON");
     assert_eq!(pair, json!({"publicKey": public, "privateKey": scalar}));
-    // The key itself, in place of a file.
+    // The key itself instead of a file name.
     for given in [raw.trim(), text(&pem).as_str(), pair.to_string().as_str()] {
         assert_eq!(public_key(given).await, public);
     }
 }
 
 #[tokio::test]
-async fn private_keys_go_to_new_files_of_mode_0600_and_never_to_the_standard_error() {
+async fn the_program_writes_private_keys_to_new_files_of_mode_0600_and_never_to_standard_error() {
     let folder = TempDir::new().expect("a folder");
     let made = path(&folder, "made");
     assert_eq!(
-        printed(&run(&["vapid", "generate", "--out", &made]).await),
+        stdout_of(&run(&["vapid", "generate", "--out", &made]).await),
         ""
     );
     let before = std::fs::read(&made).expect("a key");
-    let scalar = printed(&run(&["vapid", "convert", &made, "--form", "raw"]).await);
+    let scalar = stdout_of(&run(&["vapid", "convert", &made, "--form", "raw"]).await);
     for form in FORMS {
         let out = path(&folder, form);
         for command in [
@@ -139,7 +139,7 @@ async fn private_keys_go_to_new_files_of_mode_0600_and_never_to_the_standard_err
         ] {
             drop(std::fs::remove_file(&out));
             let output = run(&command).await;
-            assert_eq!(printed(&output), "", "{command:?}");
+            assert_eq!(stdout_of(&output), "", "{command:?}");
             let mode = std::fs::metadata(&out)
                 .expect("a file")
                 .permissions()
@@ -148,25 +148,25 @@ async fn private_keys_go_to_new_files_of_mode_0600_and_never_to_the_standard_err
             assert!(!text(&output.stderr).contains(scalar.trim()));
 
             let written = std::fs::read(&out).expect("a key");
-            let said = complained(&run(&command).await, 1);
+            let said = stderr_of(&run(&command).await, 1);
             assert!(said.contains(&out) && said.contains("exists"), "{said}");
             assert_eq!(std::fs::read(&out).expect("a key"), written);
         }
     }
-    let said = complained(&run(&["vapid", "generate", "--out", &made]).await, 1);
+    let said = stderr_of(&run(&["vapid", "generate", "--out", &made]).await, 1);
     assert!(said.contains(&made), "{said}");
     assert_eq!(std::fs::read(&made).expect("a key"), before);
 
-    // Without --out: the key alone on the standard output, and nothing beside it.
+    // Without --out the command prints the key alone, and nothing else.
     let output = run(&["vapid", "generate"]).await;
-    let pem = printed(&output);
+    let pem = stdout_of(&output);
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{pem}");
     assert!(output.stderr.is_empty(), "{output:?}");
     PKey::private_key_from_pem(pem.as_bytes()).expect("OpenSSL reads it");
 }
 
 #[tokio::test]
-async fn what_is_no_key_is_refused_and_not_repeated() {
+async fn a_text_that_is_no_key_is_refused_and_not_printed() {
     let folder = TempDir::new().expect("a folder");
     let (garbage, missing) = (path(&folder, "garbage"), path(&folder, "missing"));
     std::fs::write(&garbage, "hunter2 is no key!").expect("room");
@@ -193,7 +193,7 @@ async fn what_is_no_key_is_refused_and_not_repeated() {
     ] {
         for command in [["vapid", "show"], ["vapid", "convert"]] {
             let output = run(&[&command[..], &["--", given]].concat()).await;
-            let said = complained(&output, 1);
+            let said = stderr_of(&output, 1);
             assert!(said.starts_with("error: "), "{given}: {said}");
             assert!(said.contains(says), "{given}: {said}");
             assert!(!said.contains("hunter2"), "{said}");
@@ -207,7 +207,7 @@ async fn what_is_no_key_is_refused_and_not_repeated() {
         "{",
         "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----",
     ] {
-        let said = complained(&feed(program(&["vapid", "show", "-"]), input).await, 1);
+        let said = stderr_of(&feed(program(&["vapid", "show", "-"]), input).await, 1);
         assert!(said.contains("the standard input"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
@@ -223,13 +223,13 @@ async fn a_key_that_cannot_be_written_is_an_error_in_every_form() {
             .stderr(Stdio::piped());
         let child = command.spawn().expect("it starts");
         let output = child.wait_with_output().await;
-        let said = complained(&output.expect("it runs"), 1);
+        let said = stderr_of(&output.expect("it runs"), 1);
         assert!(said.starts_with("error: "), "{form}: {said}");
     }
 }
 
 #[tokio::test]
-async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
+async fn wrong_usage_ends_with_exit_code_2_and_explains_the_right_usage() {
     for (arguments, says) in [
         (&[][..], "Usage"),
         (&["nonsense"], "nonsense"),
@@ -244,14 +244,14 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
         (&["doctor", "--fast"], "--fast"),
     ] {
         let output = run(arguments).await;
-        let said = complained(&output, 2);
+        let said = stderr_of(&output, 2);
         assert!(said.contains(says), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
 }
 
 #[tokio::test]
-async fn help_says_what_each_command_does() {
+async fn the_help_text_explains_each_command() {
     for (arguments, says) in [
         (
             &["--help"][..],
@@ -290,19 +290,19 @@ async fn help_says_what_each_command_does() {
         ),
     ] {
         let output = run(arguments).await;
-        let help = printed(&output);
+        let help = stdout_of(&output);
         for word in says {
             assert!(help.contains(word), "{arguments:?}: {word} in {help}");
         }
     }
-    let version = printed(&run(&["--version"]).await);
+    let version = stdout_of(&run(&["--version"]).await);
     assert_eq!(
         version.trim(),
         format!("pushcast {}", env!("CARGO_PKG_VERSION"))
     );
 }
 
-/// The folder with an empty database, as a server leaves it.
+/// The data folder that a server with an empty database leaves behind.
 async fn server_folder(folder: &Path) -> PathBuf {
     std::fs::create_dir_all(folder).expect("a folder");
     let file = folder.join("pushcast.db");
@@ -311,7 +311,7 @@ async fn server_folder(folder: &Path) -> PathBuf {
     folder.to_owned()
 }
 
-/// `pushcast subscriptions` on a folder, with `service` on the allow-list.
+/// `pushcast subscriptions` on a data folder, with `service` on the allow-list.
 fn subscriptions(service: &PushService, action: &[&str], data: &Path) -> Command {
     let data = data.display().to_string();
     let mut command = program(&[&["subscriptions"], action, &["--data", &data]].concat());
@@ -321,7 +321,7 @@ fn subscriptions(service: &PushService, action: &[&str], data: &Path) -> Command
 
 async fn export(service: &PushService, data: &Path) -> BTreeMap<String, Value> {
     let output = subscriptions(service, &["export"], data).output().await;
-    let lines = printed(&output.expect("it runs"));
+    let lines = stdout_of(&output.expect("it runs"));
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).expect("JSON");
         (row["endpoint"].as_str().expect("one").to_owned(), row)
@@ -331,12 +331,12 @@ async fn export(service: &PushService, data: &Path) -> BTreeMap<String, Value> {
 
 async fn count(service: &PushService, data: &Path) -> Value {
     let command = subscriptions(service, &["count", "--json"], data).output();
-    let counted = printed(&command.await.expect("it runs"));
+    let counted = stdout_of(&command.await.expect("it runs"));
     serde_json::from_str::<Value>(&counted).expect("JSON")["count"].clone()
 }
 
 #[tokio::test]
-async fn what_is_exported_and_imported_elsewhere_is_the_same_there_twice_as_well_as_once() {
+async fn an_export_imported_elsewhere_once_or_twice_stores_the_same_subscriptions() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for more in [
@@ -354,7 +354,7 @@ async fn what_is_exported_and_imported_elsewhere_is_the_same_there_twice_as_well
     let there = server_folder(&folder.path().join("there")).await;
     let written = server.command(&["subscriptions", "export", "--out", &file]);
     let written = { written }.output().await.expect("it runs");
-    assert_eq!(printed(&written), "");
+    assert_eq!(stdout_of(&written), "");
     assert!(text(&written.stderr).contains("4 subscriptions exported"));
     let mode = std::fs::metadata(&file)
         .expect("a file")
@@ -362,18 +362,18 @@ async fn what_is_exported_and_imported_elsewhere_is_the_same_there_twice_as_well
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     let again = server.command(&["subscriptions", "export", "--out", &file]);
-    complained(&{ again }.output().await.expect("it runs"), 1);
+    stderr_of(&{ again }.output().await.expect("it runs"), 1);
 
     let exported = server.exported().await;
     for said in ["4 new, 0 refreshed, 0 bad", "0 new, 4 refreshed, 0 bad"] {
         let imported = subscriptions(&service, &["import", &file], &there).output();
-        let imported = printed(&imported.await.expect("it runs"));
+        let imported = stdout_of(&imported.await.expect("it runs"));
         assert!(imported.contains(said), "{imported}");
         assert_eq!(export(&service, &there).await, exported);
         assert_eq!(count(&service, &there).await, 4);
     }
     let plain = subscriptions(&service, &["count"], &there).output().await;
-    assert_eq!(printed(&plain.expect("it runs")), "4\n");
+    assert_eq!(stdout_of(&plain.expect("it runs")), "4\n");
 }
 
 fn line(service: &PushService, keys: &Value, name: &str) -> String {
@@ -381,12 +381,12 @@ fn line(service: &PushService, keys: &Value, name: &str) -> String {
     json!({"endpoint": endpoint, "keys": keys}).to_string()
 }
 
-/// Lines, and what is said of those that are bad.
+/// Lines of an import, each bad one with its error message.
 fn good_and_bad_lines(service: &PushService) -> Vec<(Vec<u8>, Option<&'static str>)> {
     let keys = service.subscribe(None).to_json()["keys"].clone();
     let good = |name: &str| line(service, &keys, name).into_bytes();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000)).into_bytes();
-    // As long as a line may be, and one byte more.
+    // The longest line that is allowed, and one that is one byte longer.
     let fits = |length: usize| {
         let (mut line, name) = (good("fits"), format!("fits-{length}"));
         line.truncate(0);
@@ -421,7 +421,7 @@ fn good_and_bad_lines(service: &PushService) -> Vec<(Vec<u8>, Option<&'static st
 }
 
 #[tokio::test]
-async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
+async fn an_import_reports_bad_lines_by_number_and_stores_the_good_ones() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let data = server_folder(&folder.path().join("data")).await;
@@ -455,7 +455,7 @@ async fn bad_lines_are_reported_by_number_and_the_good_ones_are_imported() {
 }
 
 #[tokio::test]
-async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
+async fn an_import_reads_onesignal_rows_with_tags_user_and_time_zone() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let data = server_folder(&folder.path().join("data")).await;
@@ -475,7 +475,7 @@ async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
             0,
             json!({"tags": {"level": "5", "beta": ""}, "external_user_id": "ada", "timezone_id": "Europe/Paris"}),
         ),
-        // A table that was text: everything is, and what is not there is empty.
+        // A row of a table exported as text: every value is a string, and a missing one is empty.
         row(
             1,
             json!({"tags": "{\"level\":7}", "external_user_id": "", "timezone_id": ""}),
@@ -509,35 +509,35 @@ async fn rows_of_onesignal_are_imported_with_their_tags_user_and_time_zone() {
 }
 
 #[tokio::test]
-async fn an_import_of_nothing_is_done_and_one_of_a_missing_file_is_not() {
+async fn an_empty_import_succeeds_and_one_of_a_missing_file_fails() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let data = server_folder(&folder.path().join("data")).await;
     for nothing in ["", "\n", "\r\n\r\n"] {
         let output = feed(subscriptions(&service, &["import", "-"], &data), nothing).await;
-        assert_eq!(printed(&output), "0 new, 0 refreshed, 0 bad lines\n");
+        assert_eq!(stdout_of(&output), "0 new, 0 refreshed, 0 bad lines\n");
         assert!(output.stderr.is_empty(), "{output:?}");
     }
     assert_eq!(export(&service, &data).await, BTreeMap::new());
     let missing = path(&folder, "missing.jsonl");
     let output = subscriptions(&service, &["import", &missing], &data).output();
-    let said = complained(&output.await.expect("it runs"), 1);
+    let said = stderr_of(&output.await.expect("it runs"), 1);
     assert!(said.contains(&missing), "{said}");
     let itself = path(&folder, "data");
     let output = subscriptions(&service, &["import", &itself], &data).output();
-    let said = complained(&output.await.expect("it runs"), 1);
+    let said = stderr_of(&output.await.expect("it runs"), 1);
     assert!(said.starts_with("error: "), "{said}");
 }
 
 #[tokio::test]
-async fn a_folder_without_a_database_is_a_clear_error_and_is_not_made() {
+async fn a_folder_without_a_database_is_an_error_and_no_database_is_created() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let missing = folder.path().join("missing");
     for action in ["count", "export", "import"] {
         for data in [missing.as_path(), folder.path()] {
             let output = subscriptions(&service, &[action], data).output().await;
-            let said = complained(&output.expect("it runs"), 1);
+            let said = stderr_of(&output.expect("it runs"), 1);
             let named = said.contains(&data.display().to_string());
             assert!(named && said.contains("pushcast serve"), "{said}");
         }
@@ -548,7 +548,7 @@ async fn a_folder_without_a_database_is_a_clear_error_and_is_not_made() {
 }
 
 #[tokio::test]
-async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exact() {
+async fn a_running_server_sees_an_import_and_the_count_stays_exact() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let keys = service.subscribe(None).to_json()["keys"].clone();
@@ -558,7 +558,7 @@ async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exa
         subscriptions(&service, &["import"], &server.data()),
         lines.join("\n"),
     );
-    // Some of the same, and some others, through HTTP meanwhile.
+    // Meanwhile browsers subscribe through HTTP: some of the imported ones, and some others.
     let posts = async {
         for i in (0..60).map(|i| i * 2) {
             let name = if i < 60 {
@@ -573,7 +573,7 @@ async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exa
         }
     };
     let (imported, ()) = tokio::join!(import, posts);
-    let said = printed(&imported);
+    let said = stdout_of(&imported);
     assert!(said.contains(" 0 bad lines"), "{said}");
     let exported = server.exported().await;
     assert_eq!(exported.len(), 150);
@@ -584,7 +584,7 @@ async fn an_import_beside_a_running_server_is_seen_there_and_the_count_stays_exa
 }
 
 #[tokio::test]
-async fn an_export_whose_reader_has_enough_ends_quietly() {
+async fn an_export_ends_quietly_when_its_reader_closes_the_pipe() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let keys = service.subscribe(None).to_json()["keys"].clone();
@@ -595,7 +595,7 @@ async fn an_export_whose_reader_has_enough_ends_quietly() {
     assert!(input.len() > 2 * 65_536, "more than a pipe holds");
     server_folder(folder.path()).await;
     let imported = feed(subscriptions(&service, &["import"], folder.path()), input).await;
-    assert!(printed(&imported).starts_with("600 new"));
+    assert!(stdout_of(&imported).starts_with("600 new"));
 
     let mut command = subscriptions(&service, &["export"], folder.path());
     let mut child = command
@@ -616,7 +616,7 @@ async fn an_export_whose_reader_has_enough_ends_quietly() {
     assert_eq!(said, "");
 }
 
-/// What `pushcast doctor --json` found, by check.
+/// Results of `pushcast doctor --json`, by check.
 fn findings(output: &Output) -> BTreeMap<String, Value> {
     let lines = text(&output.stdout);
     let found: Vec<Value> = lines
@@ -638,7 +638,7 @@ fn detail(finding: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn the_doctor_says_what_to_do_where_nothing_was_started_yet() {
+async fn the_doctor_says_what_to_do_before_the_first_start() {
     let service = PushService::start().await;
     let folder = TempDir::new().expect("a folder");
     let fresh = path(&folder, "fresh");
@@ -647,7 +647,7 @@ async fn the_doctor_says_what_to_do_where_nothing_was_started_yet() {
         command.args(json.then_some("--json"));
         let output = command.envs(environment_of(&service)).output().await;
         let output = output.expect("it runs");
-        complained(&output, 1);
+        stderr_of(&output, 1);
         let said = text(&output.stdout);
         assert!(said.contains("pushcast serve"), "{said}");
         if json {
@@ -671,7 +671,7 @@ async fn the_doctor_says_what_to_do_where_nothing_was_started_yet() {
 }
 
 #[tokio::test]
-async fn the_doctor_finds_a_running_server_well() {
+async fn the_doctor_finds_no_problem_with_a_running_server() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let key = server.get("/push/key").await.json["publicKey"].clone();
@@ -695,7 +695,7 @@ async fn the_doctor_finds_a_running_server_well() {
     assert!(detail(&found["tables"]).contains("2 subscriptions"));
     assert!(detail(&found["clock"]).contains(&service.origin()));
 
-    // Without the push service on the list, what is stored cannot be sent to.
+    // Without the push service on the allow-list, the server cannot send to the stored subscriptions.
     let mut command = server.command(&["doctor", "--json"]);
     let other = PushService::start().await;
     let output = command.envs(environment_of(&other)).output().await;
@@ -703,7 +703,7 @@ async fn the_doctor_finds_a_running_server_well() {
     assert_eq!(found["subscriptions"]["health"], "warning");
     assert!(detail(&found["subscriptions"]).starts_with("2 of the first 2"));
 
-    // And nothing that the doctor says is a secret.
+    // The doctor prints no secret.
     let said = format!("{found:?} {}", text(&output_of(&server).await.stdout));
     for secret in [server.token(), server.user_secret()] {
         assert!(!said.contains(&secret), "{said}");
@@ -719,7 +719,7 @@ async fn output_of(server: &Server) -> Output {
 }
 
 #[tokio::test]
-async fn the_doctor_warns_of_a_missing_subject_and_names_a_wrong_variable() {
+async fn the_doctor_warns_about_a_missing_subject_and_names_a_wrong_variable() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let mut command = server.command(&["doctor", "--json"]);
@@ -740,7 +740,7 @@ async fn the_doctor_warns_of_a_missing_subject_and_names_a_wrong_variable() {
 }
 
 #[tokio::test]
-async fn the_doctor_finds_a_clock_that_is_wrong_and_says_which_way() {
+async fn the_doctor_says_whether_the_clock_is_fast_or_slow() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let now = server.get("/push/key").await.headers["date"].clone();
@@ -775,7 +775,7 @@ async fn the_doctor_finds_a_clock_that_is_wrong_and_says_which_way() {
 
     let origin = service.origin();
     drop(service);
-    // Its authority's certificate went with it.
+    // The service's certificate authority ended with it.
     let mut command = server.command(&["doctor", "--json"]);
     let output = command.env_remove("PUSHCAST_CA_FILE").output().await;
     let output = output.expect("it runs");

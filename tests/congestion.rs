@@ -1,4 +1,4 @@
-//! The concurrency limit of each push service, seen through a client and a push service.
+//! The concurrency limit per push service, observed through a client and a push service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::subscribers::browser::Browser;
 /// Much longer than any push here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than it takes to start a burst of pushes.
-const A_WHILE: Duration = Duration::from_millis(100);
+const BURST_STARTS: Duration = Duration::from_millis(100);
 /// Concurrency limit of a service that is not known yet.
 const START: usize = 100;
 
@@ -49,7 +49,7 @@ fn subscription(browser: &Browser, origin: &str) -> Subscription {
     Subscription::from_json(&json.to_string(), &allowed).expect("it is good")
 }
 
-/// A push service, one of its subscribers, and a sender.
+/// A push service, one of its subscribers, and a client.
 struct Scene {
     service: PushService,
     subscription: Subscription,
@@ -71,8 +71,8 @@ impl Scene {
         }
     }
 
-    /// Another subscriber.
-    fn somebody(&self) -> (Browser, Subscription) {
+    /// A new subscriber.
+    fn new_subscriber(&self) -> (Browser, Subscription) {
         let browser = self.service.subscribe(None);
         let subscription = subscription(&browser, &self.service.origin());
         (browser, subscription)
@@ -83,7 +83,7 @@ impl Scene {
         self.sender.client.congestion(origin)
     }
 
-    /// Starts `n` pushes in this order, and waits for all of them.
+    /// Starts `n` pushes in order, and waits for all of them.
     async fn burst(&self, n: usize) -> Vec<Report> {
         let pushes = (0..n).map(async |n| {
             let message = Message::text(format!("message {n}"));
@@ -99,7 +99,7 @@ impl Scene {
         }
     }
 
-    /// Starts a push in a task of its own.
+    /// Starts a push in its own task.
     fn dispatch(&self, text: &'static str) -> (JoinHandle<Report>, Arc<Dispatched>) {
         self.dispatch_to(self.subscription.clone(), text)
     }
@@ -119,7 +119,7 @@ impl Scene {
         (push, dispatched)
     }
 
-    /// Lets the service complain until the limit is 1.
+    /// Lets the service complain until the concurrency limit is 1.
     async fn lower_limit_to_one(&self) {
         let busy = Canned::status(429);
         self.service.answer(Whom::Everyone, busy);
@@ -149,12 +149,14 @@ async fn abort(push: JoinHandle<Report>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_of_complaints_halves_the_limit_once() {
+async fn a_burst_of_refusals_halves_the_limit_once() {
     for status in [429, 503] {
         let scene = Scene::new(Limits::default()).await;
         assert_eq!(scene.congestion().limit, START);
         let busy = Canned::status(status);
-        scene.service.answer_late(Whom::Everyone, A_WHILE, busy);
+        scene
+            .service
+            .answer_late(Whom::Everyone, BURST_STARTS, busy);
         for limit in [100, 50, 25] {
             assert_eq!(scene.congestion().limit, limit);
             for report in scene.burst(limit).await {
@@ -167,7 +169,7 @@ async fn a_burst_of_complaints_halves_the_limit_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_complaints_are_about_a_few_subscribers_and_change_nothing() {
+async fn a_few_refusals_concern_a_few_subscribers_and_leave_the_limit() {
     let scene = Scene::new(Limits::default()).await;
     for _ in 0..20 {
         let busy = Canned::status(429);
@@ -178,14 +180,14 @@ async fn a_few_complaints_are_about_a_few_subscribers_and_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_requests_that_hang_do_not_hold_up_the_rest() {
+async fn a_few_hanging_requests_do_not_delay_the_others() {
     let limits = Limits {
         per_origin: 4,
         total: PATIENCE * 10,
         ..Limits::default()
     };
     let scene = Scene::new(limits).await;
-    let hanging: Vec<_> = (0..8).map(|_| scene.somebody()).collect();
+    let hanging: Vec<_> = (0..8).map(|_| scene.new_subscriber()).collect();
     let mut held = Vec::new();
     for (browser, to) in hanging {
         scene.service.hang(&browser);
@@ -196,7 +198,7 @@ async fn a_few_requests_that_hang_do_not_hold_up_the_rest() {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_answer_gets_half_as_much() {
+async fn a_service_that_does_not_answer_gets_half_the_limit() {
     let limits = Limits {
         total: Duration::from_millis(300),
         ..Limits::default()
@@ -221,9 +223,9 @@ async fn other_answers_leave_the_limit_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_keeps_up_gets_more_and_soon() {
+async fn the_limit_grows_quickly_while_the_service_keeps_up() {
     let scene = Scene::new(Limits::default()).await;
-    scene.service.slow(Whom::Everyone, A_WHILE);
+    scene.service.slow(Whom::Everyone, BURST_STARTS);
     scene.assert_served(1000).await;
     let congestion = scene.congestion();
     assert_eq!(congestion.limit, Limits::default().per_origin);
@@ -231,7 +233,7 @@ async fn a_service_that_keeps_up_gets_more_and_soon() {
 }
 
 #[tokio::test]
-async fn a_limit_that_was_not_used_up_does_not_grow() {
+async fn a_limit_that_is_not_used_up_does_not_grow() {
     let scene = Scene::new(Limits::default()).await;
     for _ in 0..20 {
         scene.assert_served(START - 1).await;
@@ -245,12 +247,12 @@ async fn after_a_complaint_the_limit_grows_back_one_by_one() {
     let busy = Canned::status(429);
     scene
         .service
-        .answer_late(Whom::Everyone, A_WHILE, busy)
+        .answer_late(Whom::Everyone, BURST_STARTS, busy)
         .times(START);
     scene.burst(START).await;
     let low = scene.congestion().limit;
     assert!(low <= START / 2, "{low}");
-    // As many answers as the limit raise it by one.
+    // The limit grows by one after as many answers as it allows pushes at once.
     scene.assert_served(6 * low).await;
     let grown = scene.congestion().limit;
     assert!((low + 1..=low + 6).contains(&grown), "{low} to {grown}");
@@ -283,7 +285,7 @@ async fn pushes_are_sent_in_order_of_arrival() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_service_holds_up_no_other() {
+async fn a_busy_service_delays_no_other() {
     let limits = Limits {
         total: PATIENCE,
         ..Limits::default()
@@ -294,7 +296,7 @@ async fn a_busy_service_holds_up_no_other() {
     let held: Vec<_> = (0..200).map(|_| busy.dispatch("held").0).collect();
     busy.until(|it| it.in_flight == 1 && it.waiting > 100).await;
 
-    // Over plain HTTP, as the client trusts the certificate of a single service.
+    // Over plain HTTP, because the client trusts only the certificate of the first service.
     let other = PushService::builder().plain().start().await;
     let other = Scene::of(other, busy.sender.clone());
     other.assert_served(300).await;
@@ -311,7 +313,7 @@ async fn a_push_that_is_dropped_while_it_waits_was_never_sent() {
         ..Limits::default()
     };
     let scene = Scene::new(limits).await;
-    let (slowest, to) = scene.somebody();
+    let (slowest, to) = scene.new_subscriber();
     scene.service.hang(&slowest);
     let (sent, sent_dispatched) = scene.dispatch_to(to, "sent");
     scene.service.wait_for_requests(1, PATIENCE).await;
@@ -329,7 +331,7 @@ async fn a_push_that_is_dropped_while_it_waits_was_never_sent() {
     }
     assert_eq!(scene.congestion().waiting, 1);
     assert!(!last_dispatched.is_set());
-    // Its permit goes to the push that still waits.
+    // The next waiting push gets its permit.
     abort(sent).await;
     let report = tokio::time::timeout(PATIENCE, last).await;
     let report = report.expect("it is its turn").expect("no panic");
@@ -354,10 +356,10 @@ async fn a_push_that_is_tried_with_another_key_stays_dispatched() {
     let keyring = Keyring::new(current, vec![older], None);
     scene.sender.pusher = Pusher::new(scene.sender.client.clone(), keyring, Clock::system());
     let mismatch = Canned::autopush(403, 109, "VAPID public key mismatch");
-    let (between, to) = scene.somebody();
+    let (between, to) = scene.new_subscriber();
     scene
         .service
-        .answer_late(Whom::Everyone, A_WHILE * 10, mismatch);
+        .answer_late(Whom::Everyone, BURST_STARTS * 10, mismatch);
     scene.service.hang(&between);
     let (push, dispatched) = scene.dispatch("mismatched");
     scene.service.wait_for_requests(1, PATIENCE).await;
@@ -390,7 +392,7 @@ async fn a_push_that_is_dropped_before_there_is_a_connection_was_never_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_wait_that_a_service_asks_for_is_known_until_it_serves_again() {
+async fn the_client_remembers_a_requested_wait_until_the_service_serves_again() {
     let scene = Scene::new(Limits::default()).await;
     assert_eq!(scene.congestion().not_before, None);
     let asked = Clock::system().now();
@@ -405,8 +407,8 @@ async fn the_wait_that_a_service_asks_for_is_known_until_it_serves_again() {
     }
 
     // A request that was in flight before the service asked to wait says nothing about now.
-    let (slow, to) = scene.somebody();
-    scene.service.slow(&slow, A_WHILE * 20);
+    let (slow, to) = scene.new_subscriber();
+    scene.service.slow(&slow, BURST_STARTS * 20);
     let (early, _) = scene.dispatch_to(to, "early");
     scene.service.wait_for_requests(3, PATIENCE).await;
     let busy = Canned::status(503).header("retry-after", "900");

@@ -1,4 +1,4 @@
-//! With the feature `web-push`, a program can replace that crate one call at a time.
+//! With the feature `web-push`, a program can replace the crate `web-push` one call at a time.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn signature(key: &VapidKey, info: &SubscriptionInfo, origin: &str) -> web_push:
 }
 
 #[tokio::test]
-async fn messages_of_web_push_are_sent_by_our_client_and_ours_by_its_builder() {
+async fn our_client_sends_messages_of_web_push_and_its_builder_sends_ours() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let (info, key) = (info(&browser), VapidKey::generate().unwrap());
@@ -89,7 +89,7 @@ async fn messages_of_web_push_are_sent_by_our_client_and_ours_by_its_builder() {
 }
 
 #[tokio::test]
-async fn signatures_of_either_crate_sign_messages_of_the_other() {
+async fn a_signature_of_either_crate_works_for_a_message_of_the_other() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let (info, key) = (info(&browser), VapidKey::generate().unwrap());
@@ -106,7 +106,7 @@ async fn signatures_of_either_crate_sign_messages_of_the_other() {
         .await
         .unwrap();
 
-    // Without a given `aud`, `web-push` signs for another origin: the one without the port.
+    // Without an explicit `aud`, `web-push` drops the port and signs for another origin.
     let mut builder = VapidSignatureBuilder::from_base64(&key.to_raw_base64url(), &info).unwrap();
     builder.add_claim("sub", SUBJECT);
     let portless = Message::text("x").with_web_push_signature(&builder.build().unwrap());
@@ -131,7 +131,7 @@ async fn signatures_of_either_crate_sign_messages_of_the_other() {
 }
 
 #[tokio::test]
-async fn refusals_become_errors_of_web_push_with_the_time_to_wait() {
+async fn refusals_become_errors_of_web_push_with_the_retry_delay() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let info = info(&browser);
@@ -204,7 +204,7 @@ fn an_outcome_survives_both_conversions() {
 }
 
 #[tokio::test]
-async fn the_wait_that_a_service_asks_for_reaches_callers_of_web_push() {
+async fn a_retry_delay_from_the_push_service_reaches_callers_of_web_push() {
     let service = PushService::start().await;
     let browser = service.subscribe(None);
     let (info, key) = (info(&browser), VapidKey::generate().unwrap());
@@ -221,7 +221,7 @@ async fn the_wait_that_a_service_asks_for_reaches_callers_of_web_push() {
 }
 
 #[test]
-fn encodings_and_urgencies_are_the_same_in_both() {
+fn encodings_and_urgencies_have_the_same_names_in_both_crates() {
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
         let theirs = web_push::ContentEncoding::from(encoding);
         assert_eq!(theirs.to_str(), encoding.as_str());

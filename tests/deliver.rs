@@ -2,10 +2,10 @@
 
 mod deaths;
 
-/// A worker must stop.
+/// A worker must stop before its work is done.
 mod hand_over;
 
-/// Push services that refuse everything, or are unavailable.
+/// Push services refuse everything, or are unavailable.
 mod outages;
 
 use std::collections::BTreeMap;
@@ -33,13 +33,13 @@ pub(crate) fn event(id: &str) -> Value {
     })
 }
 
-/// Expected counts; those not named are 0.
-pub(crate) fn figures<const N: usize>(figures: [(&str, u64); N]) -> BTreeMap<String, u64> {
-    figures.map(|(name, n)| (name.to_owned(), n)).into()
+/// Expected counts. A figure that is not named is 0.
+pub(crate) fn expected_counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts.map(|(name, n)| (name.to_owned(), n)).into()
 }
 
-/// Deliveries to each subscriber who got any.
-pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
+/// Number of deliveries to each subscriber that got at least one.
+pub(crate) fn deliveries_per_subscriber(service: &PushService) -> BTreeMap<usize, usize> {
     let deliveries = service.deliveries();
     let all = by_subscription(&deliveries);
     all.iter()
@@ -48,12 +48,12 @@ pub(crate) fn reached(service: &PushService) -> BTreeMap<usize, usize> {
 }
 
 /// One delivery to each of `n` subscribers.
-pub(crate) fn once(n: usize) -> BTreeMap<usize, usize> {
+pub(crate) fn one_delivery_each(n: usize) -> BTreeMap<usize, usize> {
     (0..n).map(|i| (i, 1)).collect()
 }
 
-/// Starts a campaign to everyone. Its one job.
-async fn begun(harness: &WorkerHarness, id: &str) -> Job {
+/// Starts a campaign to everyone and returns its only job.
+async fn start_campaign(harness: &WorkerHarness, id: &str) -> Job {
     harness.event(&event(id));
     let starter = harness.worker("starter", 1);
     let event = harness.due().expect("the event");
@@ -74,7 +74,7 @@ fn record(id: &str, body: String) -> SqsMessage {
     record
 }
 
-/// Hands records to a worker as Lambda would. The records that are to be redelivered.
+/// Hands records to a worker as Lambda does. Returns the records to be redelivered.
 async fn batch(
     harness: &WorkerHarness,
     worker: &Deliver<Jobs>,
@@ -117,17 +117,20 @@ async fn a_job_that_is_delivered_twice_at_once_is_done_once() {
     assert!(twice_at_once > 1, "a segment, and retries");
     let (_, campaign) = harness.campaign("twice").await;
     assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    assert_eq!(reached(&harness.services[0]), once(100));
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 100)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(100)
+    );
 }
 
 #[tokio::test]
-async fn a_record_that_is_no_job_is_redelivered_and_no_other() {
+async fn only_a_record_that_is_no_job_is_redelivered() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 7).await;
     let mut records = Vec::new();
     for i in 0..9 {
-        let job = begun(&harness, &format!("campaign-{i}")).await;
+        let job = start_campaign(&harness, &format!("campaign-{i}")).await;
         records.push(record(
             &format!("good-{i}"),
             serde_json::to_string(&job).unwrap(),
@@ -139,7 +142,7 @@ async fn a_record_that_is_no_job_is_redelivered_and_no_other() {
     for i in 0..9 {
         let (_, campaign) = harness.campaign(&format!("campaign-{i}")).await;
         assert_eq!(campaign["status"], "done", "{campaign}");
-        assert_eq!(counts(&campaign), figures([("accepted", 7)]));
+        assert_eq!(counts(&campaign), expected_counts([("accepted", 7)]));
     }
     assert_eq!(harness.services[0].deliveries().len(), 9 * 7);
     // Jobs of an unknown campaign or part are not redelivered.
@@ -153,22 +156,25 @@ async fn a_record_that_is_no_job_is_redelivered_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_worker_that_must_stop_at_once_pushes_to_nobody_and_loses_nobody() {
+async fn a_worker_that_must_stop_at_once_sends_no_push_and_misses_no_subscriber() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
-    let job = begun(&harness, "no-time").await;
+    let job = start_campaign(&harness, "no-time").await;
     let worker = harness.worker("one", 1);
     let stopped = worker.handle(&job, false, Stop::after(Duration::ZERO, PATIENCE));
     stopped.await.expect("it hands over");
     assert_eq!(harness.services[0].requests(), 0);
     assert_eq!(harness.waiting().len(), 1);
     harness.run_to_the_end(&harness.worker("other", 1)).await;
-    assert_eq!(reached(&harness.services[0]), once(30));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(30)
+    );
 }
 
-/// A push whose time has not come is not taken for a straggler: the campaign is not much slower than its rate.
+/// A push that waits for its sending slot is no straggler: the campaign takes hardly longer than its rate allows.
 #[tokio::test]
-async fn a_campaign_keeps_to_its_rate_at_every_service() {
+async fn a_campaign_keeps_its_rate_at_every_push_service() {
     const RATE: u32 = 40;
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 100).await;
@@ -178,14 +184,14 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
     harness.event(&event);
     let began = Instant::now();
     let worker = harness.worker("worker", 1);
-    // The event, and the one segment: no retry is needed.
+    // The event and the one segment. No retry is needed.
     for _ in 0..2 {
         let waiting = harness.due().expect("it is due");
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
     let (_, shown) = harness.campaign("slowly").await;
     assert_eq!(shown["status"], "done", "{shown}");
-    assert_eq!(counts(&shown), figures([("accepted", 120)]));
+    assert_eq!(counts(&shown), expected_counts([("accepted", 120)]));
     let all = harness.services.iter().flat_map(PushService::deliveries);
     let mut times: Vec<_> = all.map(|delivery| delivery.at - began).collect();
     times.sort();
@@ -195,9 +201,9 @@ async fn a_campaign_keeps_to_its_rate_at_every_service() {
     }
 }
 
-/// DynamoDB refuses a write while another transaction writes the item: the worker tries again.
+/// DynamoDB refuses a write while another transaction writes the same item: the worker tries again.
 #[tokio::test]
-async fn a_transaction_conflict_is_no_failure() {
+async fn a_worker_retries_after_a_transaction_conflict() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 30).await;
     harness.services[0]
@@ -205,10 +211,14 @@ async fn a_transaction_conflict_is_no_failure() {
     let mut event = event("collisions");
     event["detail"]["rate"] = 1_000.into();
     harness.event(&event);
-    let worker = harness.colliding("worker");
+    let worker = harness.conflicting("worker");
     while let Some(waiting) = harness.next() {
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
     let (_, shown) = harness.campaign("collisions").await;
-    assert_eq!(counts(&shown), figures([("accepted", 30)]), "{shown}");
+    assert_eq!(
+        counts(&shown),
+        expected_counts([("accepted", 30)]),
+        "{shown}"
+    );
 }

@@ -1,4 +1,5 @@
-//! The README, docs/deploy.md and docs/operations.md say what the template and the tools say; and what the template only names is there.
+//! The README, docs/deploy.md and docs/operations.md agree with the template and the tools. Files that the template
+//! names exist.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +23,7 @@ fn root() -> &'static Path {
 const README: &str = include_str!("../README.md");
 const DEPLOY: &str = include_str!("../docs/deploy.md");
 const OPERATIONS: &str = include_str!("../docs/operations.md");
-/// Both ways to reach those who subscribed with another key.
+/// Both ways to configure the key of earlier subscriptions.
 const OLDER: [(&str, &str); 2] = [
     (
         "OlderVapidKey",
@@ -34,7 +35,7 @@ const OLDER: [(&str, &str); 2] = [
     ),
 ];
 
-/// All that is said on deploying.
+/// The text of all pages about deploying.
 fn pages() -> String {
     let section = README.split("\n## ").find(|it| it.starts_with("Deploy\n"));
     let section = section.expect("a section");
@@ -43,7 +44,7 @@ fn pages() -> String {
 
 #[test]
 #[ignore = "needs Python: tests/run"]
-fn the_table_of_costs_is_what_the_command_prints() {
+fn the_table_of_costs_equals_the_output_of_its_command() {
     let output = Command::new("python3")
         .arg(root().join("tests/template/cost.py"))
         .output();
@@ -57,7 +58,7 @@ fn the_table_of_costs_is_what_the_command_prints() {
 }
 
 #[test]
-fn parameters_and_outputs_that_the_pages_name_are_the_template_s() {
+fn the_template_has_every_parameter_and_output_that_the_pages_name() {
     let template = Template::read(&[]);
     let (pages, known) = (pages(), template.names());
     let words = pages.split('`').skip(1).step_by(2);
@@ -93,7 +94,7 @@ fn parameters_and_outputs_that_the_pages_name_are_the_template_s() {
 }
 
 #[test]
-fn the_table_of_parameters_names_each_of_them_with_its_default() {
+fn the_table_of_parameters_lists_each_parameter_with_its_default() {
     let section = DEPLOY
         .split("\n## ")
         .find(|it| it.starts_with("Parameters\n"));
@@ -123,9 +124,9 @@ fn the_table_of_parameters_names_each_of_them_with_its_default() {
     assert_eq!(said, parameters.collect());
 }
 
-/// The block of the README that sets the variables, as it stands, with an AWS that knows the stack's outputs.
+/// Runs the README's block that sets the variables, with an AWS CLI that knows the stack's outputs.
 #[test]
-fn what_reads_the_outputs_can_be_pasted() {
+fn the_block_that_reads_the_outputs_can_be_pasted() {
     let block = README
         .split("```bash\n")
         .find(|it| it.starts_with("output() {"));
@@ -169,9 +170,9 @@ fn what_reads_the_outputs_can_be_pasted() {
     );
 }
 
-/// Which keys a function has, and what its role may do with each; the current one is first.
+/// The keys of a function, and what its role may do with each. The current key is first.
 #[test]
-fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
+fn every_function_with_the_stack_s_key_may_also_use_the_older_key() {
     let [secret, kms] = OLDER;
     for (given, keys) in [
         (&[][..], "kms:VapidKey".to_owned()),
@@ -219,7 +220,7 @@ fn a_key_from_before_is_used_and_granted_wherever_the_stack_s_own_is() {
 }
 
 #[test]
-fn what_wants_an_arn_gets_one() {
+fn every_place_for_an_arn_holds_an_arn() {
     for given in [&[][..], &OLDER] {
         let mistaken = Template::read(given).mistaken_for_arns();
         assert!(mistaken.is_empty(), "{mistaken:#?}");
@@ -254,7 +255,7 @@ fn what_wants_an_arn_gets_one() {
 }
 
 #[test]
-fn alarms_and_dashboard_look_at_metrics_that_are_written() {
+fn alarms_and_dashboard_read_metrics_that_the_program_writes() {
     let written = metrics_written();
     let looked_at =
         metrics_looked_at(&Template::read(&[])).expect("a namespace that is written to");
@@ -298,7 +299,7 @@ fn alarms_and_dashboard_look_at_metrics_that_are_written() {
 }
 
 #[test]
-fn every_metric_of_an_alarm_is_paid_for() {
+fn the_table_of_costs_counts_every_metric_of_an_alarm() {
     let template = Template::read(&[]);
     let alarms = template.of_type("AWS::CloudWatch::Alarm");
     let metrics = alarms
@@ -308,7 +309,8 @@ fn every_metric_of_an_alarm_is_paid_for() {
     assert!(include_str!("template/cost.py").contains(&line), "{line}");
 }
 
-/// Every metric that is written, with its dimensions: by name, `latency service`, and by value, `campaigns status=halted`.
+/// Every metric that is written, with its dimensions: by name, `latency service`, and by value, `campaigns
+/// status=halted`.
 fn metrics_written() -> BTreeSet<String> {
     let (log, now) = (Log::default(), Timestamp::UNIX_EPOCH);
     let metrics = Metrics::to("n", log.clone());
@@ -338,7 +340,7 @@ fn metrics_written() -> BTreeSet<String> {
     written
 }
 
-/// An alarm's metrics: one, or several that an expression puts together.
+/// An alarm's metrics: one, or several combined by an expression.
 fn metrics_of(alarm: &yaml_serde::Value) -> Vec<&yaml_serde::Value> {
     match alarm["Metrics"].as_sequence() {
         Some(metrics) => {
@@ -349,7 +351,7 @@ fn metrics_of(alarm: &yaml_serde::Value) -> Vec<&yaml_serde::Value> {
     }
 }
 
-/// Metrics of our own that alarms and the dashboard look at, in the same words; or a namespace that nothing is written to.
+/// Our metrics that alarms and the dashboard read, in the same form. An error names an unknown namespace.
 fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     let namespace = namespace(template);
     let ours = |name: &str| match name {
@@ -374,7 +376,8 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     for widget in body["widgets"].as_array().expect("widgets") {
         let mut above = "";
         for row in widget["properties"]["metrics"].as_array().expect("rows") {
-            // SEARCH('{"namespace",dimension} MetricName="name" NOT MetricName="name"', ..): what is left out is there, too.
+            // SEARCH('{"namespace",dimension} MetricName="name" NOT MetricName="name"', ..): excluded metrics must
+            // exist, too.
             if let Some(search) = row[0]["expression"].as_str() {
                 let quoted: Vec<&str> = search.split('"').collect();
                 if ours(quoted[1])? {
@@ -388,7 +391,7 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
                 }
                 continue;
             }
-            // ["namespace", "name", "dimension", "value"], "." for what is above, and "..." for all of it but the last.
+            // ["namespace", "name", "dimension", "value"]. "." repeats the value above, "..." all but the last.
             let words: Vec<&str> = row
                 .as_array()
                 .expect("a row")
@@ -407,7 +410,7 @@ fn metrics_looked_at(template: &Template) -> Result<BTreeSet<String>, String> {
     Ok(found)
 }
 
-/// The one that the functions are told to write to.
+/// The namespace that the functions write to.
 fn namespace(template: &Template) -> String {
     let environments = FUNCTIONS
         .iter()

@@ -1,4 +1,4 @@
-//! Through the library. Every firing here was worked out by hand, against a calendar.
+//! Schedule expressions through the library. Each expected firing was worked out by hand with a calendar.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -7,7 +7,7 @@ use pushcast::schedule::Expression;
 
 const BERLIN: &str = "Europe/Berlin";
 const NEW_YORK: &str = "America/New_York";
-/// Its clocks move by half an hour.
+/// Its clocks change by half an hour.
 const LORD_HOWE: &str = "Australia/Lord_Howe";
 
 fn expression(text: &str) -> Expression {
@@ -36,7 +36,7 @@ fn firings(text: &str, zone: &str, after: &str, n: usize) -> Vec<String> {
     firings
 }
 
-/// Expression, zone, a moment, and the next five times that it fires after it.
+/// Expression, time zone, a moment, and the next five firings after it.
 const FIRINGS: [(&str, &str, &str, &str); 15] = [
     (
         "cron(0 9 ? * MON-FRI *)",
@@ -45,7 +45,7 @@ const FIRINGS: [(&str, &str, &str, &str); 15] = [
         "2026-12-25T09:00:00Z 2026-12-28T09:00:00Z 2026-12-29T09:00:00Z \
         2026-12-30T09:00:00Z 2026-12-31T09:00:00Z",
     ),
-    // Spring, 2026-03-29: 02:00 becomes 03:00 in Berlin. What falls between is skipped.
+    // Spring, 2026-03-29: in Berlin 02:00 becomes 03:00. Times in between are skipped.
     (
         "cron(30 2 * * ? *)",
         BERLIN,
@@ -67,7 +67,7 @@ const FIRINGS: [(&str, &str, &str, &str); 15] = [
         "2026-03-29T00:30:00Z 2026-03-29T01:00:00Z 2026-03-29T01:30:00Z \
         2026-03-29T02:00:00Z 2026-03-29T02:30:00Z",
     ),
-    // Autumn, 2026-10-25: 03:00 becomes 02:00 in Berlin. What comes twice fires the first time.
+    // Autumn, 2026-10-25: in Berlin 03:00 becomes 02:00. A time that occurs twice fires at its first occurrence.
     (
         "cron(30 2 * * ? *)",
         BERLIN,
@@ -82,7 +82,7 @@ const FIRINGS: [(&str, &str, &str, &str); 15] = [
         "2026-10-25T00:00:00Z 2026-10-25T00:30:00Z 2026-10-25T02:00:00Z \
         2026-10-25T02:30:00Z 2026-10-25T03:00:00Z",
     ),
-    // From within the hour that comes again.
+    // Starting inside the hour that occurs twice.
     (
         "cron(0/30 * * * ? *)",
         BERLIN,
@@ -127,7 +127,7 @@ const FIRINGS: [(&str, &str, &str, &str); 15] = [
         "2026-04-04T14:45:00Z 2026-04-04T15:30:00Z 2026-04-04T15:45:00Z \
         2026-04-04T16:00:00Z 2026-04-04T16:15:00Z",
     ),
-    // 24 hours are a day to a rate, whatever the clocks do.
+    // To a rate a day is 24 hours, whatever the clocks do.
     (
         "rate(1 day)",
         BERLIN,
@@ -152,7 +152,7 @@ const FIRINGS: [(&str, &str, &str, &str); 15] = [
 ];
 
 #[test]
-fn a_schedule_fires_by_the_clock_on_the_wall() {
+fn a_schedule_fires_by_the_local_clock() {
     for (text, zone, after, expected) in FIRINGS {
         let expected: Vec<&str> = expected.split(' ').collect();
         assert_eq!(firings(text, zone, after, 5), expected, "{text} in {zone}");
@@ -162,7 +162,7 @@ fn a_schedule_fires_by_the_clock_on_the_wall() {
 #[test]
 fn each_field_of_cron_means_what_it_means_to_eventbridge() {
     let cases: &[(&str, &[&str])] = &[
-        // Numbers of days begin with Sunday as 1.
+        // Weekday numbers start with Sunday as 1.
         ("cron(0 0 ? * 1 *)", &["2026-06-07", "2026-06-14"]),
         ("cron(0 0 ? * 7 *)", &["2026-06-06", "2026-06-13"]),
         ("cron(0 0 ? * sun,sat *)", &["2026-06-06", "2026-06-07"]),
@@ -173,7 +173,7 @@ fn each_field_of_cron_means_what_it_means_to_eventbridge() {
         ("cron(0 0 ? * 3#2 *)", &["2026-06-09", "2026-07-14"]),
         ("cron(0 0 ? * TUE#5 *)", &["2026-06-30", "2026-09-29"]),
         ("cron(0 0 L * ? *)", &["2026-06-30", "2026-07-31"]),
-        // 2026-08-15 is a Saturday, 2026-11-15 a Sunday, 2026-08-01 a Saturday at the beginning of its month.
+        // 2026-08-15 is a Saturday, 2026-11-15 a Sunday, 2026-08-01 a Saturday at the start of its month.
         ("cron(0 0 15W 8,11 ? *)", &["2026-08-14", "2026-11-16"]),
         ("cron(0 0 1W 8 ? *)", &["2026-08-03", "2027-08-02"]),
         // 2026-10-31 is a Saturday.
@@ -215,7 +215,7 @@ fn each_field_of_cron_means_what_it_means_to_eventbridge() {
 }
 
 #[test]
-fn what_fires_once_fires_at_its_local_time() {
+fn a_one_time_schedule_fires_at_its_local_time() {
     for (text, zone, at) in [
         (
             "at(2026-12-24T09:00:00)",
@@ -227,13 +227,13 @@ fn what_fires_once_fires_at_its_local_time() {
             NEW_YORK,
             Some("2026-12-24T14:00:00Z"),
         ),
-        // Twice on the clock: the first.
+        // A local time that occurs twice: the first one counts.
         (
             "at(2026-10-25T02:30:00)",
             BERLIN,
             Some("2026-10-25T00:30:00Z"),
         ),
-        // Never on the clock.
+        // A local time that the clock skips.
         ("at(2026-03-29T02:30:00)", BERLIN, None),
         ("at(2026-10-04T02:15:00)", LORD_HOWE, None),
     ] {
@@ -291,7 +291,7 @@ const MONTH: &str = "must be 1 to 12, JAN to DEC, combined with , - * /";
 const WEEK_DAY: &str = "must be 1 to 7, SUN to SAT, combined with , - * / ? L #";
 const YEAR: &str = "must be 1970 to 2199, combined with , - * /";
 
-/// Expression, the field that is wrong in it, what the field holds, and what it must be.
+/// Expression, the wrong field, what the field holds, and what it must hold.
 const WRONG_FIELDS: [(&str, &str, &str, &str); 23] = [
     ("cron(60 9 * * ? *)", "minutes", "60", MINUTES),
     ("cron(? 9 * * ? *)", "minutes", "?", MINUTES),
@@ -349,7 +349,7 @@ fn refused_with(text: &str, error: &str) {
 }
 
 #[test]
-fn what_eventbridge_refuses_is_refused_by_field() {
+fn an_expression_that_eventbridge_refuses_is_refused_with_its_field() {
     for text in NOT_OF_THE_FORM {
         refused_with(text, FORM);
     }
@@ -383,7 +383,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_an_expression_or_an_error_and_time_goes_forward(
+    fn any_text_is_an_expression_with_ascending_firings_or_an_error(
         text in prop_oneof![
             any::<String>(),
             "(cron|rate|at)\\([0-9 *?,/LW#T:A-Z-]{0,30}\\)",
@@ -400,7 +400,7 @@ proptest! {
                 prop_assert!(next > after);
                 prop_assert!(expression.next_after(next, &zone, Timestamp::UNIX_EPOCH) > Some(next)
                     || expression.next_after(next, &zone, Timestamp::UNIX_EPOCH).is_none());
-                // It does not depend on when one asks.
+                // The next firing does not depend on the moment of asking.
                 let between = after.as_second().midpoint(next.as_second());
                 let between = Timestamp::from_second(between).unwrap();
                 prop_assert!(between >= next || expression.next_after(between, &zone, Timestamp::UNIX_EPOCH) == Some(next));

@@ -14,10 +14,11 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::autopush::Autopush;
 use crate::support::waiting::eventually;
 
-/// Decrypted, shown, and the worker content.
+/// Firefox decrypted the message, and its service worker handled it without an error: its acknowledgement (see
+/// `autopush.rs`).
 const DELIVERED: u64 = 100;
 
-/// A push service, a server, and a Firefox that subscribes with the one and looks at the other.
+/// A push service, a server, and a Firefox that uses both.
 struct World {
     service: PushService,
     autopush: Autopush,
@@ -46,7 +47,7 @@ impl World {
         }
     }
 
-    /// The demo page, after a click on its button.
+    /// The demo page after a click on its subscribe button.
     async fn subscribed(&self) -> Tab<'_> {
         let page = self.firefox.open(&format!("{}/", self.server.url)).await;
         page.click("#subscribe").await;
@@ -74,14 +75,14 @@ impl World {
         answer.json["count"].as_u64().expect("a count")
     }
 
-    /// The browser says of each of `n` messages that it was shown.
+    /// The browser acknowledges `n` messages as shown.
     async fn shown(&self, n: usize) {
         let said = self.autopush.acknowledged(n).await;
         assert!(said.iter().all(|it| it.code == DELIVERED), "{said:?}");
     }
 }
 
-/// The titles of the notifications that are shown.
+/// The titles of the visible notifications.
 const NOTIFICATIONS: &str = "navigator.serviceWorker.getRegistration().then((it) => it.getNotifications()) \
     .then((all) => all.map(({title, body, icon, data}) => ({title, body, icon, data})))";
 
@@ -90,7 +91,7 @@ const ENDPOINT: &str = "navigator.serviceWorker.getRegistration().then((it) => i
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_click_subscribes_and_what_the_api_sends_is_decrypted_and_shown_by_firefox() {
+async fn a_click_subscribes_and_firefox_decrypts_and_shows_the_api_s_messages() {
     let world = World::new().await;
     let page = world.subscribed().await;
     assert_eq!(world.count().await, 1);
@@ -125,7 +126,7 @@ async fn a_click_subscribes_and_what_the_api_sends_is_decrypted_and_shown_by_fir
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn the_demo_sends_itself_a_test_keeps_tags_and_unsubscribes() {
+async fn the_demo_page_sends_itself_a_test_keeps_tags_and_unsubscribes() {
     let world = World::new().await;
     let page = world.subscribed().await;
     page.click("#send").await;
@@ -161,7 +162,7 @@ async fn the_demo_sends_itself_a_test_keeps_tags_and_unsubscribes() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost() {
+async fn the_client_notices_a_changed_server_key_at_the_next_visit_and_loses_nothing() {
     let key = || VapidKey::generate().expect("a key").to_raw_base64url();
     let (first, second) = (key(), key());
     let mut world = World::with(|_| vec![("PUSHCAST_VAPID_KEYS", first.clone())]).await;
@@ -173,7 +174,7 @@ async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost()
     let mut environment = environment_of(&world.service);
     environment.push(("PUSHCAST_VAPID_KEYS", format!("{second},{first}")));
     world.server.restart_with(environment).await;
-    // Before the visit, the old key still reaches it.
+    // Before the visit, a message signed with the old key still arrives.
     let hello = json!({"title": "with the old key", "navigate": "https://www.example.org/"});
     world
         .send(json!({"to": {"user": "demo"}, "notification": hello}))
@@ -203,11 +204,11 @@ async fn a_changed_server_key_is_noticed_at_the_next_visit_and_nothing_is_lost()
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn when_the_push_service_forgets_the_browser_the_worker_subscribes_it_again() {
+async fn the_worker_subscribes_again_when_the_push_service_forgets_the_browser() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let before = page.run(ENDPOINT).await;
-    // No page is open: pushsubscriptionchange is the worker's alone.
+    // No page is open: only the worker hears pushsubscriptionchange.
     page.go("about:blank").await;
     world.autopush.forget();
 
@@ -230,7 +231,7 @@ async fn when_the_push_service_forgets_the_browser_the_worker_subscribes_it_agai
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
+async fn a_click_on_the_notification_opens_or_focuses_its_page() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let there = format!("{}/console?from=notification", world.server.url);
@@ -245,7 +246,7 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
     })
     .await;
 
-    // Where another page is in front, the one that is open comes to the front, and no other is opened.
+    // While another page is in front, the click brings the open page to the front and opens no other.
     let tabs = world.firefox.tabs().await;
     let in_front = async |url: &str| {
         eventually(&format!("{url} is in front"), async || {
@@ -265,7 +266,7 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
     in_front(&there).await;
     assert_eq!(world.firefox.tabs().await, tabs);
 
-    // A message about no page in particular brings back a page of the site, whichever it is.
+    // A message without a page of its own brings any open page of the site to the front.
     page.go("about:blank").await;
     page.activate().await;
     in_front("about:blank").await;
@@ -284,7 +285,7 @@ async fn a_click_on_the_notification_opens_its_page_or_comes_back_to_it() {
 async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
     let world = World::new().await;
     let page = world.firefox.open(&format!("{}/", world.server.url)).await;
-    // A scope each, from a page that is in none of them.
+    // Twenty scopes, subscribed from a page that is in none of them.
     let subscribed = page
         .run(
             "(async () => {
@@ -307,7 +308,7 @@ async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
     let begun = world.server.post_with_token("/push/send", &order).await;
     assert_eq!(begun.status, 202, "{begun:?}");
     world.shown(20).await;
-    // Each worker shows it, and tells the page, which is in the scope of none.
+    // Each worker shows the message and tells the page, which is in no worker's scope.
     page.wait_for("document.querySelectorAll('#arrived li').length === 20")
         .await;
     let campaign = begun.json["campaign"].as_str().expect("an id").to_owned();
@@ -321,7 +322,7 @@ async fn a_campaign_reaches_twenty_subscriptions_of_one_firefox() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn firefox_reads_the_largest_push_and_both_encodings() {
+async fn firefox_decrypts_the_largest_push_and_both_encodings() {
     let key = VapidKey::generate().expect("a key");
     let raw = key.to_raw_base64url();
     let world = World::with(|_| vec![("PUSHCAST_VAPID_KEYS", raw.clone())]).await;
@@ -365,7 +366,7 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
             page.wait_for(&arrived(&text)).await;
         }
     }
-    // No payload at all: something is shown all the same.
+    // A push without payload still shows a notification.
     let empty = Message {
         payload: vec![],
         ..Message::default()
@@ -381,7 +382,7 @@ async fn firefox_reads_the_largest_push_and_both_encodings() {
     page.wait_for(&arrived("There is something new.")).await;
 }
 
-/// Whether the demo page says that this has arrived.
+/// A condition: the demo page lists a message with this text.
 fn arrived(text: &str) -> String {
     format!(
         "[...document.querySelectorAll('#arrived span')].some((it) => it.textContent === {})",
@@ -391,7 +392,7 @@ fn arrived(text: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn permission_denied_is_a_state_and_a_sentence_and_stores_nothing() {
+async fn a_denied_permission_is_reported_as_a_state_and_stores_nothing() {
     let world = World::new().await;
     world.firefox.permit(&world.server.url, "denied").await;
     let page = world.firefox.open(&format!("{}/", world.server.url)).await;
@@ -415,7 +416,7 @@ async fn permission_denied_is_a_state_and_a_sentence_and_stores_nothing() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
+async fn a_visit_within_a_day_repairs_a_row_that_the_server_lost() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let endpoint = page.run(ENDPOINT).await;
@@ -443,7 +444,7 @@ async fn a_row_that_the_server_lost_is_repaired_within_a_day_of_visits() {
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
+async fn returning_to_a_page_that_has_been_open_for_a_day_counts_as_a_visit() {
     let world = World::new().await;
     let page = world.subscribed().await;
     let lost = json!({"endpoint": page.run(ENDPOINT).await});
@@ -458,7 +459,7 @@ async fn to_come_back_to_a_page_that_has_been_open_for_a_day_is_a_visit() {
     page.run(&back_after(23)).await;
     assert_eq!(page.run(visit).await, "current");
     assert_eq!(world.count().await, 0, "not yet a day");
-    // Who comes back is often not online yet: it is tried again soon.
+    // A reader who comes back is often not online yet: the page soon tries again.
     page.run("(globalThis.real = fetch, globalThis.fetch = () => Promise.reject(new TypeError('away')), null)")
         .await;
     page.run(&back_after(25)).await;

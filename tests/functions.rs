@@ -1,5 +1,5 @@
-//! The Lambda functions: the built binaries, fed by a Runtime API of ours with the payloads in `events`, over a DynamoDB,
-//! an SQS and a KMS of this machine. Their environment is the template's.
+//! The Lambda functions: the built binaries with the template's environment. A local Runtime API hands them the
+//! payloads in `events`. DynamoDB, SQS and KMS run on this machine.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ use crate::support::push_service::PushService;
 use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::subscribers::browser::Browser;
 
-/// Everything, from the first subscription to the end of a campaign; and what was called for it is what the roles grant,
-/// no more and no less.
+/// From the first subscription to the end of a campaign. The functions' calls need exactly the rights that their roles
+/// grant, no more and no less.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_roles_grant() {
+async fn the_functions_do_everything_with_exactly_the_rights_that_their_roles_grant() {
     let mut stack = LambdaStack::deploy().await;
     let alive = subscribe_under_both_keys(&mut stack).await;
     send_to_one(&mut stack, &alive).await;
@@ -57,11 +57,11 @@ async fn the_template_s_functions_do_it_all_with_exactly_the_rights_that_their_r
     stack.logs_say_which_request_and_which_campaign(&id);
 }
 
-/// Three who are subscribed at the end; others have come and gone.
+/// Leaves three browsers subscribed. Others have subscribed and gone.
 async fn subscribe_under_both_keys(stack: &mut LambdaStack) -> [Browser; 3] {
     let (current, older) = (stack.public.clone(), stack.older.public().to_vec());
 
-    // Subscribed under the key in KMS, under the older one, and under the older one without saying so.
+    // Ada uses the key in KMS. The other two use the older key; one of them does not name it.
     let ada = stack.subscribed(&current, json!({})).await;
     let key = stack.older.public_base64url();
     let bob = stack
@@ -76,7 +76,7 @@ async fn subscribe_under_both_keys(stack: &mut LambdaStack) -> [Browser; 3] {
     );
     assert_eq!(stack.store().subscribers.count().await.unwrap(), 3);
 
-    // The browser of one gets another endpoint, and one goes.
+    // Ada's browser gets another endpoint, and one browser unsubscribes.
     let ada_again = stack.service.subscribe(Some(&current));
     let replaces = json!({"replaces": ada.endpoint()});
     let answer = stack.subscribe(&ada_again, replaces).await;
@@ -88,7 +88,7 @@ async fn subscribe_under_both_keys(stack: &mut LambdaStack) -> [Browser; 3] {
     [ada_again, bob, eve]
 }
 
-/// The key that each was subscribed with is used, and remembered.
+/// Each message is signed with the key that its subscription was made with, and the store remembers that key.
 async fn send_to_one(stack: &mut LambdaStack, alive: &[Browser; 3]) {
     let current = stack.public.clone();
     let gone = stack.subscribed(&current, json!({})).await;
@@ -114,7 +114,7 @@ async fn send_to_one(stack: &mut LambdaStack, alive: &[Browser; 3]) {
     assert_eq!(stack.store().subscribers.count().await.unwrap(), 3);
 }
 
-/// From an event that comes twice.
+/// The event is delivered twice and starts one campaign.
 async fn broadcast_to_everyone(stack: &mut LambdaStack, alive: &[Browser; 3]) {
     let (current, older) = (stack.public.clone(), stack.older.public().to_vec());
     let busy = stack.subscribed(&current, json!({})).await;
@@ -150,7 +150,7 @@ async fn broadcast_to_everyone(stack: &mut LambdaStack, alive: &[Browser; 3]) {
     assert_eq!(end["DetailType"], "pushcast.campaign");
 }
 
-/// Looked at, cancelled, resumed in vain.
+/// Reads the campaign, cancels it, and tries in vain to resume it.
 async fn broadcast_from_a_schedule(stack: &mut LambdaStack) -> String {
     let started = stack.broadcast.invoke(event("broadcast-schedule"));
     let id = started.await.unwrap()["campaign"]
@@ -171,7 +171,7 @@ async fn broadcast_from_a_schedule(stack: &mut LambdaStack) -> String {
     id
 }
 
-/// Made, changed, listed, deleted.
+/// Creates, changes, lists and deletes a schedule.
 async fn keep_a_schedule(stack: &mut LambdaStack) {
     let schedule = json!({"name": "daily", "expression": "rate(1 day)", "message": {"to": {"audience": "all"}, "data": "x"}});
     for status in [201, 200] {
@@ -202,9 +202,9 @@ async fn read_figures(stack: &mut LambdaStack) {
     assert_eq!(body(&answer), json!({"subscribers": 5, "exact": true}));
 }
 
-/// Rights that Lambda itself uses, in the function's name: to write its log, to trace it, to take jobs from the queue, to
-/// keep an event that failed.
-fn by_the_platform(function: &str) -> BTreeSet<Right> {
+/// Rights that Lambda itself uses with the function's role: it writes the log, traces, takes jobs from the queue and
+/// keeps an event that failed.
+fn rights_of_the_platform(function: &str) -> BTreeSet<Right> {
     let log = ["logs:PutLogEvents", "logs:CreateLogStream"];
     let log = log.map(|action| (action, format!("{}Log", logical(function))));
     let trace = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
@@ -227,10 +227,10 @@ fn by_the_platform(function: &str) -> BTreeSet<Right> {
 }
 
 impl LambdaStack {
-    /// Where what a function called, or Lambda calls in its name, is not what its role grants.
+    /// Calls that the role does not grant, granted rights that nothing uses, and rights that Lambda itself lacks.
     fn wrong_rights(&self, function: &str) -> Vec<String> {
         let granted = self.template.rights(function);
-        let platform = by_the_platform(function);
+        let platform = rights_of_the_platform(function);
         let used = self.cloud.rights_used(function);
         let mut wrong = Vec::new();
         for (action, on) in used.difference(&granted) {
@@ -296,7 +296,7 @@ impl LambdaStack {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_others() {
+async fn a_worker_hands_over_before_its_deadline_and_the_next_one_reaches_the_other_subscribers() {
     const ALL: usize = 600;
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
@@ -348,7 +348,7 @@ async fn before_its_deadline_a_worker_hands_over_and_the_next_one_reaches_the_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
+async fn the_function_reports_only_the_record_that_is_no_job_as_failed() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let ada = stack.subscribed(&current, json!({})).await;
@@ -373,9 +373,9 @@ async fn a_record_that_is_no_job_comes_again_and_the_others_do_not() {
     assert_eq!(said["requestId"], REQUEST_ID, "{said}");
 }
 
-/// What happens far below a job names it: here the signature, which KMS refuses.
+/// A log line from deep inside a job names the job: here KMS refuses to sign.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
+async fn every_log_line_about_a_job_names_its_request_campaign_and_part() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     stack.subscribed(&current, json!({})).await;
@@ -394,9 +394,9 @@ async fn every_line_about_a_job_names_its_request_its_campaign_and_its_part() {
     }
 }
 
-/// What AWS has answered is what an operator needs: it is the last cause of several.
+/// The operator needs AWS's answer, which is the last of several causes.
 #[tokio::test]
-async fn a_line_about_a_failure_says_its_causes() {
+async fn a_log_line_about_a_failure_names_its_causes() {
     let mut stack = LambdaStack::deploy().await;
     stack.cloud.deny_dynamodb();
     let to_ada = event_with("send", &json!({"to": {"user": "ada"}}));
@@ -421,9 +421,10 @@ async fn a_line_about_a_failure_says_its_causes() {
     );
 }
 
-/// A panic costs a record in what is deployed, too: the deployer would have panics abort where nothing is said.
+/// Deployed functions must survive a panic too, but the deployment tool sets `panic = "abort"` unless the profile says
+/// otherwise.
 #[test]
-fn a_release_unwinds() {
+fn a_release_build_unwinds_on_a_panic() {
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     let manifest = manifest.expect("it is there");
     let (_, release) = manifest
@@ -437,7 +438,7 @@ fn a_release_unwinds() {
 }
 
 #[tokio::test]
-async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
+async fn each_function_answers_only_its_own_routes_and_checks_the_token() {
     let mut stack = LambdaStack::deploy().await;
     let mut without = event("send");
     without["headers"]
@@ -450,7 +451,7 @@ async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
         let answer = stack.send.invoke(request("send", "GET", path)).await;
         assert_eq!(answer.unwrap()["statusCode"], 200, "{path}");
     }
-    // Each function has its own routes, and the demo is local.
+    // Each function answers only its own routes, and the demo page exists only in `serve`.
     for path in ["/push/key", "/"] {
         let answer = stack.send.invoke(request("send", "GET", path)).await;
         assert_eq!(answer.unwrap()["statusCode"], 404, "{path}");
@@ -467,7 +468,7 @@ async fn each_function_answers_its_own_routes_and_asks_for_the_token() {
     stack.broadcast.kill().await;
 }
 
-/// Function, its environment, and what it says of it before it ends.
+/// A function, its environment, and the error that it prints before it exits.
 type WrongEnvironment = (
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -531,7 +532,7 @@ const WRONG_ENVIRONMENTS: [WrongEnvironment; 13] = [
 ];
 
 #[tokio::test]
-async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_start() {
+async fn a_function_with_a_wrong_environment_names_the_variable_and_does_not_start() {
     let cloud = Cloud::start(&tables(), &["VapidKey"]).await;
     cloud.keep_secret("Short", r#"{"value":"short"}"#);
     cloud.keep_secret("no-key", "no key");
@@ -557,7 +558,7 @@ async fn a_function_whose_environment_is_wrong_names_the_variable_and_does_not_s
     }
 }
 
-/// A queue in which a bug sleeps: it panics for one campaign's jobs.
+/// A queue with a bug: it panics for the jobs of one campaign.
 #[derive(Clone)]
 struct Faulty(String);
 
@@ -570,7 +571,7 @@ impl Queue for Faulty {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_inside_one_record_fails_that_record_alone() {
+async fn a_panic_in_one_record_fails_only_that_record() {
     let service = PushService::start().await;
     let store = Store::open(None, Chance::system()).await.unwrap();
     let key = VapidKey::generate().unwrap();
@@ -616,7 +617,7 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
         at_once: 3,
         circuits: CircuitBreaker::default(),
     };
-    // Each campaign has something to queue: a push that is to be made again.
+    // Each campaign must queue a job: the push service's answer makes it retry.
     let busy = Canned::status(503);
     service.behave(&ada, Behaviour::Answer(busy)).times(3);
     let event: SqsEvent = serde_json::from_value(json!({"Records": records})).unwrap();
@@ -630,9 +631,9 @@ async fn a_panic_inside_one_record_fails_that_record_alone() {
     assert_eq!(failed, ["two"]);
 }
 
-/// The same in the function itself: the ledger holds what nobody has written, and a promise of ours is broken.
+/// The same in the deployed function: an item in the ledger breaks an invariant, because the test wrote it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
+async fn a_panic_in_one_record_of_the_function_fails_only_that_record() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let ada = stack.subscribed(&current, json!({})).await;
@@ -677,21 +678,21 @@ async fn a_panic_inside_one_record_of_the_function_fails_that_record_alone() {
         (&bug["campaign"], &bug["requestId"]),
         (&json!("two"), &json!(REQUEST_ID))
     );
-    // The process lives on.
+    // The process is still alive.
     let again = stack.deliver.invoke(event("deliver")).await;
     assert_eq!(again.unwrap(), json!({"batchItemFailures": []}));
 }
 
-/// In a process of its own, since all of a process has one hook.
+/// In its own process, because a process has a single panic hook.
 #[test]
-fn a_panic_is_a_line_of_json_that_names_the_job() {
+fn a_panic_is_logged_as_json_with_the_job() {
     const PANICS: &str = "PUSHCAST_TEST_PANICS";
     if std::env::var_os(PANICS).is_some() {
         pushcast::telemetry::init_json().expect("a filter");
         let job = tracing::info_span!(target: "pushcast", "job", campaign = "news-17");
         job.in_scope(|| panic!("two\nlines"));
     }
-    let name = "functions::a_panic_is_a_line_of_json_that_names_the_job";
+    let name = "functions::a_panic_is_logged_as_json_with_the_job";
     let program = std::env::current_exe().expect("a path");
     let output = std::process::Command::new(program)
         .args(["--exact", name, "--nocapture"])

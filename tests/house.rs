@@ -1,8 +1,8 @@
-//! How the house is built: arrows between modules and between files point down only, and no function does several jobs.
+//! The structure of the source: modules and files import each other without cycles, and no function is too long.
 
 use std::path::Path;
 
-use self::imports::{Arrows, Imports, circles};
+use self::imports::{Arrows, Imports, cycles};
 use self::source::{files, functions};
 
 mod imports;
@@ -22,7 +22,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A crate of these files, by name and content.
+/// A crate with these files, given by name and content.
 fn seeded(files: &[(&str, &str)]) -> (tempfile::TempDir, Imports) {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, content) in files {
@@ -34,28 +34,28 @@ fn seeded(files: &[(&str, &str)]) -> (tempfile::TempDir, Imports) {
     (folder, imports)
 }
 
-fn no_circles(arrows: impl Fn(&Imports) -> Arrows) {
+fn no_cycles(arrows: impl Fn(&Imports) -> Arrows) {
     let mut found = Vec::new();
     for (folder, without) in CRATES {
         let arrows = arrows(&Imports::read(root(), folder, without));
         assert!(arrows.len() > 5, "{folder}: {arrows:?}");
-        found.extend(circles(&arrows));
+        found.extend(cycles(&arrows));
     }
     assert!(found.is_empty(), "import cycles:\n{}", found.join("\n"));
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
-    no_circles(Imports::between_files);
+fn no_files_import_each_other_in_a_cycle() {
+    no_cycles(Imports::between_files);
 }
 
 #[test]
-fn no_top_modules_import_each_other_in_a_circle() {
-    no_circles(Imports::between_rooms);
+fn no_top_modules_import_each_other_in_a_cycle() {
+    no_cycles(Imports::between_top_modules);
 }
 
 #[test]
-fn a_seeded_circle_of_files_is_found_with_the_lines_that_tie_it() {
+fn the_check_finds_a_seeded_cycle_of_files_and_names_its_imports() {
     let (_folder, imports) = seeded(&[
         (
             "lib.rs",
@@ -71,11 +71,11 @@ fn a_seeded_circle_of_files_is_found_with_the_lines_that_tie_it() {
             "use std::fmt;\n\nuse crate::kitchen::{self, Stove as Oven};\npub struct Door;\n",
         ),
     ]);
-    let found = circles(&imports.between_files());
+    let found = cycles(&imports.between_files());
     let expected = "src/hall.rs -> src/kitchen/stove.rs -> src/hall.rs\n    \
                     src/hall.rs:3 crate::kitchen::Stove\n    src/kitchen/stove.rs:2 crate::Door::open\n";
     assert_eq!(found, [expected]);
-    let found = circles(&imports.between_rooms());
+    let found = cycles(&imports.between_top_modules());
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].starts_with("hall -> kitchen -> hall\n"),
@@ -84,7 +84,7 @@ fn a_seeded_circle_of_files_is_found_with_the_lines_that_tie_it() {
 }
 
 #[test]
-fn a_folder_and_a_file_in_it_can_be_a_circle_too() {
+fn the_check_finds_a_cycle_between_a_folder_and_its_file() {
     let (_folder, imports) = seeded(&[
         ("lib.rs", "mod hall;\n"),
         (
@@ -93,17 +93,17 @@ fn a_folder_and_a_file_in_it_can_be_a_circle_too() {
         ),
         ("hall/door.rs", "use super::Hall;\npub struct Door;\n"),
     ]);
-    let found = circles(&imports.between_files());
+    let found = cycles(&imports.between_files());
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].contains("src/hall/mod.rs:3 door::Door"),
         "{found:?}"
     );
-    assert!(circles(&imports.between_rooms()).is_empty());
+    assert!(cycles(&imports.between_top_modules()).is_empty());
 }
 
 #[test]
-fn comments_texts_tests_and_other_crates_are_no_arrows() {
+fn the_check_ignores_comments_strings_tests_and_other_crates() {
     let (_folder, imports) = seeded(&[
         ("lib.rs", "mod a;\nmod b;\n#[cfg(test)]\nmod examples;\n"),
         (
@@ -118,7 +118,7 @@ fn comments_texts_tests_and_other_crates_are_no_arrows() {
         ("examples.rs", "use crate::b::B;\nuse crate::a::A;\n"),
     ]);
     let arrows = imports.between_files();
-    assert_eq!(circles(&arrows), [""; 0]);
+    assert_eq!(cycles(&arrows), [""; 0]);
     assert_eq!(arrows.keys().collect::<Vec<_>>(), ["src/a.rs"]);
 }
 
@@ -148,7 +148,7 @@ fn no_function_is_longer_than_60_lines() {
 }
 
 #[test]
-fn a_seeded_long_function_is_found() {
+fn the_check_finds_a_seeded_long_function() {
     let line = "    let brace = '{'; // {\n";
     let function = |lines: usize| {
         let body = line.repeat(lines - 3);

@@ -1,4 +1,4 @@
-//! Keys in KMS and Secrets Manager: asked for once, rotated, and of another AWS too.
+//! Keys in KMS and Secrets Manager: fetched once, rotated, and also tested with an AWS that we did not write.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::support::aws::ministack::Ministack;
 use crate::support::push_service::PushService;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_loses_nobody() {
+async fn kms_signs_one_token_for_all_pushes_and_a_failing_key_misses_no_subscriber() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     let mut browsers = Vec::new();
@@ -33,12 +33,12 @@ async fn one_token_is_asked_of_kms_for_all_pushes_and_a_key_that_does_not_sign_l
     let id = event("broadcast")["id"].as_str().unwrap().to_owned();
     let campaign = stack.deliver_until(&id, "done").await;
     assert_eq!(campaign["counts"]["accepted"], 30);
-    assert_eq!(tokens_asked_for(&stack), 1, "one token for one origin");
+    assert_eq!(signatures_requested(&stack), 1, "one token for one origin");
     assert_eq!(stack.service.refused().len(), 0);
 }
 
-/// How often `deliver` has asked KMS for a signature.
-fn tokens_asked_for(stack: &LambdaStack) -> usize {
+/// Number of signatures that `deliver` asked KMS for.
+fn signatures_requested(stack: &LambdaStack) -> usize {
     let signed = ("kms:Sign".to_owned(), "VapidKey".to_owned());
     let calls = stack.cloud.calls().into_iter();
     calls
@@ -46,9 +46,9 @@ fn tokens_asked_for(stack: &LambdaStack) -> usize {
         .count()
 }
 
-/// No push service can say so: nothing reaches one.
+/// KMS refuses every signature, so no push is sent and no push service can report the fault.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resuming_goes_on() {
+async fn a_campaign_halts_with_kms_s_words_when_kms_keeps_refusing_and_can_be_resumed() {
     let mut stack = LambdaStack::deploy().await;
     let current = stack.public.clone();
     for _ in 0..60 {
@@ -66,23 +66,27 @@ async fn a_kms_that_refuses_for_good_halts_the_campaign_in_its_words_and_resumin
     assert_eq!(stack.service.requests(), 0);
     assert_eq!(stack.store().subscribers.count().await.unwrap(), 60);
 
-    assert_eq!(tokens_asked_for(&stack), 1, "60 pushes share one refusal");
+    assert_eq!(
+        signatures_requested(&stack),
+        1,
+        "60 pushes share one refusal"
+    );
 
-    // At once: the worker that was refused is the one that goes on.
+    // Resume at once: the worker whose signature was refused continues.
     stack.cloud.let_kms_fail(0);
     let resume = format!("/push/campaigns/{id}/resume");
     assert_eq!(stack.api("POST", &resume).await["status"], "running");
     let campaign = stack.deliver_until(&id, "done").await;
-    assert_eq!(tokens_asked_for(&stack), 2, "and one token");
+    assert_eq!(signatures_requested(&stack), 2, "and one token");
     assert_eq!(campaign["counts"]["accepted"], 60, "{campaign}");
     assert_eq!(stack.service.deliveries().len(), 60);
 }
 
-/// The functions once more, over services that neither we nor AWS have made: what is fetched, signed and stored here is
-/// not only what our own gate expects.
+/// The functions against an AWS that others wrote (ministack): fetching, signing and storing do not work only with our
+/// own stand-in.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Python peers: tests/run"]
-async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
+async fn the_functions_use_keys_and_secrets_of_another_aws() {
     let aws = Ministack::start().await;
     let older = VapidKey::generate().unwrap();
     let mut environment = set_up(&aws, &older).await;
@@ -120,7 +124,7 @@ async fn keys_and_secrets_of_another_aws_are_fetched_and_sign() {
     assert_eq!(service.requests(), 2, "the right key at once");
 }
 
-/// Makes tables, a queue, keys and a secret there; the environment that names them.
+/// Creates tables, a queue, keys and a secret. Returns the environment that names them.
 async fn set_up(aws: &Ministack, older: &VapidKey) -> Vec<(String, String)> {
     let shared = aws_config::SdkConfig::builder()
         .behavior_version(pushcast::aws::behavior_version())
@@ -173,13 +177,13 @@ async fn set_up(aws: &Ministack, older: &VapidKey) -> Vec<(String, String)> {
     .into()
 }
 
-/// The stack's key is replaced: pages that subscribe from then on get the new one, and everyone is still reached.
+/// The operator replaces the stack's key: pages get the new key from then on, and every subscriber is still reached.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
+async fn a_key_rotation_with_subscribers_on_both_keys_misses_none() {
     let mut stack = LambdaStack::deploy().await;
     let (current, old) = (stack.public.clone(), stack.older.public().to_vec());
 
-    // Before: the older key is the only one.
+    // Before the rotation the older key is the only one.
     let mut environment = stack.template.environment("subscribe");
     for (variable, value) in &mut environment {
         if variable == "PUSHCAST_VAPID_KEYS" {
@@ -194,7 +198,7 @@ async fn a_key_is_rotated_with_subscribers_on_both_and_none_is_lost() {
     let bob = stack.subscribed(&old, json!({})).await;
     let eve = stack.subscribed(&old, json!({})).await;
 
-    // After: pages get the new one. Eve's browser refreshes, and does not say which key it has.
+    // After the rotation pages get the new key. Eve's browser refreshes without naming its key.
     stack.subscribe = after;
     let ada = stack.subscribed(&current, json!({})).await;
     let answer = stack.subscribe(&eve, json!({})).await;

@@ -12,20 +12,20 @@ use crate::support::random::Random;
 use crate::support::subscribers::{Subscribers, by_subscription, number};
 
 const ALL: usize = 20_000;
-/// Kills while subscribers are read, while those are pushed to again who have to be, and when everyone has been reached:
-/// what is left then is to write it down, to close the segment and to end the campaign.
+/// Number of kills while the worker reads subscribers, while it retries pushes, and after every subscriber was reached.
+/// After that the worker still has to write the checkpoint, close the segment and end the campaign.
 const KILLS: [usize; 3] = [17, 4, 3];
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEED: u64 = 20_270_115;
 
-/// Of whom one in 50 is gone.
+/// One subscriber in 50 is gone.
 const ALIVE: usize = ALL - ALL / 50;
 
 fn is_gone(i: usize) -> bool {
     i.is_multiple_of(50)
 }
 
-/// Some are gone, and some have to be pushed to again.
+/// Some subscribers are gone, and some pushes must be retried.
 fn answer(i: usize, visit: usize) -> Option<Behaviour> {
     let status = match (i % 50, visit) {
         (0, _) => 410,
@@ -40,7 +40,7 @@ fn answer(i: usize, visit: usize) -> Option<Behaviour> {
 
 #[expect(clippy::print_stdout, reason = "how few is worth knowing")]
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
+async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     Subscribers::import(&server, &service, ALL, |_| vec![]).await;
@@ -50,15 +50,17 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
         .await;
 
     let random = Random::new(SEED);
-    let mut toll = Toll::default();
-    toll.kill_while_reading(&mut server, &service, &random)
+    let mut repeated = RepeatedDeliveries::default();
+    repeated
+        .kill_while_reading(&mut server, &service, &random)
         .await;
     let read = |campaign: &Value| campaign["scanned"] == ALL;
     server.campaign_until(&id, PATIENCE * 5, read).await;
-    let again = toll
+    let again = repeated
         .kill_while_retrying(&mut server, &service, &random)
         .await;
-    toll.kill_when_all_are_reached(&mut server, &service, &random)
+    repeated
+        .kill_when_all_are_reached(&mut server, &service, &random)
         .await;
     let campaign = server.done(&id, PATIENCE * 5).await;
     service.wait_until_idle(PATIENCE).await;
@@ -73,8 +75,8 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
 
     let [reading, _, ending] = KILLS;
     let kills = reading + again + ending;
-    toll.count(&service);
-    let Toll { twice, most } = toll;
+    repeated.count(&service);
+    let RepeatedDeliveries { twice, most } = repeated;
     println!(
         "{ALL} subscribers, {kills} kills ({again} while some were pushed to again, {ending} when all had been reached): \
          {twice} duplicates, {most} at most after one kill, of {PAGE} allowed"
@@ -91,15 +93,15 @@ async fn whoever_kills_the_program_and_how_often_nobody_is_missed() {
     assert_eq!(server.exported().await.len(), alive.len());
 }
 
-/// What kills have cost.
+/// Repeated deliveries: in total, and the most after one kill.
 #[derive(Default)]
-struct Toll {
+struct RepeatedDeliveries {
     twice: usize,
     most: usize,
 }
 
-impl Toll {
-    /// While subscribers are read.
+impl RepeatedDeliveries {
+    /// Kills the program while it reads subscribers.
     async fn kill_while_reading(
         &mut self,
         server: &mut Server,
@@ -109,14 +111,14 @@ impl Toll {
         let mut moments: Vec<_> = (0..KILLS[0]).map(|_| random.below(ALL * 9 / 10)).collect();
         moments.sort_unstable();
         for moment in moments {
-            // The program has begun again before it is killed.
+            // The restarted program must push before it is killed again.
             let next = moment.max(service.deliveries().len() + 1);
             service.wait_for(next, PATIENCE).await;
             self.kill(server, service).await;
         }
     }
 
-    /// While those are pushed to again who have to be; how often.
+    /// Kills the program while it retries pushes. Returns the number of kills.
     async fn kill_while_retrying(
         &mut self,
         server: &mut Server,
@@ -126,7 +128,8 @@ impl Toll {
         let mut again = 0;
         for left in (1..=KILLS[1]).rev() {
             let (sent, waiting) = progress(service);
-            // On a slow machine they may all have had their turn; the kills before and after are twenty without these.
+            // On a slow machine every retry may be done by now. The kills before and after add up to twenty without
+            // these.
             if waiting == 0 {
                 break;
             }
@@ -138,7 +141,7 @@ impl Toll {
         again
     }
 
-    /// When everyone has been reached, and the program does not know it yet.
+    /// Kills the program after every subscriber was reached and before it has recorded that.
     async fn kill_when_all_are_reached(
         &mut self,
         server: &mut Server,
@@ -166,7 +169,7 @@ impl Toll {
         server.restart().await;
     }
 
-    /// Counts those of the kill before, when the program has gone on from it.
+    /// Counts the cost of the previous kill, once the restarted program has continued.
     fn count(&mut self, service: &PushService) {
         let (sent, waiting) = progress(service);
         let twice = sent - (ALIVE - waiting);
@@ -175,7 +178,7 @@ impl Toll {
     }
 }
 
-/// How many deliveries there were, and how many subscribers have had none.
+/// Number of deliveries, and of subscribers without one.
 fn progress(service: &PushService) -> (usize, usize) {
     let deliveries = service.deliveries();
     let reached = by_subscription(&deliveries).len();

@@ -7,123 +7,124 @@
 
 mod support;
 
-/// The push service that the other tests trust refuses what real ones refuse.
+/// The push service of the other tests refuses the requests that real push services refuse.
 mod push_service;
 
-/// Connections to push services: few, shared, and none of them trusted to last.
+/// Connections to push services: the client shares a few, and survives the end of any of them.
 mod push_client;
 
-/// A push service gets as much as it takes, and one that is busy holds up no other.
+/// The client sends each push service as much as it takes. A busy push service delays no other.
 mod congestion;
 
-/// A message to one person: what its sender hears, and who is still subscribed, whatever the push service does.
+/// A message to one person: the sender gets a result for each device, and only subscriptions that are gone are removed.
 mod send;
 
-/// Who is subscribed, and how many they are: exact under races, faults and lost answers.
+/// The subscribers and their count are exact under races, faults and lost answers.
 mod store;
 
-/// How many are subscribed, where, since when and with which tags; and how many an audience has.
+/// Statistics of the subscribers: their number, push services, days and tags, and the size of an audience.
 mod stats;
 
-/// For whom an expression over tags is, in words and to the database.
+/// Audience expressions over tags select the same subscribers in memory and in the database.
 mod audience;
 
-/// When a schedule fires: as EventBridge Scheduler would, also on the days when clocks change.
+/// Schedules fire when EventBridge Scheduler would fire them, also on days when clocks change.
 mod expressions;
 
-/// Schedules are kept, and fired at least once, whatever fails or is missed.
+/// Schedules are stored, and fire at least once, after failures and downtime too.
 mod schedules;
 
-/// In AWS, EventBridge Scheduler keeps the schedules: what it is told, and what becomes of its answers.
+/// In AWS, EventBridge Scheduler keeps the schedules: requests to it, and its answers.
 mod scheduler;
 
-/// Broadcasts, through the built program: everyone is reached once, whatever the services answer.
+/// Broadcasts through the built program: every subscriber is reached once, whatever the push services answer.
 mod campaigns;
 
-/// What starts a campaign starts one, however often it comes.
+/// A trigger starts one campaign, however often it is delivered.
 mod broadcast;
 
-/// What workers do with jobs: nobody is missed, and few are pushed to twice, whoever dies when.
+/// Workers do jobs: no subscriber is missed and few are pushed to twice, whenever a worker dies.
 mod deliver;
 
-/// The two queues: jobs arrive, not before their time, and what was not taken is sent again.
+/// The two queues deliver every job, none before its time. Jobs that SQS did not take are sent again.
 mod queue;
 
-/// The built program is killed in the middle of a campaign, again and again.
+/// The built program is killed repeatedly in the middle of a campaign.
 mod killed;
 
-/// The end of a campaign is told: to EventBridge until it is taken, and to the log of `serve`.
+/// The end of a campaign is announced: to EventBridge until it takes the event, and in the log of `serve`.
 mod announcing;
 
-/// `pushcast send` and `pushcast campaigns`: what they send, show, watch and stop.
+/// `pushcast send` and `pushcast campaigns`: they send, show, watch and stop.
 mod campaign_commands;
 
-/// `pushcast campaigns watch` on a real terminal: a bar that moves, and goes.
+/// `pushcast campaigns watch` on a real terminal draws a progress bar and removes it at the end.
 mod terminal;
 
-/// The built program: started, subscribed to, sent with, killed, started again.
+/// The built program starts, takes subscriptions, sends, is killed and starts again.
 mod program;
 
 /// pywebpush's foundations and node's web-push read what we write, and we read what they write.
 mod peers;
 
-/// The library in one call, many calls, or parts.
+/// The library used in one call, for many pushes, or in single steps.
 mod one_call;
 
 /// `pushcast push`: every flag, every answer, and the curl command that it prints.
 mod push_command;
 
-/// The crate web-push, one call at a time.
+/// Conversions to and from the crate web-push, one call at a time.
 #[cfg(feature = "web-push")]
 mod crate_types;
 
-/// pywebpush, node's web-push and the program send the same messages, or the page says why not.
+/// pywebpush, node's web-push and the program send the same messages, or the documentation explains the difference.
 mod side_by_side;
 
-/// The README's examples work as they stand.
+/// The README's examples work as printed.
 mod readme;
 
-/// Figures are what CloudWatch takes for metrics, and cost no call.
+/// Metrics are log lines in CloudWatch's format, and cost no API call.
 mod metrics;
 
-/// The same handlers, as Lambda functions.
+/// The same handlers as Lambda functions.
 mod functions;
 
-/// Functions, binaries, modules, payloads and the template say the same words.
+/// Functions, binaries, modules, payloads and the template use the same words.
 mod words;
 
-/// Arrows point down only, and no function does several jobs.
+/// Modules import each other without cycles, and no function is too long.
 mod house;
 
-/// The page on deploying says what the template and its tools say.
+/// The pages about deploying agree with the template and its tools.
 mod deploying;
 
-/// Keys in KMS and Secrets Manager are fetched once, sign once, and can be rotated.
+/// Keys in KMS and Secrets Manager are fetched once, reused, and can be rotated.
 mod keys_in_aws;
 
-/// Subscribing through HTTP: what is stored, kept, moved and cleared, and by whom.
+/// Subscribing through HTTP: members are stored, kept, moved or cleared, and only by the right client.
 mod subscribe;
 
-/// What is wrong is refused, by name, and changes nothing.
+/// A wrong request is refused, its wrong member is named, and nothing changes.
 mod bad_input;
 
-/// What openapi.yaml says is what the server does, and the other way round.
+/// openapi.yaml and the server agree in both directions.
 mod openapi;
 
-/// The program's other commands: keys, subscriptions in and out, the doctor.
+/// The program's other commands: keys, import and export of subscriptions, the doctor.
 mod command_line;
 
-/// What the build takes out of the functions is out of them.
+/// The functions lack the code that the build removes.
 mod build_settings;
 
-/// The demo page and the console, as files.
+/// The files of the demo page and the console: media types, caching, and a strict content policy.
 mod pages;
 
 /// Firefox, from the click to the notification, with its own decryption.
 mod firefox;
 
-/// Chromium: every form of push in the service worker, the demo page and the console as people use them, judged by axe.
+/// Chromium: every form of push in the service worker, and the demo page and the console as people use them, checked by
+/// axe.
 mod chromium;
 
-/// WebKit, Safari's engine: the client, the demo page, the console and the service worker, with pushes handed to it.
+/// WebKit, Safari's engine: the client, the demo page, the console, and the service worker with pushes handed to it.
 mod webkit;

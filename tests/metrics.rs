@@ -1,4 +1,4 @@
-//! Figures, as CloudWatch reads them off the log (Embedded Metric Format).
+//! Metrics in CloudWatch's Embedded Metric Format, as the log holds them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
-/// What the specification asks of a document.
+/// Checks a document against the specification.
 fn assert_is_emf(line: &Value, namespace: &str) {
     assert_eq!(line["_aws"]["Timestamp"], now().as_millisecond(), "{line}");
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
@@ -43,7 +43,7 @@ fn assert_is_emf(line: &Value, namespace: &str) {
 }
 
 #[test]
-fn a_page_is_counted_by_push_service_and_outcome() {
+fn the_pushes_of_a_page_are_counted_by_push_service_and_outcome() {
     let (log, mut pushes) = (Log::default(), Pushes::default());
     let ms = Duration::from_millis;
     pushes.push(PushService::Fcm, &Outcome::Accepted, Some(ms(30)));
@@ -72,7 +72,7 @@ fn a_page_is_counted_by_push_service_and_outcome() {
 }
 
 #[test]
-fn a_message_to_one_person_is_counted_and_is_no_page() {
+fn a_message_to_one_person_is_counted_but_not_as_a_page() {
     let (log, mut pushes) = (Log::default(), Pushes::default());
     pushes.push(PushService::Mozilla, &Outcome::Gone, None);
     pushes.pruned();
@@ -91,7 +91,7 @@ fn a_message_to_one_person_is_counted_and_is_no_page() {
 }
 
 #[test]
-fn a_campaign_that_halts_is_counted_where_an_alarm_looks_for_it() {
+fn a_halted_campaign_is_counted_in_the_metric_that_the_alarm_reads() {
     let log = Log::default();
     Metrics::to("pushcast/a", log.clone()).campaign_ended("halted", now());
     let [line] = &log.lines()[..] else {
@@ -105,7 +105,7 @@ fn a_campaign_that_halts_is_counted_where_an_alarm_looks_for_it() {
 }
 
 #[test]
-fn nothing_is_written_where_no_namespace_is_configured() {
+fn without_a_namespace_no_metrics_are_written() {
     let mut pushes = Pushes::default();
     pushes.push(PushService::Fcm, &Outcome::Accepted, None);
     let metrics = Metrics::new(None);
@@ -114,9 +114,10 @@ fn nothing_is_written_where_no_namespace_is_configured() {
 }
 
 proptest! {
-    /// However long answers took: a document holds a hundred values, each is near its latency, and none is lost.
+    /// A document holds at most a hundred values. Whatever the latencies, each value stays close to its latency and
+    /// none is lost.
     #[test]
-    fn latencies_fit_into_one_document_and_stay_near_what_they_were(
+    fn latencies_are_rounded_to_fit_into_one_document(
         nanos in prop::collection::vec(500_000_u64..60_000_000_000, 1..800)
     ) {
         let (log, mut pushes) = (Log::default(), Pushes::default());

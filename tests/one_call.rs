@@ -29,8 +29,8 @@ fn vapid() -> Vapid {
 }
 
 #[tokio::test]
-async fn one_call_pushes_and_gives_the_answer() {
-    // Over plain HTTP, as `push` trusts no certificate of a local service.
+async fn one_call_pushes_and_returns_the_answer() {
+    // Over plain HTTP, because `push` does not trust the certificate of a local service.
     let service = PushService::builder().plain().start().await;
     let browser = service.subscribe(None);
     let subscription = subscription(&browser, &service);
@@ -49,7 +49,7 @@ async fn one_call_pushes_and_gives_the_answer() {
 }
 
 #[tokio::test]
-async fn what_is_not_accepted_is_an_error_that_holds_the_answer() {
+async fn a_push_that_is_not_accepted_is_an_error_with_the_answer() {
     let service = PushService::builder().plain().start().await;
     let browser = service.subscribe(None);
     let subscription = subscription(&browser, &service);
@@ -80,7 +80,7 @@ async fn what_is_not_accepted_is_an_error_that_holds_the_answer() {
 }
 
 #[tokio::test]
-async fn a_time_out_or_a_dropped_call_leaves_nothing_behind() {
+async fn a_timeout_or_a_dropped_call_leaves_no_request_in_flight() {
     let service = PushService::builder().plain().start().await;
     let browser = service.subscribe(None);
     let subscription = subscription(&browser, &service);
@@ -109,7 +109,7 @@ async fn a_time_out_or_a_dropped_call_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
+async fn a_pusher_reuses_its_connections_for_many_messages() {
     let service = PushService::start().await;
     let browsers: Vec<Browser> = (0..50).map(|_| service.subscribe(None)).collect();
     service.forget(&browsers[7]);
@@ -121,7 +121,7 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
     let keyring = Keyring::new(VapidKey::generate().unwrap(), vec![], Some(&subject));
     let client = Client::new(Limits::default(), Some(service.ca_file())).unwrap();
     let pusher = Pusher::new(client, keyring, Clock::system());
-    // In a task of its own, as a server would.
+    // In its own task, as in a server.
     let pushed = tokio::spawn(async move {
         for text in ["one", "two", "three"] {
             let message = Message::text(text);
@@ -148,7 +148,7 @@ async fn a_pusher_keeps_its_connections_for_many_messages_to_many() {
 }
 
 #[tokio::test]
-async fn a_request_is_built_without_being_sent_and_posted_only_to_its_own_endpoint() {
+async fn a_request_can_be_built_without_sending_and_goes_only_to_its_own_endpoint() {
     let service = PushService::builder().plain().start().await;
     let here = subscription(&service.subscribe(None), &service);
     let there = subscription(&service.subscribe(None), &service);

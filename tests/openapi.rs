@@ -27,16 +27,16 @@ use crate::support::push_service::behaviour::Canned;
 use crate::support::subscribers::browser::Browser;
 use crate::support::waiting::PATIENCE;
 
-/// Documented, and not brought about here: the database of a server that runs cannot be made to fail from outside.
+/// Documented statuses that these tests do not produce: from outside, nothing makes a running server's database fail.
 const EXCEPTED: [&str; 2] = ["500", "503"];
 
-/// What stands in a path for `{name}`.
+/// The value of `{name}` in a path.
 const NAME: &str = "weekdays";
 
-/// `POST /push/send`, `400`.
+/// Operation and status, such as `POST /push/send` and `400`.
 type Exercised = BTreeSet<(String, String)>;
 
-/// `openapi.yaml`.
+/// `openapi.yaml`, parsed.
 struct Document(Value);
 
 impl Document {
@@ -55,7 +55,7 @@ impl Document {
         self.at(&format!("/components/schemas/{name}"))
     }
 
-    /// What a `$ref` points to.
+    /// Follows a `$ref`, if there is one.
     fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(to) => self.at(to.strip_prefix('#').expect("all is in one file")),
@@ -63,7 +63,7 @@ impl Document {
         }
     }
 
-    /// `POST /push/send` and what stands there.
+    /// Each operation by name, such as `POST /push/send`, with its description.
     fn operations<'a>(&'a self) -> Vec<(String, &'a Value)> {
         let paths = self.0["paths"].as_object().expect("paths");
         let of_path = |(path, item): (&String, &'a Value)| {
@@ -91,12 +91,12 @@ impl Document {
         self.resolve(found.unwrap_or_else(|| panic!("{operation} does not document {status}")))
     }
 
-    /// A schema of the document, by itself: what it refers to is in the same document.
+    /// A validator of one schema, which may refer to others in the document.
     fn validator(&self, schema: &Value) -> Validator {
         self.build(schema, self.0["components"].clone())
     }
 
-    /// The same, which also refuses every member that is not listed.
+    /// The same, but it refuses every member that the schema does not list.
     fn strict_validator(&self, schema: &Value) -> Validator {
         let (mut schema, mut components) = (schema.clone(), self.0["components"].clone());
         close(&mut schema);
@@ -113,7 +113,7 @@ impl Document {
     }
 }
 
-/// Forbids what is not listed, in every object that lists something.
+/// Forbids additional members in every object schema with a list of members.
 fn close(schema: &mut Value) {
     if let Some(members) = schema.as_object_mut() {
         if members.get("properties").is_some_and(Value::is_object) {
@@ -135,13 +135,13 @@ fn assert_valid(validator: &Validator, value: &Value, what: &str) {
     assert!(errors.is_empty(), "{what}: {value}: {}", errors.join("; "));
 }
 
-/// A running server and the document that it is held against.
+/// A running server, checked against the document.
 struct Bench {
     document: Document,
     service: PushService,
     server: Server,
     exercised: Exercised,
-    /// What stands in a path for `{id}`.
+    /// The value of `{id}` in a path.
     id: String,
 }
 
@@ -157,7 +157,7 @@ impl Bench {
         }
     }
 
-    /// Asks for `operation` (`POST /push/send`), which must be answered with `status`, as documented.
+    /// Calls `operation` (such as `POST /push/send`). The server must answer `status` in the documented form.
     async fn ask(&mut self, operation: &str, body: &Value, status: u16) -> Answer {
         let (method, _) = operation.split_once(' ').expect("two words");
         let method = method.parse().expect("a method");
@@ -174,7 +174,7 @@ impl Bench {
         answer
     }
 
-    /// The same by any method, with any token and body.
+    /// The same with any method, token and body.
     async fn ask_as(
         &mut self,
         operation: &str,
@@ -218,7 +218,7 @@ impl Bench {
         }
     }
 
-    /// A browser that is subscribed.
+    /// A subscribed browser.
     async fn subscribed(&mut self) -> Browser {
         let browser = self.service.subscribe(None);
         self.ask("POST /push/subscribe", &browser.to_json(), 200)
@@ -228,7 +228,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
+async fn the_server_gives_every_documented_answer_and_no_other() {
     let mut bench = Bench::start().await;
     bench.ask("GET /push/key", &Value::Null, 200).await;
     let browser = bench.subscribed().await;
@@ -311,7 +311,7 @@ async fn exercise_unsubscribe(bench: &mut Bench, browser: &Browser) {
     bench.ask(unsubscribe, &json!({}), 400).await;
 }
 
-/// Bodies that are too large, and methods that nothing answers.
+/// Bodies that are too large, and methods that no route has.
 async fn exercise_limits(bench: &mut Bench) {
     let token = bench.server.token();
     for operation in [
@@ -377,7 +377,7 @@ async fn exercise_campaigns(bench: &mut Bench) {
     for operation in [show, cancel, resume] {
         bench.ask(operation, &Value::Null, 404).await;
     }
-    // It stays under way: who is not reached is tried again after half a minute.
+    // The campaign stays under way: its one push is retried only after half a minute.
     let browser = bench.subscribed().await;
     bench.service.answer(&browser, Canned::status(503));
     let held = json!({
@@ -473,7 +473,7 @@ impl Bench {
 }
 
 #[test]
-fn every_status_tally_and_push_service_is_documented_and_no_other() {
+fn every_campaign_status_count_and_push_service_is_documented_and_no_other() {
     let document = Document::read();
     let labels = |at: &str| -> BTreeSet<String> {
         let list = document.at(at).as_array().expect("a list").iter();
@@ -495,7 +495,7 @@ fn every_status_tally_and_push_service_is_documented_and_no_other() {
 }
 
 #[tokio::test]
-async fn every_outcome_of_a_push_is_documented_and_so_is_its_result() {
+async fn every_outcome_of_a_push_is_documented_with_its_result() {
     let mut bench = Bench::start().await;
     let mismatch = Canned::autopush(401, 109, "VAPID public key mismatch");
     let canned = [
@@ -554,7 +554,7 @@ async fn every_outcome_of_a_push_is_documented_and_so_is_its_result() {
     assert_eq!(documented, OUTCOMES.map(|it| it.label()).into());
 }
 
-/// Puts the push service's own subscriptions in the place of an example's.
+/// Replaces an example's subscription by one of the tests' push service.
 fn localise(example: &mut Value, browser: &Browser) {
     for at in ["/endpoint", "/to/endpoint"] {
         if let Some(endpoint) = example.pointer_mut(at) {
@@ -564,7 +564,7 @@ fn localise(example: &mut Value, browser: &Browser) {
 }
 
 #[tokio::test]
-async fn every_example_is_valid_and_those_of_requests_are_accepted() {
+async fn every_example_is_valid_and_the_server_accepts_those_of_requests() {
     let mut bench = Bench::start().await;
     let browser = bench.subscribed().await;
     let document = Document::read();
@@ -596,7 +596,7 @@ async fn every_example_is_valid_and_those_of_requests_are_accepted() {
                     .ask(&name, &value, if campaign { 202 } else { 200 })
                     .await;
                 requests += 1;
-                // What one example takes away, the next one needs.
+                // An example may remove what the next one needs.
                 bench
                     .ask("POST /push/subscribe", &browser.to_json(), 200)
                     .await;
@@ -607,19 +607,19 @@ async fn every_example_is_valid_and_those_of_requests_are_accepted() {
     assert_eq!(bench.service.deliveries().len(), 1, "one is to an endpoint");
 }
 
-/// The media types of a request or response, of which there is at least one where there is any.
+/// The media types of a request or response. None if it has no `content`.
 fn contents(of: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of["content"].as_object().into_iter().flatten()
 }
 
-/// The examples of a media type: at least one.
+/// The examples of a media type. Fails if there is none.
 fn examples(content: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let examples = content["examples"].as_object().expect("examples").iter();
     assert_ne!(examples.len(), 0);
     examples.map(|(name, example)| (name, &example["value"]))
 }
 
-/// The paths under /push that routers are given anywhere in the source.
+/// The paths below /push that any router in the source has.
 fn routes() -> BTreeSet<String> {
     let mut routes = BTreeSet::new();
     for source in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
@@ -647,7 +647,7 @@ fn sources(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_route_and_method_that_the_server_has_is_documented_and_no_other() {
+async fn every_route_and_method_of_the_server_is_documented_and_no_other() {
     let bench = Bench::start().await;
     let token = format!("Bearer {}", bench.server.token());
     let headers = [("authorization", token.as_str())];
@@ -673,7 +673,7 @@ async fn every_route_and_method_that_the_server_has_is_documented_and_no_other()
 }
 
 #[tokio::test]
-async fn those_operations_ask_for_a_token_that_say_so() {
+async fn exactly_the_operations_with_documented_security_ask_for_a_token() {
     let bench = Bench::start().await;
     for (name, operation) in bench.document.operations() {
         let (method, path) = name.split_once(' ').expect("two words");
@@ -705,7 +705,7 @@ fn every_type_of_problem_is_documented_and_no_other() {
 }
 
 #[test]
-fn the_numbers_are_those_of_the_code() {
+fn the_documented_limits_equal_the_code_s() {
     let document = Document::read();
     for (at, number) in [
         ("Registration/properties/tags/maxItems", MAX_TAGS),
@@ -836,7 +836,7 @@ fn wrong_unsubscriptions() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn what_the_schemas_refuse_the_server_refuses_too() {
+async fn the_server_refuses_every_request_that_the_schemas_refuse() {
     let Bench {
         document, server, ..
     } = Bench::start().await;

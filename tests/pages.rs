@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::support::program::Server;
 use crate::support::push_service::PushService;
 
-/// Every file of `client/`, by its path on the server; types are for editors.
+/// Every file of `client/` by its path on the server, without the type declarations, which only editors read.
 fn paths() -> Vec<String> {
     let client = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("client");
     let mut paths = Vec::new();
@@ -24,7 +24,7 @@ fn paths() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_file_of_the_client_is_served_typed_and_revalidated() {
+async fn every_client_file_is_served_with_a_media_type_and_an_etag() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let paths = paths();
@@ -58,7 +58,7 @@ async fn every_file_of_the_client_is_served_typed_and_revalidated() {
 }
 
 #[tokio::test]
-async fn a_file_that_the_browser_has_is_not_sent_again_whatever_form_its_etag_comes_back_in() {
+async fn a_cached_file_is_not_sent_again_whatever_form_its_etag_has() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let etag = server.get("/style.css").await.headers["etag"].clone();
@@ -92,7 +92,7 @@ async fn a_file_that_the_browser_has_is_not_sent_again_whatever_form_its_etag_co
 }
 
 #[tokio::test]
-async fn pages_load_nothing_from_elsewhere_and_run_nothing_inline() {
+async fn pages_load_nothing_from_other_origins_and_run_no_inline_script() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for path in ["/", "/console"] {
@@ -127,7 +127,7 @@ async fn pages_load_nothing_from_elsewhere_and_run_nothing_inline() {
 }
 
 #[tokio::test]
-async fn the_demo_sends_to_its_own_visitors_and_to_nobody_else() {
+async fn the_demo_page_sends_only_to_its_own_visitors() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let key = server.public_key().await;

@@ -1,4 +1,4 @@
-//! Peers that people use today read what we write, and we read what they write. `tests/run` sets them up.
+//! Libraries that people use today read what we write, and we read what they write. `tests/run` installs them.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(crate) fn ask_python(question: &Value) -> Value {
     ask_python_with(question, |_| ())
 }
 
-/// Asks in another environment or folder.
+/// Asks pywebpush's foundations in another environment or folder.
 pub(crate) fn ask_python_with(question: &Value, change: impl FnOnce(&mut Command)) -> Value {
     let mut peer = python();
     peer.arg(root().join("tests/peers/peer.py"));
@@ -50,7 +50,7 @@ pub(crate) fn ask_node(question: &Value) -> Value {
     ask_node_with(question, |_| ())
 }
 
-/// Asks in another environment.
+/// Asks node's web-push in another environment.
 pub(crate) fn ask_node_with(question: &Value, change: impl FnOnce(&mut Command)) -> Value {
     let mut peer = Command::new("node");
     peer.arg(root().join("tests/peers/peer.mjs"));
@@ -132,7 +132,7 @@ fn py_vapid_reads_our_keys_and_verifies_our_tokens_and_we_read_its_keys() {
 
 #[test]
 #[ignore = "needs peers from npm: tests/run"]
-fn node_web_push_takes_our_keys_and_we_take_its_keys_and_read_its_messages() {
+fn node_web_push_takes_our_keys_and_we_take_its_keys_and_decrypt_its_messages() {
     let receiver = Receiver::generate().expect("keys");
     let subscription = json!({
         "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/peer",
@@ -164,7 +164,7 @@ fn node_web_push_takes_our_keys_and_we_take_its_keys_and_read_its_messages() {
         );
     }
 
-    // The same subscription is ours to send to, with node's key.
+    // We can send to the same subscription with node's key.
     let subscription = Subscription::from_json(&subscription.to_string(), &AllowList::default());
     let vapid = Vapid::new(ours, None);
     let message = webpush::Message::text("hello");
@@ -181,7 +181,7 @@ fn node_web_push_takes_our_keys_and_we_take_its_keys_and_read_its_messages() {
     );
 }
 
-/// What our own decryption makes of node's request.
+/// Decrypts node's request with our own code.
 fn read_by_us(request: &Value, encoding: ContentEncoding, receiver: &Receiver) -> Option<Vec<u8>> {
     let headers = &request["headers"];
     let parameter = |header: &Value, name: &str| {
@@ -209,7 +209,7 @@ fn read_by_us(request: &Value, encoding: ContentEncoding, receiver: &Receiver) -
 
 #[test]
 #[ignore = "needs Python peers: tests/run"]
-fn the_api_s_description_is_valid_openapi_3_1() {
+fn openapi_yaml_is_valid_openapi_3_1() {
     let mut judge = python();
     judge
         .args(["-m", "openapi_spec_validator"])
@@ -224,7 +224,7 @@ fn the_api_s_description_is_valid_openapi_3_1() {
 
 #[test]
 #[ignore = "needs TypeScript: tests/run"]
-fn the_client_s_types_say_what_a_site_in_typescript_may_do() {
+fn the_client_s_types_accept_right_calls_and_refuse_wrong_ones() {
     let mut compiler = Command::new("node");
     compiler
         .arg(root().join("target/peers/node/node_modules/typescript/bin/tsc"))

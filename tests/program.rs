@@ -39,7 +39,7 @@ async fn sends_arrive(server: &Server, service: &PushService, text: &str) {
 }
 
 #[tokio::test]
-async fn a_message_arrives_and_is_read_by_endpoint_and_by_user_also_after_kill_9() {
+async fn messages_by_endpoint_and_by_user_arrive_also_after_kill_9() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     sends_arrive(&server, &service, "before").await;
@@ -65,7 +65,7 @@ async fn a_message_arrives_and_is_read_by_endpoint_and_by_user_also_after_kill_9
 }
 
 #[tokio::test]
-async fn what_was_answered_with_200_survives_kill_9_at_any_moment() {
+async fn a_subscription_answered_with_200_survives_kill_9_at_any_moment() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let mut answered = 0;
@@ -86,7 +86,7 @@ async fn what_was_answered_with_200_survives_kill_9_at_any_moment() {
         let unknown = json!({"endpoint": format!("{}/wpush/v2/unknown", service.origin())});
         let count = server.post("/push/unsubscribe", &unknown).await.json["count"].clone();
         let count = count.as_u64().expect("a count");
-        // The one under way when it was killed may have been stored without an answer.
+        // The request in flight at the kill may have been stored without an answer.
         assert!(
             (answered..=answered + 1).contains(&count),
             "{count} of {answered}"
@@ -117,9 +117,9 @@ async fn ctrl_c_lets_requests_finish_and_then_stops() {
 }
 
 #[tokio::test]
-async fn secrets_are_files_of_mode_0600_and_are_never_printed() {
+async fn the_server_keeps_secrets_in_files_of_mode_0600_and_never_prints_them() {
     let service = PushService::start().await;
-    // The SDK and the HTTP client write whole requests at these levels.
+    // At these levels the SDK and the HTTP client log whole requests.
     let talkative = ("RUST_LOG", "trace".to_owned());
     let environment = environment_of(&service).into_iter().chain([talkative]);
     let mut server = Server::start_with(environment.collect()).await;
@@ -177,7 +177,7 @@ async fn a_server_without_a_subject_starts_and_warns_that_apple_will_refuse() {
         let mut environment = environment_of(&service);
         environment.push(("PUSHCAST_VAPID_SUBJECT", subject.to_owned()));
         let mut server = Server::start_with(environment).await;
-        // It listens: whoever is told to stop before is ended without a word.
+        // Wait until it serves: before that, a signal ends it without a message.
         assert_eq!(server.get("/push/key").await.status, 200);
         assert!(server.interrupt().await);
         let said = server.output_and_log().await;
@@ -187,7 +187,7 @@ async fn a_server_without_a_subject_starts_and_warns_that_apple_will_refuse() {
 }
 
 #[tokio::test]
-async fn a_wrong_variable_is_named_at_start_and_no_secret_is_repeated() {
+async fn a_wrong_variable_is_named_at_start_and_no_secret_is_printed() {
     for (name, value, says) in [
         ("PUSHCAST_VAPID_SUBJECT", "me@pushcast.dev", "mailto:"),
         ("PUSHCAST_VAPID_SUBJECT", "mailto:me@localhost", "Apple"),
@@ -224,7 +224,7 @@ async fn a_wrong_variable_is_named_at_start_and_no_secret_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_key_may_be_given_itself_in_every_form_of_text() {
+async fn a_variable_may_hold_the_key_itself_in_every_text_form() {
     let key = webpush::VapidKey::generate().expect("a key");
     let raw = key.to_raw_base64url();
     let json = json!({"publicKey": key.public_base64url(), "privateKey": raw}).to_string();
@@ -242,7 +242,7 @@ async fn a_key_may_be_given_itself_in_every_form_of_text() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_and_a_port_in_use_are_clear_errors() {
+async fn an_unwritable_folder_and_a_port_in_use_are_clear_errors() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -285,7 +285,7 @@ async fn a_dead_push_service_is_reported_and_nobody_is_pruned() {
 }
 
 #[tokio::test]
-async fn a_user_s_gone_devices_are_pruned_and_the_others_hear_the_message() {
+async fn a_user_s_gone_devices_are_pruned_and_the_others_get_the_message() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let key = server.public_key().await;

@@ -81,13 +81,13 @@ impl Scene {
         assert_eq!(delivered, expected, "{:?}", self.service);
     }
 
-    /// As many requests as the limit allows can still be in flight.
-    async fn assert_every_place_is_free(&self, places: usize) {
+    /// Fails if any permit is still taken: `permits` requests must fit in flight again.
+    async fn assert_every_permit_is_free(&self, permits: usize) {
         self.service.wait_until_idle(PATIENCE).await;
         self.service.behave_normally();
         let asked = self.service.requests();
-        self.service.hang(Whom::Everyone).times(places);
-        let hanging: Vec<JoinHandle<_>> = (0..places)
+        self.service.hang(Whom::Everyone).times(permits);
+        let hanging: Vec<JoinHandle<_>> = (0..permits)
             .map(|_| {
                 let (pusher, subscription) = (self.pusher.clone(), self.subscription.clone());
                 let message = Message::text("hanging");
@@ -95,13 +95,13 @@ impl Scene {
             })
             .collect();
         self.service
-            .wait_for_requests(asked + places, PATIENCE)
+            .wait_for_requests(asked + permits, PATIENCE)
             .await;
         for push in hanging {
             push.abort();
         }
         self.service.wait_until_idle(PATIENCE).await;
-        // A request that was dropped before it was read has not used up the answer that was meant for it.
+        // A request that the client dropped before the service read it has not used up its prepared answer.
         self.service.behave_normally();
         self.assert_accepted("after all").await;
     }
@@ -115,7 +115,7 @@ fn numbered(n: usize) -> impl Iterator<Item = String> + Clone {
     (0..n).map(|n| format!("message {n}"))
 }
 
-fn all_ways() -> [(Builder, Version); 3] {
+fn all_protocols() -> [(Builder, Version); 3] {
     [
         (PushService::builder(), Version::HTTP_2),
         (PushService::builder().http1_only(), Version::HTTP_11),
@@ -130,8 +130,8 @@ fn both_versions() -> [Builder; 2] {
     ]
 }
 
-/// Waits until the runtime has noticed connections that the service has closed.
-async fn hear_of_it(service: &PushService) {
+/// Waits until the client has noticed the connections that the service closed.
+async fn wait_until_noticed(service: &PushService) {
     while service.open_connections() > 0 {
         tokio::task::yield_now().await;
     }
@@ -139,8 +139,8 @@ async fn hear_of_it(service: &PushService) {
 }
 
 #[tokio::test]
-async fn every_way_of_http_is_spoken_and_a_connection_serves_again() {
-    for (builder, version) in all_ways() {
+async fn the_client_speaks_every_http_version_and_reuses_its_connection() {
+    for (builder, version) in all_protocols() {
         let scene = Scene::new(builder, Limits::default()).await;
         for text in numbered(3) {
             scene.assert_accepted(&text).await;
@@ -164,7 +164,7 @@ async fn a_burst_at_the_start_opens_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pushes_use_a_few_connections_and_each_arrives_once() {
+async fn a_thousand_pushes_share_a_few_connections_and_each_arrives_once() {
     let builder = PushService::builder().max_streams(100);
     let limits = Limits::default();
     let scene = Scene::new(builder, limits).await;
@@ -183,11 +183,11 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
         http2_connections: 3,
         ..Limits::default()
     };
-    // First 3 connections of 20 streams, 60 in all, less than the 70 permits. Then more streams than permits.
+    // First 3 connections of 20 streams: 60 streams for 70 permits. Then more streams than permits.
     for (streams, peak, connections) in [(20, 60, 3), (50, 70, 2)] {
         let builder = PushService::builder().max_streams(streams);
         let scene = Scene::new(builder, limits).await;
-        // No answer comes before all that fit are under way, also on a busy machine.
+        // On a busy machine, too, no answer comes before all permitted requests are in flight.
         let slowness = Duration::from_millis(1_500);
         scene.service.slow(Whom::Everyone, slowness);
         for report in scene.burst(numbered(140)).await {
@@ -200,7 +200,7 @@ async fn a_slow_service_gets_more_connections_and_no_more_than_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http1_connections_serve_again_and_are_few() {
+async fn the_client_reuses_a_few_http1_connections() {
     for builder in [
         PushService::builder().http1_only(),
         PushService::builder().plain(),
@@ -223,7 +223,7 @@ async fn http1_connections_serve_again_and_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_http1_connection_serves_all_pushes_that_wait_for_it() {
+async fn one_http1_connection_serves_every_waiting_push() {
     let limits = Limits {
         http1_connections: 1,
         ..Limits::default()
@@ -237,7 +237,7 @@ async fn one_http1_connection_serves_all_pushes_that_wait_for_it() {
     }
 }
 
-fn hasty() -> Limits {
+fn short_limits() -> Limits {
     Limits {
         connect: Duration::from_millis(400),
         total: Duration::from_millis(400),
@@ -246,14 +246,14 @@ fn hasty() -> Limits {
 }
 
 #[tokio::test]
-async fn a_service_that_hangs_costs_the_limit_and_the_next_push_works() {
+async fn a_hanging_service_costs_one_timeout_and_the_next_push_works() {
     for builder in both_versions() {
-        let scene = Scene::new(builder, hasty()).await;
+        let scene = Scene::new(builder, short_limits()).await;
         scene.service.hang(Whom::Everyone).times(1);
         let started = Instant::now();
         let report = scene.push("hanging").await;
         assert_eq!(*report.outcome(), Outcome::Unreachable, "{report:?}");
-        assert!(started.elapsed() >= hasty().total);
+        assert!(started.elapsed() >= short_limits().total);
         let why = report.detail().expect("it says why");
         assert!(why.contains("in time"), "{why}");
         scene.assert_accepted("next").await;
@@ -261,8 +261,8 @@ async fn a_service_that_hangs_costs_the_limit_and_the_next_push_works() {
     }
 }
 
-/// The reason that a push to `origin` reports.
-async fn told(origin: &str, limits: Limits, trusted: Option<&PushService>) -> String {
+/// The reason in the report of a push to `origin`.
+async fn failure_reason(origin: &str, limits: Limits, trusted: Option<&PushService>) -> String {
     let browser = Browser::new("somebody".to_owned(), format!("{origin}/somebody"));
     let pusher = pusher(limits, trusted);
     let subscription = at(origin, &browser);
@@ -282,7 +282,7 @@ async fn loopback() -> (TcpListener, SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_connection_that_cannot_be_made_is_told_apart() {
+async fn each_reason_of_a_failed_connection_is_reported_differently() {
     let (silent, address) = loopback().await;
     let _accepting = tokio::spawn(async move {
         let mut sockets = Vec::new();
@@ -291,16 +291,16 @@ async fn a_connection_that_cannot_be_made_is_told_apart() {
         }
     });
     let origin = format!("https://localhost:{}", address.port());
-    let why = told(&origin, hasty(), None).await;
+    let why = failure_reason(&origin, short_limits(), None).await;
     assert!(why.contains("accept a connection in time"), "{why}");
 
     let (nobody, address) = loopback().await;
     drop(nobody);
     let origin = format!("https://localhost:{}", address.port());
-    let why = told(&origin, hasty(), None).await;
+    let why = failure_reason(&origin, short_limits(), None).await;
     assert!(why.contains("cannot be reached"), "{why}");
 
-    let why = told("https://push.pushcast.invalid", Limits::default(), None).await;
+    let why = failure_reason("https://push.pushcast.invalid", Limits::default(), None).await;
     assert!(why.contains("cannot be reached"), "{why}");
 
     let service = PushService::start().await;
@@ -323,14 +323,14 @@ async fn a_connection_that_cannot_be_made_is_told_apart() {
         (service.origin(), Some(&stranger)),
         (elsewhere, Some(&service)),
     ] {
-        let why = told(&origin, Limits::default(), trusted).await;
+        let why = failure_reason(&origin, Limits::default(), trusted).await;
         assert!(why.contains("TLS"), "{why}");
     }
     assert_eq!(service.requests(), 0);
 }
 
 #[tokio::test]
-async fn a_reset_without_answer_is_not_sent_again() {
+async fn a_push_whose_connection_is_reset_is_not_sent_again() {
     for builder in both_versions() {
         let scene = Scene::new(builder, Limits::default()).await;
         scene.service.reset(Whom::Everyone).times(1);
@@ -360,7 +360,7 @@ async fn answering(answer: &'static str) -> (String, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_none_unless_its_status_is_a_success() {
+async fn a_truncated_answer_counts_only_with_a_success_status() {
     for (answer, outcome) in [
         ("", Outcome::Unreachable),
         ("HTTP/1.1 201 Cre", Outcome::Unreachable),
@@ -393,9 +393,9 @@ async fn half_an_answer_is_none_unless_its_status_is_a_success() {
 }
 
 #[tokio::test]
-async fn an_answer_that_drips_ends_in_time() {
+async fn a_dripping_answer_ends_at_the_timeout() {
     for builder in both_versions() {
-        let scene = Scene::new(builder, hasty()).await;
+        let scene = Scene::new(builder, short_limits()).await;
         let drip = |status| scene.service.drip(Whom::Everyone, status).times(1);
         for (status, outcome) in [
             (StatusCode::SERVICE_UNAVAILABLE, Outcome::Unreachable),
@@ -406,7 +406,7 @@ async fn an_answer_that_drips_ends_in_time() {
             let started = Instant::now();
             let report = scene.push("dripping").await;
             assert_eq!(*report.outcome(), outcome, "{status}: {report:?}");
-            assert!(started.elapsed() >= hasty().total);
+            assert!(started.elapsed() >= short_limits().total);
         }
         scene.assert_accepted("next").await;
         scene.assert_delivered(["dripping", "next"].map(str::to_owned));
@@ -414,7 +414,7 @@ async fn an_answer_that_drips_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn the_client_reports_a_redirect_and_does_not_follow_it() {
     let target = PushService::start().await;
     let scene = Scene::new(PushService::builder(), Limits::default()).await;
     let location = format!("{}/wpush/v2/{}", target.origin(), scene.browser.id());
@@ -436,7 +436,8 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
         let scene = Scene::new(builder, limits).await;
         let origin = scene.subscription.endpoint.origin();
         let client = Client::new(limits, Some(scene.service.ca_file())).expect("a client");
-        // Together more than the flow-control window of one connection, unless it is given back.
+        // Together the answers exceed the flow-control window of one connection, unless the client gives the window
+        // back.
         for round in 0..4 {
             let report = {
                 scene
@@ -474,7 +475,7 @@ async fn a_huge_answer_is_cut_off_and_the_next_push_works() {
 }
 
 #[tokio::test]
-async fn connections_that_end_between_two_pushes_cost_nothing() {
+async fn a_connection_that_ends_between_two_pushes_costs_no_push() {
     for builder in both_versions() {
         let scene = Scene::new(builder, Limits::default()).await;
         let texts: Vec<String> = numbered(8).collect();
@@ -485,7 +486,7 @@ async fn connections_that_end_between_two_pushes_cost_nothing() {
             } else {
                 scene.service.reset_connections();
             }
-            hear_of_it(&scene.service).await;
+            wait_until_noticed(&scene.service).await;
         }
         scene.assert_delivered(texts);
         assert_eq!(scene.service.connections(), 8);
@@ -505,7 +506,8 @@ async fn a_burst_while_the_service_goes_away_is_delivered_once() {
     };
     let pushing = async {
         let mut reports = Vec::new();
-        // Not more at once than the streams of one connection: requests that wait inside a connection are lost with it.
+        // Never more at once than one connection has streams: a connection that ends loses the requests that wait
+        // inside it.
         for chunk in numbered(400).collect::<Vec<_>>().chunks(50) {
             reports.extend(scene.burst(chunk.iter().cloned()).await);
         }
@@ -520,7 +522,7 @@ async fn a_burst_while_the_service_goes_away_is_delivered_once() {
 }
 
 #[tokio::test]
-async fn a_push_outlives_every_connection_that_is_about_to_close() {
+async fn a_push_survives_when_every_connection_is_about_to_close() {
     let limits = Limits {
         http2_connections: 6,
         ..Limits::default()
@@ -540,7 +542,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
         .collect();
     scene.service.wait_for_requests(12, PATIENCE).await;
     assert_eq!(scene.service.connections(), 6);
-    // Half of them are dropped: each connection has one free stream.
+    // Dropping half of the requests leaves each connection one free stream.
     for push in slow.iter().step_by(2) {
         push.abort();
     }
@@ -554,7 +556,7 @@ async fn a_push_outlives_every_connection_that_is_about_to_close() {
 }
 
 #[tokio::test]
-async fn a_dead_origin_holds_up_no_other() {
+async fn a_dead_origin_delays_no_other() {
     let limits = Limits {
         per_origin: 4,
         total: Duration::from_secs(20),
@@ -581,7 +583,7 @@ async fn a_dead_origin_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pushes_that_are_dropped_at_any_moment_give_their_permits_back() {
+async fn a_push_that_is_dropped_at_any_moment_returns_its_permit() {
     for (seed, builder) in both_versions().into_iter().enumerate() {
         let random = Random::new(seed.try_into().expect("small"));
         let limits = Limits {
@@ -599,7 +601,7 @@ async fn pushes_that_are_dropped_at_any_moment_give_their_permits_back() {
         });
         let ended = join_all(pushes).await;
         assert!(ended.iter().any(|ended| !ended), "some were given up");
-        scene.assert_every_place_is_free(30).await;
+        scene.assert_every_permit_is_free(30).await;
     }
 }
 
@@ -635,7 +637,7 @@ async fn a_failed_connection_fails_all_pushes_that_wait_and_the_next_push_connec
         }
         assert!(started.elapsed() < Duration::from_secs(5));
 
-        // The service is back on the same port, and answers.
+        // The push service is back on the same port and answers.
         let address = format!("127.0.0.1:{port}");
         let back = TcpListener::bind(&address).await.expect("the port is free");
         let answered = tokio::spawn(async move { back.accept().await.is_ok() });
@@ -647,7 +649,7 @@ async fn a_failed_connection_fails_all_pushes_that_wait_and_the_next_push_connec
 }
 
 #[tokio::test]
-async fn the_client_says_who_it_is_and_follows_the_uri_it_is_given() {
+async fn the_client_sends_its_user_agent_and_uses_the_given_uri() {
     let (listener, address) = loopback().await;
     let origin = Origin::parse(&format!("http://localhost:{}", address.port())).expect("one");
     let client = Client::new(Limits::default(), None).expect("a client");

@@ -18,7 +18,7 @@ use crate::support::table::rows;
 
 const SUBJECT: &str = "mailto:tests@pushcast.dev";
 
-/// A service, a subscriber, and the files that a sender has.
+/// A push service, a subscriber, and the sender's files.
 struct Scene {
     service: PushService,
     browser: Browser,
@@ -48,7 +48,7 @@ impl Scene {
         std::fs::write(self.folder.path().join(name), content).expect("a file");
     }
 
-    /// `pushcast push` in the folder, with the service on the allow-list and nothing else in the environment.
+    /// `pushcast push` in the sender's folder. The environment holds only the allow-list with `service`.
     fn bare(&self, flags: &[&str]) -> Command {
         let mut command = program(&[&["push"], flags].concat());
         command
@@ -70,7 +70,7 @@ impl Scene {
         self.bare(&[&signed, flags].concat())
     }
 
-    /// Pushes, and gives what was delivered.
+    /// Pushes, and returns the delivery.
     async fn push(&self, flags: &[&str]) -> Delivery {
         let output = run(self.signed(flags)).await;
         assert_eq!(output.status.code(), Some(0), "{flags:?}: {output:?}");
@@ -78,7 +78,7 @@ impl Scene {
         delivered.last().expect("it was delivered").clone()
     }
 
-    /// What is complained of, nothing having been sent.
+    /// Standard error of a command that must fail with `code` before it sends anything.
     async fn refused(&self, command: Command, code: i32) -> String {
         let before = self.service.requests();
         let output = run(command).await;
@@ -106,7 +106,7 @@ fn claims(delivery: &Delivery) -> Value {
 }
 
 #[tokio::test]
-async fn data_is_a_file_of_any_bytes_or_text_or_the_standard_input_or_nothing() {
+async fn data_comes_from_a_file_a_flag_the_standard_input_or_is_empty() {
     let scene = Scene::new().await;
     let binary: Vec<u8> = (0..=255).collect();
     scene.write("binary", &binary);
@@ -146,7 +146,7 @@ async fn data_is_a_file_of_any_bytes_or_text_or_the_standard_input_or_nothing() 
 }
 
 #[tokio::test]
-async fn ttl_urgency_and_topic_are_flags_or_headers_and_must_not_contradict() {
+async fn ttl_urgency_and_topic_come_from_flags_or_headers_that_must_not_contradict() {
     let scene = Scene::new().await;
     let flags = ["--ttl", "7", "--urgency", "high", "--topic", "news"];
     let flagged = scene.push(&flags).await;
@@ -185,7 +185,7 @@ async fn ttl_urgency_and_topic_are_flags_or_headers_and_must_not_contradict() {
 }
 
 #[tokio::test]
-async fn the_headers_for_windows_work_as_the_page_of_pywebpush_has_them() {
+async fn the_headers_for_windows_work_as_pywebpush_s_page_shows_them() {
     let scene = Scene::at(PushService::builder().wns().start().await);
     let head = r#"{"X-WNS-Type":"wns/toast", "TTL":600, "Content-Type": "text/xml"}"#;
     scene.write("windows_headers.json", head);
@@ -204,14 +204,14 @@ async fn the_headers_for_windows_work_as_the_page_of_pywebpush_has_them() {
         let push = scene.push(&[&flags[..], &["--wns"]].concat()).await;
         assert_eq!(push.headers["x-wns-cache-policy"], policy, "{flags:?}");
     }
-    // Elsewhere such a header may be refused, and then the answer says so.
+    // Other push services may refuse such a header, and the command then shows the answer.
     let other = Scene::new().await;
     let output = run(other.signed(&["--wns"])).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(text(&output.stdout).contains("x-wns-cache-policy is for WNS"));
 }
 
-/// Headers, the encoding, and what is said.
+/// Headers, the content encoding, and the error message.
 const BREAKING_HEADERS: &str = r#"
 {"Content-Encoding": "aesgcm"} | aes128gcm | Content-Encoding
 {"content-encoding": "gzip"} | aes128gcm | Content-Encoding
@@ -269,7 +269,7 @@ async fn headers_that_would_break_the_message_are_refused_unless_they_agree() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_signed_elsewhere_is_sent_to_its_own_origin_alone() {
+async fn a_token_that_was_signed_elsewhere_is_sent_only_to_its_own_origin() {
     let (scene, other) = (Scene::new().await, Scene::new().await);
     let token = scene.push(&[]).await.authorization;
     scene.write("head.json", json!({"Authorization": token}).to_string());
@@ -293,7 +293,7 @@ async fn a_token_that_was_signed_elsewhere_is_sent_to_its_own_origin_alone() {
 }
 
 #[tokio::test]
-async fn the_key_is_a_file_or_the_key_itself_in_every_form() {
+async fn the_key_is_given_as_a_file_or_itself_in_every_form() {
     let scene = Scene::new().await;
     scene.write("key.der", scene.key.to_pkcs8_der());
     let pair = json!({"publicKey": scene.key.public_base64url(), "privateKey": scene.key.to_raw_base64url()});
@@ -316,7 +316,7 @@ async fn the_key_is_a_file_or_the_key_itself_in_every_form() {
         let token = &deliveries.last().expect("one").authorization;
         assert!(token.ends_with(&scene.key.public_base64url()));
     }
-    // Or the server's own, with its own subject.
+    // Or the server's own key and subject.
     let mut command = scene.bare(&["-i", "info.json"]);
     command
         .env("PUSHCAST_VAPID_KEYS", "key.pem")
@@ -328,7 +328,7 @@ async fn the_key_is_a_file_or_the_key_itself_in_every_form() {
     );
 }
 
-/// Flags, the exit status, and what is said.
+/// Flags, the exit code, and the error message.
 const WRONG_FLAGS: &str = "
 . | 2 | --info
 -i info.json -d text --text b | 2 | --text
@@ -353,7 +353,7 @@ const WRONG_FLAGS: &str = "
 ";
 
 #[tokio::test]
-async fn what_is_missing_or_wrong_is_said_and_nothing_is_sent() {
+async fn a_missing_or_wrong_flag_is_reported_and_nothing_is_sent() {
     let scene = Scene::new().await;
     scene.write("text", "hello");
     scene.write(
@@ -388,7 +388,7 @@ async fn what_is_missing_or_wrong_is_said_and_nothing_is_sent() {
     }
 }
 
-/// Answers, and what `--json` says of them.
+/// Answers of the push service, and what `--json` prints for them.
 fn answers() -> Vec<(Canned, Value)> {
     let body = json!({"code": 401, "errno": 109, "error": "Unauthorized", "message": "Bad token"});
     let autopush = Canned::status(401).json(&body);
@@ -430,7 +430,7 @@ fn answers() -> Vec<(Canned, Value)> {
 }
 
 #[tokio::test]
-async fn every_answer_is_shown_and_any_but_an_acceptance_is_exit_1() {
+async fn every_answer_is_shown_and_only_an_acceptance_exits_with_0() {
     let scene = Scene::new().await;
     let output = run(scene.signed(&["--text", "hello"])).await;
     let said = text(&output.stdout);
@@ -461,7 +461,7 @@ async fn every_answer_is_shown_and_any_but_an_acceptance_is_exit_1() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_is_unreachable_and_exit_1() {
+async fn a_push_without_an_answer_in_time_is_unreachable_and_exits_with_1() {
     let scene = Scene::new().await;
     scene.service.hang(&scene.browser);
     let output = run(scene.signed(&["--timeout", "0.5", "--json"])).await;
@@ -494,7 +494,7 @@ async fn claims_are_filled_in_and_kept() {
 }
 
 #[tokio::test]
-async fn verbose_says_what_is_sent_but_not_what_would_let_others_send() {
+async fn verbose_prints_the_request_without_anything_that_lets_others_send() {
     let scene = Scene::new().await;
     let output = run(scene.signed(&["-v", "--text", "hello"])).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -534,9 +534,9 @@ async fn paste(line: &str, folder: &Path) -> Output {
 
 #[tokio::test]
 #[ignore = "needs curl: tests/run"]
-async fn the_curl_command_works_when_it_is_pasted_anywhere() {
+async fn the_printed_curl_command_works_in_any_folder() {
     let scene = Scene::new().await;
-    // A folder with a name that shells trip over.
+    // A folder name with characters that a shell treats specially.
     let folder = scene.folder.path().join("it's a \"folder\" $HOME");
     std::fs::create_dir(&folder).expect("a folder");
     scene.write(
@@ -572,7 +572,7 @@ async fn the_curl_command_works_when_it_is_pasted_anywhere() {
             assert_eq!(push.headers["x-empty"], "");
         }
     }
-    // Each body is there, in a file of its own that its owner alone reads.
+    // Each body is in a file of its own that only its owner can read.
     let names = ["encrypted.data", "encrypted-2.data"];
     for name in names {
         let file = std::fs::metadata(folder.join(name)).expect("a body");

@@ -1,4 +1,4 @@
-//! Good requests, each with one thing broken: the push service must find that one thing.
+//! Good requests, each with one fault: the push service must find exactly that fault.
 
 mod behaviour;
 mod tokens;
@@ -27,7 +27,7 @@ use crate::support::waiting::PATIENCE;
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 24 * 60 * 60;
 
-/// A push service whose clock stands still, a subscriber, and an application server whose key it knows.
+/// A push service with a fixed clock, a subscriber, and an application server whose key the push service knows.
 struct Scene {
     service: PushService,
     browser: Browser,
@@ -53,7 +53,7 @@ impl Scene {
         }
     }
 
-    /// What pushcast sends.
+    /// The request that pushcast sends for a message.
     fn request_to(&self, browser: &Browser, message: &Message) -> Request<Bytes> {
         self.request_at(NOW, browser, message)
     }
@@ -126,7 +126,7 @@ fn edit_body(request: &mut Request<Bytes>, edit: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[tokio::test]
-async fn what_pushcast_sends_is_taken_and_read() {
+async fn the_push_service_accepts_and_decrypts_pushcast_s_requests() {
     let scene = Scene::new().await;
     let message = Message {
         ttl: 60,
@@ -155,7 +155,7 @@ async fn what_pushcast_sends_is_taken_and_read() {
 }
 
 #[tokio::test]
-async fn every_form_of_message_is_read() {
+async fn the_push_service_decrypts_every_form_of_message() {
     let scene = Scene::new().await;
     let payloads = [
         &b"x"[..],
@@ -187,7 +187,7 @@ async fn every_form_of_message_is_read() {
 }
 
 #[tokio::test]
-async fn a_message_by_another_library_is_read() {
+async fn the_push_service_decrypts_another_library_s_message() {
     let scene = Scene::new().await;
     let decode = |text: String| URL_SAFE_NO_PAD.decode(text).expect("base64url");
     let (p256dh, auth) = (decode(scene.browser.p256dh()), decode(scene.browser.auth()));
@@ -201,7 +201,7 @@ async fn a_message_by_another_library_is_read() {
 }
 
 #[tokio::test]
-async fn only_posts_to_living_subscriptions_are_taken() {
+async fn the_push_service_takes_only_posts_to_living_subscriptions() {
     let scene = Scene::new().await;
     let mut get = scene.request();
     *get.method_mut() = http::Method::GET;
@@ -253,7 +253,7 @@ const WRONG_HEADERS: [(&str, &str, (u16, u16, &str)); 17] = [
 ];
 
 #[tokio::test]
-async fn a_header_that_is_wrong_is_refused() {
+async fn a_wrong_header_is_refused() {
     let scene = Scene::new().await;
     for (name, value, refusal) in WRONG_HEADERS {
         let mut request = scene.request();
@@ -407,7 +407,7 @@ async fn a_body_that_no_browser_could_read_is_refused() {
         .await;
 }
 
-/// Encrypts a record as it stands, delimiter and padding included (RFC 8291, section 3.4).
+/// Encrypts a record as given, with its delimiter and padding (RFC 8291, section 3.4).
 fn seal(browser: &Browser, record: &[u8]) -> Bytes {
     let decode = |text: String| URL_SAFE_NO_PAD.decode(text).expect("base64url");
     let (ua_public, auth) = (decode(browser.p256dh()), decode(browser.auth()));
@@ -460,7 +460,7 @@ async fn an_encrypted_empty_message_is_refused() {
 }
 
 #[tokio::test]
-async fn the_protocol_is_what_was_asked_for() {
+async fn the_push_service_speaks_only_the_configured_protocols() {
     let http1: &[&[u8]] = &[b"http/1.1"];
     for (builder, alpn, version) in [
         (PushService::builder(), BOTH, Version::HTTP_2),
@@ -488,7 +488,7 @@ async fn the_protocol_is_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn on_http1_too_refusals_and_chunked_bodies_are_told() {
+async fn the_push_service_handles_refusals_and_chunked_bodies_over_http1() {
     let scene = Scene::with(PushService::builder().http1_only()).await;
     let mut chunked = scene.request();
     set(&mut chunked, "transfer-encoding", "chunked");
@@ -503,7 +503,7 @@ async fn on_http1_too_refusals_and_chunked_bodies_are_told() {
 }
 
 #[tokio::test]
-async fn each_service_has_an_authority_of_its_own() {
+async fn each_push_service_has_its_own_certificate_authority() {
     let (one, other) = (PushService::start().await, PushService::start().await);
     let ca = |service: &PushService| std::fs::read_to_string(service.ca_file()).expect("PEM");
     assert!(ca(&one).starts_with("-----BEGIN CERTIFICATE-----"));
@@ -531,7 +531,7 @@ async fn the_wall_clock_is_the_default() {
 }
 
 #[tokio::test]
-async fn a_browser_speaks_as_a_page_does() {
+async fn a_test_browser_s_json_has_the_form_of_a_page_s() {
     let scene = Scene::new().await;
     let json = scene.browser.to_json_with(json!({"topics": ["news"]}));
     assert_eq!(json["endpoint"], scene.browser.endpoint());

@@ -48,7 +48,7 @@ fn jobs(numbers: impl IntoIterator<Item = u32>) -> Vec<(Job, Duration)> {
     numbers.into_iter().map(|n| (job(n), NOW)).collect()
 }
 
-/// SQS on a port of this machine, and a queue in it.
+/// SQS on a port of this machine, with one queue.
 struct Sqs {
     client: Client,
     url: String,
@@ -71,7 +71,7 @@ impl Sqs {
                 let service = service.clone();
                 tokio::spawn(async move {
                     let http = auto::Builder::new(TokioExecutor::new());
-                    // Whoever hangs up in the middle is no fault of the queue's.
+                    // A client that hangs up in the middle is no fault of the queue.
                     drop(http.serve_connection(TokioIo::new(stream), service).await);
                 });
             }
@@ -86,7 +86,7 @@ impl Sqs {
         }
     }
 
-    /// What comes within a moment, taken out.
+    /// Receives and deletes the jobs that arrive within a moment.
     async fn receive(&self) -> Vec<Job> {
         let received = self
             .client
@@ -126,7 +126,7 @@ impl Sqs {
 }
 
 #[tokio::test]
-async fn sqs_gets_every_job_however_many() {
+async fn sqs_gets_every_job_of_a_large_batch() {
     let sqs = Sqs::start().await;
     for n in [0, 1, 10, 11, 37] {
         sqs.queue.send(&jobs(0..n)).await.expect("they are queued");
@@ -162,39 +162,39 @@ async fn sqs_delivers_no_job_before_its_delay() {
     assert_eq!(sqs.number(delayed).await, "1");
 }
 
-/// What SQS says on the wire, with entries that it does not take.
+/// SQS at the level of HTTP. It refuses some entries of a batch.
 #[derive(Default)]
-struct Standin {
-    /// How often each body is still to be refused.
+struct FakeSqs {
+    /// How often each message body is still to be refused.
     refusals: HashMap<String, u32>,
-    /// The entries of each call.
+    /// The entries of each `SendMessageBatch` call.
     calls: Vec<Vec<Value>>,
 }
 
-impl Standin {
+impl FakeSqs {
     async fn start(refusals: HashMap<String, u32>) -> (Arc<Mutex<Self>>, SqsQueue) {
-        let standin = Arc::new(Mutex::new(Self {
+        let sqs = Arc::new(Mutex::new(Self {
             refusals,
             calls: Vec::new(),
         }));
         let app = Router::new()
             .route("/", post(Self::answer))
-            .with_state(Arc::clone(&standin));
+            .with_state(Arc::clone(&sqs));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, app).into_future());
         let queue = SqsQueue::new(client(&url), format!("{url}/1/jobs"));
-        (standin, queue)
+        (sqs, queue)
     }
 
-    async fn answer(State(standin): State<Arc<Mutex<Self>>>, body: String) -> Json<Value> {
+    async fn answer(State(sqs): State<Arc<Mutex<Self>>>, body: String) -> Json<Value> {
         let body: Value = serde_json::from_str(&body).expect("JSON");
         let entries = body["Entries"].as_array().expect("entries").clone();
-        let mut standin = standin.lock().unwrap();
+        let mut sqs = sqs.lock().unwrap();
         let (mut taken, mut failed) = (Vec::new(), Vec::new());
         for entry in &entries {
             let text = entry["MessageBody"].as_str().expect("a body").to_owned();
-            let left = standin.refusals.entry(text).or_default();
+            let left = sqs.refusals.entry(text).or_default();
             if *left == 0 {
                 taken.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d"}));
             } else {
@@ -205,18 +205,18 @@ impl Standin {
                 }));
             }
         }
-        standin.calls.push(entries);
+        sqs.calls.push(entries);
         Json(json!({"Successful": taken, "Failed": failed}))
     }
 }
 
-/// The segments of each call.
-fn calls(standin: &Mutex<Standin>) -> Vec<Vec<u32>> {
+/// The segments of the jobs in each call.
+fn calls(sqs: &Mutex<FakeSqs>) -> Vec<Vec<u32>> {
     let segment = |entry: &Value| {
         let job: Job = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
         job.part.segment()
     };
-    let calls = &standin.lock().unwrap().calls;
+    let calls = &sqs.lock().unwrap().calls;
     let calls = calls.iter().map(|call| call.iter().map(segment).collect());
     calls.collect()
 }
@@ -228,39 +228,39 @@ fn refusals(times: impl IntoIterator<Item = (u32, u32)>) -> HashMap<String, u32>
 }
 
 #[tokio::test]
-async fn only_what_sqs_has_not_taken_is_sent_again() {
-    let (standin, queue) = Standin::start(refusals([(2, 1), (7, 2), (11, 1)])).await;
+async fn only_the_jobs_that_sqs_refused_are_sent_again() {
+    let (sqs, queue) = FakeSqs::start(refusals([(2, 1), (7, 2), (11, 1)])).await;
     queue.send(&jobs(0..12)).await.expect("all are queued");
     let first: Vec<u32> = (0..10).collect();
     let expected = [first, vec![2, 7], vec![7], vec![10, 11], vec![11]];
-    assert_eq!(calls(&standin), expected);
-    for call in &standin.lock().unwrap().calls {
+    assert_eq!(calls(&sqs), expected);
+    for call in &sqs.lock().unwrap().calls {
         let ids: HashSet<&str> = call.iter().map(|it| it["Id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), call.len(), "ids of one call differ");
     }
 }
 
 #[tokio::test]
-async fn what_sqs_never_takes_is_an_error_that_says_why() {
-    let (standin, queue) = Standin::start(refusals([(1, 1_000), (2, 1_000)])).await;
+async fn a_job_that_sqs_keeps_refusing_is_an_error_with_the_reason() {
+    let (sqs, queue) = FakeSqs::start(refusals([(1, 1_000), (2, 1_000)])).await;
     let error = queue.send(&jobs(0..4)).await.expect_err("two are refused");
     let QueueError::Partly { failed, reason } = error else {
         panic!("{error:?}");
     };
     assert_eq!((failed, &reason[..]), (2, "come back later"));
-    let calls = calls(&standin);
+    let calls = calls(&sqs);
     assert_eq!(calls[0], [0, 1, 2, 3]);
     assert!(calls.len() > 2, "it does not give up soon: {calls:?}");
     assert!(calls[1..].iter().all(|call| *call == [1, 2]), "{calls:?}");
 
     let everything = (0..3).map(|segment| (segment, 1_000));
-    let (_, queue) = Standin::start(refusals(everything)).await;
+    let (_, queue) = FakeSqs::start(refusals(everything)).await;
     let error = queue.send(&jobs(0..3)).await.expect_err("all are refused");
     assert!(matches!(error, QueueError::Partly { failed: 3, .. }));
 }
 
 #[tokio::test]
-async fn a_queue_that_is_away_is_an_error() {
+async fn an_unreachable_queue_is_an_error() {
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
@@ -272,7 +272,7 @@ async fn a_queue_that_is_away_is_an_error() {
 
 #[tokio::test]
 async fn delays_are_whole_seconds_no_shorter_and_fifteen_minutes_at_most() {
-    let (standin, queue) = Standin::start(HashMap::new()).await;
+    let (sqs, queue) = FakeSqs::start(HashMap::new()).await;
     let millis = [
         0, 1, 999, 1_000, 1_001, 59_500, 900_000, 900_001, 86_400_000,
     ];
@@ -281,7 +281,7 @@ async fn delays_are_whole_seconds_no_shorter_and_fifteen_minutes_at_most() {
         .map(|(n, delay)| (job(n), Duration::from_millis(delay)))
         .collect();
     queue.send(&jobs).await.expect("they are queued");
-    let calls = &standin.lock().unwrap().calls;
+    let calls = &sqs.lock().unwrap().calls;
     let delays: Vec<u64> = calls[0]
         .iter()
         .map(|entry| entry["DelaySeconds"].as_u64().expect("a number"))
@@ -290,7 +290,7 @@ async fn delays_are_whole_seconds_no_shorter_and_fifteen_minutes_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_jobs_come_when_they_are_due_the_soonest_first() {
+async fn the_local_queue_delivers_jobs_when_they_are_due_in_order() {
     let queue = LocalQueue::default();
     let seconds = |n| Duration::from_secs(n);
     let sent = [(3, 30), (1, 10), (0, 0), (2, 20), (4, 7 * 24 * 60 * 60)];
@@ -316,7 +316,7 @@ async fn here_jobs_come_when_they_are_due_the_soonest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_a_job_that_is_put_in_again_and_again_waits_once_and_comes_when_it_first_would() {
+async fn the_local_queue_keeps_one_copy_of_a_repeated_job_at_its_earliest_time() {
     let queue = LocalQueue::default();
     for delay in [20, 10, 30, 600] {
         let sent = (job(1), Duration::from_secs(delay));
@@ -343,7 +343,7 @@ async fn here_a_job_that_is_put_in_again_and_again_waits_once_and_comes_when_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_who_is_pushed_to_for_the_first_time_comes_before_who_is_pushed_to_again() {
+async fn the_local_queue_delivers_first_pushes_before_retries() {
     let queue = LocalQueue::default();
     let again = |serial| Job {
         campaign: job(0).campaign,
@@ -375,7 +375,7 @@ async fn here_who_is_pushed_to_for_the_first_time_comes_before_who_is_pushed_to_
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
+async fn the_local_queue_redelivers_a_failed_job_alone_and_with_growing_delay() {
     let queue = LocalQueue::default();
     queue.send(&jobs([0, 1])).await.expect("they are queued");
     let (stopper, stop) = Stopper::new(Duration::ZERO);
@@ -408,7 +408,7 @@ async fn here_a_job_that_fails_comes_again_ever_later_and_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn here_a_stop_waits_for_who_is_working_and_begins_nothing() {
+async fn the_local_queue_waits_for_running_jobs_at_a_stop_and_starts_none() {
     let queue = LocalQueue::default();
     queue.send(&jobs(0..5)).await.expect("they are queued");
     let (stopper, stop) = Stopper::new(Duration::ZERO);

@@ -1,4 +1,4 @@
-//! The README's examples, run as they stand.
+//! Runs the README's examples as printed.
 
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -8,13 +8,13 @@ use crate::support::push_service::{Delivery, PushService};
 
 const README: &str = include_str!("../README.md");
 
-/// The blocks marked `sh`, in order: what the reader types.
+/// The blocks marked `sh`, in order: the commands that the reader types.
 fn examples() -> String {
     let blocks = README.split("```sh\n").skip(1);
     blocks.filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// What the README says that a line answers: `..` stands for anything.
+/// Compares an output line with the README's. `..` stands for anything.
 fn matches(expected: &str, line: &str) -> bool {
     let mut rest = line;
     let mut pieces = expected.split("..").peekable();
@@ -31,13 +31,13 @@ fn matches(expected: &str, line: &str) -> bool {
 }
 
 #[test]
-fn nothing_is_left_to_be_filled_in() {
+fn the_readme_has_no_placeholder_left() {
     assert!(!README.contains("@@") && !README.contains("TODO"));
 }
 
 #[tokio::test]
 #[ignore = "needs curl and openssl: tests/run"]
-async fn every_example_of_the_readme_works_as_it_stands() {
+async fn every_example_of_the_readme_works_as_printed() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -51,7 +51,7 @@ async fn every_example_of_the_readme_works_as_it_stands() {
     )
     .expect("a file");
 
-    // The reader's server listens on the default port, the test's on a free one.
+    // The README's server listens on the default port, the test's server on a free one.
     let examples = examples().replace("http://127.0.0.1:8080", &server.url);
     let curl = "curl() { command curl --silent --show-error --fail-with-body \"$@\"; echo; }";
     let script = format!("set -e\n{curl}\n{examples}");
@@ -97,7 +97,7 @@ async fn every_example_of_the_readme_works_as_it_stands() {
 
 #[tokio::test]
 #[ignore = "needs curl: tests/run"]
-async fn the_line_of_curl_that_serve_prints_reaches_the_page_s_visitor() {
+async fn the_curl_command_that_serve_prints_reaches_the_page_s_visitor() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let visitor = server.get("/demo-visitor").await.json;

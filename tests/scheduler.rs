@@ -54,7 +54,7 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
     Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
 }
 
-/// EventBridge Scheduler and this program's way to it.
+/// Starts EventBridge Scheduler, and the schedule store that talks to it.
 async fn start() -> (Scheduler, EventBridgeSchedules) {
     let scheduler = Scheduler::start(GROUP).await;
     let schedules = EventBridgeSchedules::new(client(&scheduler.url), target(GROUP));
@@ -62,11 +62,11 @@ async fn start() -> (Scheduler, EventBridgeSchedules) {
 }
 
 #[tokio::test]
-async fn the_scheduler_is_told_what_to_call_and_when() {
-    let (scheduler, room) = start().await;
+async fn the_scheduler_gets_the_target_and_the_expression() {
+    let (scheduler, store) = start().await;
     let told = |name: &str| scheduler.state().schedules[name].clone();
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
-    assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
+    assert_eq!(store.create(&weekdays, now()).await.unwrap(), Stored::New);
     let body = told("weekdays");
     assert_eq!(body["ScheduleExpression"], "cron(0 9 ? * MON-FRI *)");
     assert_eq!(body["ScheduleExpressionTimezone"], "Europe/Berlin");
@@ -81,7 +81,7 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     let template = Template::read(&[]);
     let example = &template.properties("ExampleSchedule")["Target"]["RetryPolicy"];
     assert_eq!(serde_json::to_value(example).unwrap(), policy, "one policy");
-    // As it arrives at `broadcast`, once the scheduler has put in what stands between < and >.
+    // The event that `broadcast` gets, once the scheduler has replaced the placeholders in angle brackets.
     let input: Value = serde_json::from_str(body["Target"]["Input"].as_str().unwrap()).unwrap();
     assert_eq!(
         input,
@@ -93,21 +93,21 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
     );
 
     let once = schedule("it", "at(2026-12-24T09:00:00)", "UTC");
-    assert_eq!(room.create(&once, now()).await.unwrap(), Stored::New);
+    assert_eq!(store.create(&once, now()).await.unwrap(), Stored::New);
     assert_eq!(told("it")["ActionAfterCompletion"], "DELETE");
-    // A rate begins one period from now, and not at once.
+    // A rate first fires one period from now.
     let rate = schedule("it", "rate(2 hours)", "UTC");
-    assert_eq!(room.create(&rate, now()).await.unwrap(), Stored::Replaced);
+    assert_eq!(store.create(&rate, now()).await.unwrap(), Stored::Replaced);
     assert_eq!(told("it")["StartDate"].as_f64(), Some(1_780_322_400.0));
     assert_eq!(told("it")["ActionAfterCompletion"], "NONE");
     assert_eq!(told("it")["Target"]["RetryPolicy"], policy);
-    let listed = room.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     let next: Vec<String> = listed
         .iter()
         .map(|it| it.next.unwrap().to_string())
         .collect();
     assert_eq!(next, ["2026-06-01T14:00:00Z", "2026-06-02T07:00:00Z"]);
-    let later = room
+    let later = store
         .list("2026-06-01T15:30:00Z".parse().unwrap())
         .await
         .unwrap();
@@ -115,49 +115,53 @@ async fn the_scheduler_is_told_what_to_call_and_when() {
 }
 
 #[tokio::test]
-async fn the_list_is_whole_over_pages_and_while_it_changes() {
-    let (scheduler, room) = start().await;
+async fn the_list_of_schedules_is_complete_over_pages_and_while_it_changes() {
+    let (scheduler, store) = start().await;
     let name = |n: usize| format!("schedule-{n:02}");
     for n in 0..23 {
-        room.create(&schedule(&name(n), "rate(1 day)", "UTC"), now())
+        store
+            .create(&schedule(&name(n), "rate(1 day)", "UTC"), now())
             .await
             .unwrap();
     }
     let names = async || -> Vec<String> {
-        let listed = room.list(now()).await.unwrap();
+        let listed = store.list(now()).await.unwrap();
         listed.into_iter().map(|it| it.name).collect()
     };
     assert_eq!(names().await, (0..23).map(name).collect::<Vec<_>>());
     scheduler.state().vanishes = Some(name(3));
     let left: Vec<String> = (0..23).filter(|n| *n != 3).map(name).collect();
     assert_eq!(names().await, left);
-    // What others put into the group is shown as far as it can be.
+    // Schedules of others in the group are shown as far as the API can.
     scheduler.state().schedules = BTreeMap::from([(
         "by-hand".to_owned(),
         json!({"ScheduleExpression": "rate(5 lightyears)", "Target": {"Arn": "a", "RoleArn": "r", "Input": "{"}}),
     )]);
-    let listed = room.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     assert_eq!(listed[0].expression, "rate(5 lightyears)");
     assert_eq!((&listed[0].message, listed[0].next), (&Value::Null, None));
-    // What is disabled there, as the template's example, does not fire.
+    // A disabled schedule, such as the template's example, has no next firing.
     let mut weekly =
         json!({"ScheduleExpression": "rate(1 day)", "Target": {"Arn": "a", "RoleArn": "r"}});
     for (state, fires) in [("ENABLED", true), ("DISABLED", false)] {
         weekly["State"] = state.into();
         let only = BTreeMap::from([("weekly".to_owned(), weekly.clone())]);
         scheduler.state().schedules = only;
-        let listed = room.list(now()).await.unwrap();
+        let listed = store.list(now()).await.unwrap();
         assert_eq!(listed[0].next.is_some(), fires, "{state}");
     }
 }
 
 #[tokio::test]
-async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fault() {
-    let (scheduler, room) = start().await;
+async fn a_refusal_of_the_scheduler_reaches_the_caller_and_a_failure_is_a_server_error() {
+    let (scheduler, store) = start().await;
     let daily = schedule("daily", "cron(0 9 * * ? *)", "UTC");
     let fails = async |faults: &[(u16, &'static str, &'static str)]| {
         scheduler.state().faults.extend(faults);
-        let failed = room.create(&daily, now()).await.expect_err("it is refused");
+        let failed = store
+            .create(&daily, now())
+            .await
+            .expect_err("it is refused");
         let said = failed.to_string();
         let problem = Problem::from(failed);
         let shown = serde_json::to_string(&problem).unwrap();
@@ -188,10 +192,10 @@ async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fa
     let (status, _, shown) = fails(&[denied]).await;
     assert_eq!(status, 500);
     assert!(!shown.contains("secret"), "{shown}");
-    // No such group: a 404 of theirs is a fault of ours.
+    // A missing group is a 404 of the scheduler, but it is our fault and not the caller's.
     let (status, ..) = fails(&[(404, "ResourceNotFoundException", "Schedule group")]).await;
     assert_eq!(status, 500);
-    // It was there, and is gone before it can be replaced: the caller tries again.
+    // Somebody deleted the schedule before we could replace it: the caller tries again.
     let (status, said, _) = fails(&[(409, "ConflictException", "exists")]).await;
     assert_eq!(
         (status, said.as_str()),
@@ -210,11 +214,14 @@ async fn what_the_scheduler_refuses_is_told_and_what_fails_is_not_the_callers_fa
     ));
 }
 
-/// Replaces and deletes one schedule of two.
-async fn changes_stay_in_their_group(room: &EventBridgeSchedules, other: &EventBridgeSchedules) {
+/// Replaces and deletes one of two schedules.
+async fn changes_stay_in_their_group(store: &EventBridgeSchedules, other: &EventBridgeSchedules) {
     let weekly = schedule("refresh", "cron(0 9 ? * 2 *)", "UTC");
-    assert_eq!(room.create(&weekly, now()).await.unwrap(), Stored::Replaced);
-    let listed = room.list(now()).await.unwrap();
+    assert_eq!(
+        store.create(&weekly, now()).await.unwrap(),
+        Stored::Replaced
+    );
+    let listed = store.list(now()).await.unwrap();
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[0].expression, "cron(0 9 ? * 2 *)");
     assert_eq!(
@@ -226,30 +233,30 @@ async fn changes_stay_in_their_group(room: &EventBridgeSchedules, other: &EventB
         !other.delete("refresh").await.unwrap(),
         "it is in another group"
     );
-    assert!(room.delete("refresh").await.unwrap());
-    assert!(!room.delete("refresh").await.unwrap());
-    assert_eq!(room.list(now()).await.unwrap().len(), 1);
+    assert!(store.delete("refresh").await.unwrap());
+    assert!(!store.delete("refresh").await.unwrap());
+    assert_eq!(store.list(now()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 #[ignore = "needs Python peers: tests/run"]
-async fn another_aws_keeps_schedules_as_they_are_given() {
+async fn another_aws_stores_schedules_unchanged() {
     let ministack = Ministack::start().await;
     let aws = client(&ministack.url);
     for group in [GROUP, "other"] {
         let made = aws.create_schedule_group().name(group).send().await;
         made.expect("a group");
     }
-    let room = EventBridgeSchedules::new(aws.clone(), target(GROUP));
+    let store = EventBridgeSchedules::new(aws.clone(), target(GROUP));
     let other = EventBridgeSchedules::new(aws.clone(), target("other"));
     let weekdays = schedule("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
-    assert_eq!(room.create(&weekdays, now()).await.unwrap(), Stored::New);
+    assert_eq!(store.create(&weekdays, now()).await.unwrap(), Stored::New);
     let refresh = schedule("refresh", "rate(6 hours)", "UTC");
-    assert_eq!(room.create(&refresh, now()).await.unwrap(), Stored::New);
+    assert_eq!(store.create(&refresh, now()).await.unwrap(), Stored::New);
     let once = schedule("once", "at(2099-12-24T09:00:00)", "America/New_York");
     assert_eq!(other.create(&once, now()).await.unwrap(), Stored::New);
 
-    let listed = room.list(now()).await.unwrap();
+    let listed = store.list(now()).await.unwrap();
     let named: Vec<&str> = listed.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(named, ["refresh", "weekdays"], "and no other group's");
     assert_eq!(
@@ -263,7 +270,7 @@ async fn another_aws_keeps_schedules_as_they_are_given() {
         listed[1].next,
         Some("2026-06-02T07:00:00Z".parse().unwrap())
     );
-    changes_stay_in_their_group(&room, &other).await;
+    changes_stay_in_their_group(&store, &other).await;
     let kept = aws
         .get_schedule()
         .group_name("other")

@@ -33,17 +33,17 @@ fn schedule(name: &str, expression: &str, zone: &str) -> Schedule {
     Schedule::read(Members::of(&json).expect("an object")).expect("it is good")
 }
 
-/// A room in a file, so that a server can die and another one take over; and what was fired.
-struct Room {
+/// Schedules in a database file, so that one server can die and another take over, and a record of the firings.
+struct Scene {
     folder: TempDir,
     schedules: LocalSchedules,
     firing: Firing,
     fired: Mutex<Vec<Fired>>,
-    /// How often a schedule fails before it is fired.
+    /// How often each schedule still fails to fire.
     failures: Mutex<HashMap<String, u32>>,
 }
 
-impl Room {
+impl Scene {
     async fn open() -> Self {
         let folder = TempDir::new().expect("a folder");
         let schedules = Self::schedules(&folder).await;
@@ -62,7 +62,7 @@ impl Room {
         LocalSchedules::new(store.expect("it opens"))
     }
 
-    /// Another server, on the same data.
+    /// Another server takes over the same data.
     async fn restart(&mut self) {
         self.schedules = Self::schedules(&self.folder).await;
         self.firing = self.schedules.firing();
@@ -74,7 +74,7 @@ impl Room {
         created.expect("it is kept");
     }
 
-    /// What is fired at `now`, and when it is time again.
+    /// Fires what is due at `now`. Returns the firings and the next time.
     async fn fire(&mut self, now: &str) -> (Vec<(String, String)>, Option<String>) {
         let fire = async |fired: Fired| {
             let mut failures = self.failures.lock().unwrap();
@@ -120,40 +120,43 @@ fn some(time: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_schedule_fires_when_its_time_has_come_and_not_before() {
-    let mut room = Room::open().await;
-    room.create(
-        "daily",
-        "cron(0 9 * * ? *)",
-        "Europe/Berlin",
-        "2026-06-01T12:00:00Z",
-    )
-    .await;
-    room.create(
-        "often",
-        "rate(90 minutes)",
-        "UTC",
-        "2026-06-01T12:00:00.750Z",
-    )
-    .await;
-    room.create(
-        "once",
-        "at(2026-06-02T08:00:00)",
-        "America/New_York",
-        "2026-06-01T12:00:00Z",
-    )
-    .await;
+async fn a_schedule_fires_at_its_time_and_not_before() {
+    let mut scene = Scene::open().await;
+    scene
+        .create(
+            "daily",
+            "cron(0 9 * * ? *)",
+            "Europe/Berlin",
+            "2026-06-01T12:00:00Z",
+        )
+        .await;
+    scene
+        .create(
+            "often",
+            "rate(90 minutes)",
+            "UTC",
+            "2026-06-01T12:00:00.750Z",
+        )
+        .await;
+    scene
+        .create(
+            "once",
+            "at(2026-06-02T08:00:00)",
+            "America/New_York",
+            "2026-06-01T12:00:00Z",
+        )
+        .await;
 
-    let (fired, next) = room.fire("2026-06-01T13:29:59Z").await;
+    let (fired, next) = scene.fire("2026-06-01T13:29:59Z").await;
     assert_eq!((fired, next), (vec![], some("2026-06-01T13:30:00Z")));
-    let (fired, next) = room.fire("2026-06-01T13:30:00.020Z").await;
+    let (fired, next) = scene.fire("2026-06-01T13:30:00.020Z").await;
     assert_eq!(fired, at(&[("often", "2026-06-01T13:30:00Z")]));
     assert_eq!(next, some("2026-06-01T15:00:00Z"));
-    // The same minute again: it is recorded.
-    let (fired, _) = room.fire("2026-06-01T13:30:01Z").await;
+    // The same minute again: the firing is recorded, so it does not repeat.
+    let (fired, _) = scene.fire("2026-06-01T13:30:01Z").await;
     assert_eq!(fired, []);
 
-    let (fired, next) = room.fire("2026-06-02T12:00:00Z").await;
+    let (fired, next) = scene.fire("2026-06-02T12:00:00Z").await;
     assert_eq!(
         fired,
         at(&[
@@ -163,53 +166,59 @@ async fn a_schedule_fires_when_its_time_has_come_and_not_before() {
         ])
     );
     assert_eq!(next, some("2026-06-02T13:30:00Z"));
-    // What fires once is gone.
+    // A one-time schedule is deleted after its firing.
     assert_eq!(
-        room.schedules
+        scene
+            .schedules
             .list(time("2026-06-02T12:00:00Z"))
             .await
             .unwrap()
             .len(),
         2
     );
-    assert_eq!(room.next("daily").await, some("2026-06-03T07:00:00Z"));
+    assert_eq!(scene.next("daily").await, some("2026-06-03T07:00:00Z"));
 }
 
 #[tokio::test]
-async fn what_was_missed_is_fired_once_for_the_latest_time() {
-    let mut room = Room::open().await;
-    room.create(
-        "minutely",
-        "cron(* * * * ? *)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.create(
-        "weekly",
-        "cron(0 9 ? * MON *)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.create("rate", "rate(7 minutes)", "UTC", "2026-01-01T00:00:00Z")
+async fn missed_firings_are_made_up_once_for_the_latest_time() {
+    let mut scene = Scene::open().await;
+    scene
+        .create(
+            "minutely",
+            "cron(* * * * ? *)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
         .await;
-    room.create(
-        "later",
-        "at(2027-01-01T00:00:00)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.create(
-        "last",
-        "cron(0 0 1 2 ? 2026)",
-        "UTC",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
-    room.restart().await;
-    let (fired, next) = room.fire("2026-11-25T10:20:30Z").await;
+    scene
+        .create(
+            "weekly",
+            "cron(0 9 ? * MON *)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
+        .await;
+    scene
+        .create("rate", "rate(7 minutes)", "UTC", "2026-01-01T00:00:00Z")
+        .await;
+    scene
+        .create(
+            "later",
+            "at(2027-01-01T00:00:00)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
+        .await;
+    scene
+        .create(
+            "last",
+            "cron(0 0 1 2 ? 2026)",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        )
+        .await;
+    scene.restart().await;
+    let (fired, next) = scene.fire("2026-11-25T10:20:30Z").await;
     assert_eq!(
         fired,
         at(&[
@@ -221,61 +230,64 @@ async fn what_was_missed_is_fired_once_for_the_latest_time() {
         ])
     );
     assert_eq!(next, some("2026-11-25T10:21:00Z"));
-    assert_eq!(room.next("weekly").await, some("2026-11-30T09:00:00Z"));
-    assert_eq!(room.next("last").await, None);
-    let (fired, _) = room.fire("2026-11-25T10:20:31Z").await;
+    assert_eq!(scene.next("weekly").await, some("2026-11-30T09:00:00Z"));
+    assert_eq!(scene.next("last").await, None);
+    let (fired, _) = scene.fire("2026-11-25T10:20:31Z").await;
     assert_eq!(fired, []);
-    room.restart().await;
-    let (fired, _) = room.fire("2026-11-25T10:20:32Z").await;
+    scene.restart().await;
+    let (fired, _) = scene.fire("2026-11-25T10:20:32Z").await;
     assert_eq!(fired, [], "it is recorded for every server to come");
 }
 
 #[tokio::test]
-async fn what_fails_is_tried_again_after_a_while_that_grows_and_holds_up_nobody() {
-    let mut room = Room::open().await;
+async fn a_failed_firing_is_retried_with_growing_delay_and_delays_no_other_schedule() {
+    let mut scene = Scene::open().await;
     for name in ["broken", "whole"] {
-        room.create(name, "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+        scene
+            .create(name, "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
             .await;
     }
-    room.create(
-        "once",
-        "at(2026-06-01T09:00:00)",
-        "UTC",
-        "2026-06-01T00:00:00Z",
-    )
-    .await;
-    room.fail("broken", 3);
-    room.fail("once", 1);
+    scene
+        .create(
+            "once",
+            "at(2026-06-01T09:00:00)",
+            "UTC",
+            "2026-06-01T00:00:00Z",
+        )
+        .await;
+    scene.fail("broken", 3);
+    scene.fail("once", 1);
     let whole = [("whole", "2026-06-01T09:00:00Z")];
-    let (fired, next) = room.fire("2026-06-01T09:00:00Z").await;
+    let (fired, next) = scene.fire("2026-06-01T09:00:00Z").await;
     assert_eq!((fired, next), (at(&whole), some("2026-06-01T09:00:01Z")));
-    assert_eq!(room.fire("2026-06-01T09:00:00.500Z").await.0, []);
-    let (fired, next) = room.fire("2026-06-01T09:00:01Z").await;
+    assert_eq!(scene.fire("2026-06-01T09:00:00.500Z").await.0, []);
+    let (fired, next) = scene.fire("2026-06-01T09:00:01Z").await;
     assert_eq!(fired, at(&[("once", "2026-06-01T09:00:00Z")]));
     assert_eq!(next, some("2026-06-01T09:00:03Z"));
-    let (fired, next) = room.fire("2026-06-01T09:00:03Z").await;
+    let (fired, next) = scene.fire("2026-06-01T09:00:03Z").await;
     assert_eq!((fired, next), (vec![], some("2026-06-01T09:00:07Z")));
-    assert_eq!(room.next("broken").await, some("2026-06-01T09:00:00Z"));
-    let (fired, next) = room.fire("2026-06-01T09:00:07Z").await;
+    assert_eq!(scene.next("broken").await, some("2026-06-01T09:00:00Z"));
+    let (fired, next) = scene.fire("2026-06-01T09:00:07Z").await;
     assert_eq!(fired, at(&[("broken", "2026-06-01T09:00:00Z")]));
     assert_eq!(next, some("2026-06-02T09:00:00Z"));
 }
 
 #[tokio::test]
-async fn a_long_failure_is_tried_every_five_minutes() {
-    let mut room = Room::open().await;
-    room.create(
-        "broken",
-        "at(2026-06-01T09:00:00)",
-        "UTC",
-        "2026-06-01T00:00:00Z",
-    )
-    .await;
-    room.fail("broken", 40);
+async fn a_schedule_that_keeps_failing_is_retried_every_five_minutes() {
+    let mut scene = Scene::open().await;
+    scene
+        .create(
+            "broken",
+            "at(2026-06-01T09:00:00)",
+            "UTC",
+            "2026-06-01T00:00:00Z",
+        )
+        .await;
+    scene.fail("broken", 40);
     let mut now = time("2026-06-01T09:00:00Z");
     let mut waits = Vec::new();
     loop {
-        let (fired, next) = room.fire(&now.to_string()).await;
+        let (fired, next) = scene.fire(&now.to_string()).await;
         let Some(next) = next else {
             assert_eq!(fired, at(&[("broken", "2026-06-01T09:00:00Z")]));
             break;
@@ -289,35 +301,38 @@ async fn a_long_failure_is_tried_every_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_takes_the_place_of_one_that_fails_is_not_held_up() {
-    let mut room = Room::open().await;
+async fn a_schedule_that_replaces_a_failing_one_is_not_delayed() {
+    let mut scene = Scene::open().await;
     let daily = "cron(0 9 * * ? *)";
-    room.create("it", daily, "UTC", "2026-06-01T00:00:00Z")
+    scene
+        .create("it", daily, "UTC", "2026-06-01T00:00:00Z")
         .await;
-    room.fail("it", 9);
+    scene.fail("it", 9);
     let mut now = "2026-06-01T09:00:00Z".to_owned();
     for _ in 0..9 {
-        let (fired, next) = room.fire(&now).await;
+        let (fired, next) = scene.fire(&now).await;
         assert_eq!(fired, []);
         now = next.expect("it is tried again");
     }
     assert_eq!(now, "2026-06-01T09:08:31Z");
     let again = "at(2026-06-01T09:05:00)";
-    room.create("it", again, "UTC", "2026-06-01T09:04:16Z")
+    scene
+        .create("it", again, "UTC", "2026-06-01T09:04:16Z")
         .await;
-    let (fired, _) = room.fire("2026-06-01T09:05:00Z").await;
+    let (fired, _) = scene.fire("2026-06-01T09:05:00Z").await;
     assert_eq!(fired, at(&[("it", "2026-06-01T09:05:00Z")]));
 }
 
 #[tokio::test]
-async fn a_firing_that_was_not_recorded_is_done_again_as_the_same() {
-    let mut room = Room::open().await;
-    room.create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+async fn a_firing_that_was_not_recorded_is_repeated_with_the_same_time() {
+    let mut scene = Scene::open().await;
+    scene
+        .create("daily", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
-    // The server dies while it fires: what it did, it did.
+    // The server dies after it has fired the schedule and before it records that.
     let dies = async |_: Fired| -> Result<(), String> { std::future::pending().await };
     {
-        let mut firing = room.schedules.firing();
+        let mut firing = scene.schedules.firing();
         let dying = firing.fire_due(time("2026-06-01T09:00:00Z"), &dies);
         tokio::select! {
             biased;
@@ -325,65 +340,71 @@ async fn a_firing_that_was_not_recorded_is_done_again_as_the_same() {
             () = async { for _ in 0..1000 { tokio::task::yield_now().await; } } => {}
         }
     }
-    room.restart().await;
+    scene.restart().await;
     let same = at(&[("daily", "2026-06-01T09:00:00Z")]);
-    assert_eq!(room.fire("2026-06-01T09:00:20Z").await.0, same);
-    assert_eq!(room.fire("2026-06-01T09:00:21Z").await.0, []);
+    assert_eq!(scene.fire("2026-06-01T09:00:20Z").await.0, same);
+    assert_eq!(scene.fire("2026-06-01T09:00:21Z").await.0, []);
 }
 
 #[tokio::test]
 async fn a_schedule_that_is_replaced_while_it_fires_keeps_its_new_time() {
-    let room = Room::open().await;
-    room.create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+    let scene = Scene::open().await;
+    scene
+        .create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
-    room.create(
-        "at",
-        "at(2026-06-01T09:00:00)",
-        "UTC",
-        "2026-06-01T00:00:00Z",
-    )
-    .await;
-    room.create("gone", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
+    scene
+        .create(
+            "at",
+            "at(2026-06-01T09:00:00)",
+            "UTC",
+            "2026-06-01T00:00:00Z",
+        )
+        .await;
+    scene
+        .create("gone", "cron(0 9 * * ? *)", "UTC", "2026-06-01T00:00:00Z")
         .await;
     let replaces = async |fired: Fired| -> Result<(), String> {
         let name = fired.schedule.as_str();
         if name == "gone" {
-            assert!(room.schedules.delete(name).await.expect("it is deleted"));
+            assert!(scene.schedules.delete(name).await.expect("it is deleted"));
             return Ok(());
         }
         let same = match name {
             "at" => "at(2026-06-01T09:00:00)",
             _ => "cron(0 9 * * ? *)",
         };
-        // For the same time even: it is another schedule.
-        room.create(name, same, "UTC", "2026-06-01T08:59:59Z").await;
+        // The new schedule is for the same time, but it is another schedule.
+        scene
+            .create(name, same, "UTC", "2026-06-01T08:59:59Z")
+            .await;
         Ok(())
     };
-    let mut firing = room.schedules.firing();
+    let mut firing = scene.schedules.firing();
     let fired = firing
         .fire_due(time("2026-06-01T09:00:00Z"), &replaces)
         .await;
     fired.expect("it reads");
-    assert_eq!(room.next("it").await, some("2026-06-01T09:00:00Z"));
-    assert_eq!(room.next("at").await, some("2026-06-01T09:00:00Z"));
-    let left = room.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(scene.next("it").await, some("2026-06-01T09:00:00Z"));
+    assert_eq!(scene.next("at").await, some("2026-06-01T09:00:00Z"));
+    let left = scene.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
 #[tokio::test]
 async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
-    let room = Room::open().await;
+    let scene = Scene::open().await;
     let (seen, mut fired) = tokio::sync::mpsc::unbounded_channel();
     let fire = move |it: Fired| {
         let seen = seen.clone();
         async move { seen.send(it).map_err(|error| error.to_string()) }
     };
-    // Its clock stands just before nine until the schedule is there.
+    // The server's clock stays just before nine until the schedule exists.
     let now = Arc::new(Mutex::new(time("2026-06-01T08:59:59Z")));
     let clock = Arc::clone(&now);
     let clock = Clock::from_fn(move || *clock.lock().unwrap());
-    let server = tokio::spawn(room.schedules.firing().run(clock, fire));
-    room.create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T08:59:59Z")
+    let server = tokio::spawn(scene.schedules.firing().run(clock, fire));
+    scene
+        .create("it", "cron(0 9 * * ? *)", "UTC", "2026-06-01T08:59:59Z")
         .await;
     *now.lock().unwrap() = time("2026-06-01T09:00:00Z");
     let first = fired.recv().await.expect("it is fired");
@@ -394,24 +415,25 @@ async fn the_server_wakes_for_a_schedule_that_is_created_while_it_sleeps() {
 }
 
 #[tokio::test]
-async fn schedules_are_listed_by_name_however_many() {
-    let room = Room::open().await;
+async fn a_long_list_of_schedules_is_complete_and_sorted_by_name() {
+    let scene = Scene::open().await;
     let name = |n: usize| format!("schedule-{n:03}");
     for n in (0..250).rev() {
-        room.create(&name(n), "rate(1 day)", "UTC", "2026-06-01T00:00:00Z")
+        scene
+            .create(&name(n), "rate(1 day)", "UTC", "2026-06-01T00:00:00Z")
             .await;
     }
-    let listed = room.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
+    let listed = scene.schedules.list(Timestamp::UNIX_EPOCH).await.unwrap();
     let names: Vec<String> = listed.into_iter().map(|it| it.name).collect();
     assert_eq!(names, (0..250).map(name).collect::<Vec<_>>());
     let again = schedule("schedule-000", "rate(2 days)", "UTC");
-    let replaced = room
+    let replaced = scene
         .schedules
         .create(&again, time("2026-06-01T00:00:00Z"))
         .await;
     assert_eq!(replaced.unwrap(), Stored::Replaced);
     assert_eq!(
-        room.next("schedule-000").await,
+        scene.next("schedule-000").await,
         some("2026-06-03T00:00:00Z")
     );
 }
@@ -425,7 +447,7 @@ async fn ask(server: &Server, method: Method, path: &str, body: &Value) -> Answe
 }
 
 #[tokio::test]
-async fn schedules_outlive_a_kill() {
+async fn schedules_survive_a_kill() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let weekdays = json("weekdays", "cron(0 9 ? * MON-FRI *)", "Europe/Berlin");
@@ -451,7 +473,7 @@ async fn schedules_outlive_a_kill() {
 }
 
 #[tokio::test]
-async fn a_schedule_reaches_those_it_is_for_at_its_time() {
+async fn a_schedule_reaches_its_audience_at_its_time() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let (for_her, not_for_him) = (service.subscribe(None), service.subscribe(None));
@@ -460,7 +482,7 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
         let subscribed = server.post("/push/subscribe", &body).await;
         assert_eq!(subscribed.status, 200, "{subscribed:?}");
     }
-    // The time comes and goes while the server is down.
+    // The time passes while the server is down.
     let clock = Clock::system();
     let soon = clock.now().checked_add(Duration::from_secs(8));
     let soon = soon.expect("a time");
@@ -479,7 +501,7 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
     assert_eq!(deliveries[0].ttl, 60);
     assert_eq!(service.deliveries_to(&for_her).len(), 1);
     service.wait_until_idle(patience).await;
-    // It is recorded a moment after it has been fired.
+    // The server records a firing a moment after it.
     loop {
         let listed = ask(&server, Method::GET, "/push/schedules", &Value::Null).await;
         if listed.json == json!({"schedules": []}) {
@@ -499,7 +521,7 @@ async fn a_schedule_reaches_those_it_is_for_at_its_time() {
     assert_eq!(service.deliveries().len(), 1, "and nobody else");
 }
 
-/// Where, what, the field that is named for it, and what is said.
+/// Path, body, the member that the error names, and its message.
 const WRONG_SCHEDULES: &str = r#"
 /name | null | name | is required
 /name | "a/b" | name | must be 1 to 64 characters of A-Z, a-z, 0-9, _ . and -
@@ -524,7 +546,7 @@ const WRONG_SCHEDULES: &str = r#"
 "#;
 
 #[tokio::test]
-async fn what_is_wrong_with_a_schedule_is_named() {
+async fn a_wrong_schedule_is_refused_with_the_member_s_name() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let good = json("it", "rate(5 minutes)", "UTC");
@@ -569,7 +591,7 @@ async fn what_is_wrong_with_a_schedule_is_named() {
     }
 }
 
-/// `pushcast schedules`: its exit status, its output, and what it complains about.
+/// Runs `pushcast schedules`. Returns exit code, standard output and standard error.
 async fn run(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = server.command(&[&["schedules"], arguments].concat());
     let output = command
@@ -635,7 +657,7 @@ async fn the_program_lists_creates_and_deletes_schedules() {
 }
 
 #[tokio::test]
-async fn the_program_says_what_is_wrong_with_a_schedule_and_deletes_none_but_it() {
+async fn the_program_explains_a_wrong_schedule_and_deletes_only_the_named_one() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let run = async |arguments: &[&str]| run(&server, arguments).await;
@@ -677,7 +699,7 @@ async fn a_client_command_says_what_is_missing() {
     let token = ("PUSHCAST_TOKEN", "a-token-that-is-long-enough");
     let said = run(&["--data", "/nowhere"], &[]).await;
     assert!(said.contains("there is no API token"), "{said}");
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     let said = run(&[], &[token, ("PUSHCAST_URL", "http://127.0.0.1:1/stage")]).await;
     assert!(
         said.contains("http://127.0.0.1:1/stage cannot be reached"),
@@ -694,7 +716,7 @@ async fn a_client_command_says_what_is_missing() {
     let said = run(&["--url", &server.url], &[token]).await;
     assert!(said.contains("The API token is missing or wrong"), "{said}");
     assert!(said.contains("401") && !said.contains(token.1), "{said}");
-    // The token of a folder is for this machine.
+    // The data folder's token is only for the server on this machine.
     let data = server.data().display().to_string();
     let said = run(&["--url", "https://push.example.org", "--data", &data], &[]).await;
     assert!(

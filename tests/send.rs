@@ -13,7 +13,7 @@ use crate::support::push_service::behaviour::Canned;
 use crate::support::subscribers::browser::Browser;
 use crate::support::waiting::PATIENCE;
 
-/// A server, its push service, and the key that pages subscribe with.
+/// A server, its push service, and the VAPID key that pages subscribe with.
 struct Scene {
     service: PushService,
     server: Server,
@@ -42,7 +42,7 @@ impl Scene {
         browser
     }
 
-    /// The one result of a message to `browser`.
+    /// Sends to `browser` and returns the only result.
     async fn send(&self, browser: &Browser) -> Value {
         let message = json!({"to": {"endpoint": browser.endpoint()}, "data": "hello"});
         let sent = self.server.post_with_token("/push/send", &message).await;
@@ -73,7 +73,7 @@ async fn count(server: &Server, service: &PushService) -> u64 {
     answer.json["count"].as_u64().expect("a count")
 }
 
-/// Imports these lines while the server runs; what it says if one is refused.
+/// Imports these lines while the server runs. Returns the error message if a line is refused.
 async fn import(server: &Server, environment: &[(&str, String)], lines: &[Value]) {
     let data = server.data().display().to_string();
     let mut command = program(&["subscriptions", "--data", &data, "import"]);
@@ -90,10 +90,10 @@ async fn import(server: &Server, environment: &[(&str, String)], lines: &[Value]
     assert!(output.status.success(), "{output:?}");
 }
 
-/// An answer, its word, and whether it prunes.
+/// An answer, its outcome, and whether the subscription is pruned.
 type Row = (Canned, &'static str, bool);
 
-/// Accepted, gone, or a fault of ours.
+/// Acceptance, expired subscriptions, and faults of the application server.
 fn final_answers() -> Vec<Row> {
     let autopush = Canned::autopush;
     let apple = |status, reason: &str| Canned::status(status).json(&json!({"reason": reason}));
@@ -134,7 +134,7 @@ fn final_answers() -> Vec<Row> {
     ]
 }
 
-/// The rest: without a reason that is known, or to be tried again.
+/// Answers without a known reason, and answers that ask for a retry.
 fn other_answers() -> Vec<Row> {
     let autopush = Canned::autopush;
     let apple = |status, reason: &str| Canned::status(status).json(&json!({"reason": reason}));
@@ -171,9 +171,9 @@ fn other_answers() -> Vec<Row> {
     ]
 }
 
-/// Every answer of FIELD's table that does not hang on the name of the host.
+/// Every answer whose meaning does not depend on the push service's host name.
 #[tokio::test]
-async fn every_answer_has_its_word_and_only_404_and_410_prune() {
+async fn every_answer_has_its_outcome_and_only_404_and_410_prune() {
     let scene = Scene::new().await;
     let bystander = scene.subscribe().await;
     for (canned, outcome, pruned) in final_answers().into_iter().chain(other_answers()) {
@@ -193,7 +193,7 @@ async fn every_answer_has_its_word_and_only_404_and_410_prune() {
 }
 
 #[tokio::test]
-async fn how_long_to_wait_is_told_whether_in_seconds_or_as_a_date() {
+async fn the_sender_gets_the_retry_delay_whether_in_seconds_or_as_a_date() {
     let scene = Scene::new().await;
     let browser = scene.subscribe().await;
     for (value, expected) in [
@@ -211,10 +211,10 @@ async fn how_long_to_wait_is_told_whether_in_seconds_or_as_a_date() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_prunes_nobody() {
+async fn a_failed_exchange_prunes_no_subscription() {
     let scene = Scene::new().await;
     let target = PushService::start().await;
-    // Those that end at once, and one that takes the time that an exchange may take.
+    // Answers that end at once, and one that takes the whole timeout of an exchange.
     let [reset, lost, redirected, huge_gone, huge_bad, hanging] = [
         scene.subscribe().await,
         scene.subscribe().await,
@@ -255,7 +255,7 @@ async fn what_is_no_answer_prunes_nobody() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_trusted_or_not_there_prunes_nobody() {
+async fn an_untrusted_or_unreachable_push_service_prunes_no_subscription() {
     let service = PushService::start().await;
     let origins = format!("{},https://push.pushcast.invalid", service.origin());
     let server = Server::start_with(vec![("PUSHCAST_PUSH_ORIGINS", origins)]).await;
@@ -278,13 +278,13 @@ async fn a_service_that_is_not_trusted_or_not_there_prunes_nobody() {
 }
 
 #[tokio::test]
-async fn a_browser_that_comes_back_while_its_410_is_under_way_stays() {
+async fn a_browser_that_subscribes_again_during_its_410_stays_subscribed() {
     let scene = Scene::new().await;
     let backend = Backend {
         url: scene.server.url.clone(),
         token: scene.server.token(),
     };
-    // With the keys it had, and with new ones.
+    // The browser subscribes again with the same keys, and then with new ones.
     for (round, new_keys) in [false, true].into_iter().enumerate() {
         let browser = scene.subscribe().await;
         let late = Duration::from_millis(300);
@@ -311,7 +311,7 @@ async fn a_browser_that_comes_back_while_its_410_is_under_way_stays() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_has_run_out_is_pruned_without_a_push() {
+async fn an_expired_subscription_is_pruned_without_a_push() {
     let scene = Scene::new().await;
     let browser = scene.service.subscribe(Some(&scene.key));
     let end = pushcast::clock::Clock::system().now() + Duration::from_millis(1200);
@@ -331,7 +331,7 @@ async fn a_subscription_that_has_run_out_is_pruned_without_a_push() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_off_today_s_list_is_not_sent_to_and_not_pruned() {
+async fn a_subscription_off_the_current_allow_list_gets_no_push_and_is_not_pruned() {
     let scene = Scene::new().await;
     let removed = PushService::start().await;
     let browser = removed.subscribe(None);
@@ -346,7 +346,7 @@ async fn a_row_that_is_off_today_s_list_is_not_sent_to_and_not_pruned() {
     assert_eq!((removed.connections(), scene.count().await), (0, 1));
 }
 
-/// The key of a PEM file that was made here, and the file's path.
+/// A new key in a PEM file, and the file's path.
 fn key_file(folder: &std::path::Path, name: &str) -> (VapidKey, String) {
     let key = VapidKey::generate().expect("there is randomness");
     let file = folder.join(name);
@@ -355,7 +355,7 @@ fn key_file(folder: &std::path::Path, name: &str) -> (VapidKey, String) {
 }
 
 #[tokio::test]
-async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
+async fn a_server_with_two_keys_reaches_the_subscribers_of_both_and_remembers_each_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let (new, new_file) = key_file(folder.path(), "new.pem");
     let (old, old_file) = key_file(folder.path(), "old.pem");
@@ -384,7 +384,7 @@ async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
     }
     assert_eq!(service.refused().len(), 0, "each by its own key at once");
 
-    // It comes from elsewhere, and nobody wrote down which key it was made with.
+    // The subscription comes from elsewhere, and nobody recorded its key.
     let unknown = service.subscribe(Some(old.public()));
     import(&server, &environment, &[unknown.to_json()]).await;
     assert_eq!(send(&unknown).await, "accepted");
@@ -393,7 +393,7 @@ async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
     assert_eq!(service.refused().len(), 1, "its key was remembered");
     assert_eq!(service.deliveries_to(&unknown).len(), 2);
 
-    // A key that is nobody's here: told, and kept.
+    // A subscription with a key that this server does not have: the sender hears it, and the row stays.
     let stranger = VapidKey::generate().expect("there is randomness");
     let foreign = service.subscribe(Some(stranger.public()));
     import(&server, &environment, &[foreign.to_json()]).await;
@@ -403,7 +403,7 @@ async fn two_keys_reach_the_subscribers_of_both_and_a_key_is_learnt_once() {
 }
 
 #[tokio::test]
-async fn a_page_that_does_not_name_its_key_leaves_what_is_known_of_it() {
+async fn a_page_that_does_not_name_its_key_leaves_the_stored_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, new_file) = key_file(folder.path(), "new.pem");
     let (old, old_file) = key_file(folder.path(), "old.pem");

@@ -1,5 +1,5 @@
 //! pywebpush, node's web-push and the program send the same messages to the same push service, case by case. Where the
-//! requests differ, [`DIFFERENCES`] says why, and so does `docs/from-pywebpush.md`.
+//! requests differ, [`DIFFERENCES`] gives the reason, and so does `docs/from-pywebpush.md`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -20,24 +20,24 @@ const PAGE: &str = include_str!("../docs/from-pywebpush.md");
 const SUBJECT: &str = "mailto:tests@pushcast.dev";
 const HOUR: i64 = 60 * 60;
 
-/// Who sends beside us.
+/// A sender that we are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Peer {
     Pywebpush,
-    /// pywebpush's command, which has ways of its own.
+    /// pywebpush's command, which differs from its library.
     PywebpushCommand,
-    /// The curl command that pywebpush prints, mended so that it can be pasted.
+    /// The curl command that pywebpush prints, repaired so that a shell accepts it.
     PywebpushCurl,
     Node,
 }
 
-/// A header, or what stands in one, that is not the same on purpose.
+/// A header, or a part of it, that differs on purpose.
 struct Difference {
     peer: Peer,
     header: &'static str,
     theirs: Option<&'static str>,
     ours: Option<&'static str>,
-    /// Stands in the page word by word.
+    /// The page quotes this sentence word for word.
     why: &'static str,
 }
 
@@ -128,7 +128,7 @@ const DIFFERENCES: &[Difference] = &[
     },
 ];
 
-/// About one hop, or about the program, and not the message.
+/// Headers that concern one hop or the program, and not the message.
 const OF_THE_CLIENT: [&str; 6] = [
     "accept",
     "accept-encoding",
@@ -138,7 +138,7 @@ const OF_THE_CLIENT: [&str; 6] = [
     "content-length",
 ];
 
-/// How the key is given.
+/// The form in which the sender gets the key.
 #[derive(Debug, Clone, Copy)]
 enum KeyForm {
     PemFile,
@@ -148,7 +148,7 @@ enum KeyForm {
     Base64Der,
 }
 
-/// One message, and who can be asked to send it.
+/// One message, and its options.
 struct Case {
     name: String,
     service: usize,
@@ -176,7 +176,7 @@ impl Case {
         }
     }
 
-    /// Whether `peer` has a way to send it.
+    /// Whether `peer` can send this message.
     fn is_for(&self, peer: Peer) -> bool {
         let text =
             |data: &Vec<u8>| std::str::from_utf8(data).is_ok_and(|text| !text.contains('\r'));
@@ -189,13 +189,13 @@ impl Case {
             .as_object()
             .is_some_and(|head| head.values().all(Value::is_string));
         match peer {
-            // It hands a number to its HTTP client, which raises InvalidHeader.
+            // pywebpush passes a number on to its HTTP client, which raises InvalidHeader.
             Peer::Pywebpush => !self.wns && head_is_text,
-            // Without data it fails: it asks None for its length.
+            // Without data its curl command fails: it calls len(None).
             Peer::PywebpushCurl => !self.wns && head_is_text && self.data.is_some(),
-            // Its command reads data as text, and knows no TTL but that in the headers.
+            // Its command reads data as text, and takes a TTL only from the headers.
             Peer::PywebpushCommand => self.ttl.is_none() && self.data.as_ref().is_none_or(text),
-            // It has no place for claims beside the subject, and no flag for WNS.
+            // node's web-push takes no claim but the subject, and has no flag for WNS.
             Peer::Node => simple && !self.wns,
         }
     }
@@ -212,7 +212,7 @@ fn cases(now: i64) -> Vec<Case> {
     .collect()
 }
 
-/// Data of every kind in both encodings.
+/// Data of every kind, in both content encodings.
 fn cases_of_payloads() -> Vec<Case> {
     let mut cases = Vec::new();
     for encoding in [ContentEncoding::Aes128gcm, ContentEncoding::Aesgcm] {
@@ -250,7 +250,7 @@ fn cases_of_payloads() -> Vec<Case> {
     cases
 }
 
-/// Keys in every form, claims of every kind.
+/// Keys in every form, and claims of every kind.
 fn cases_of_signing(now: i64) -> Vec<Case> {
     let mut cases = Vec::new();
     for key in [
@@ -297,7 +297,7 @@ fn cases_of_signing(now: i64) -> Vec<Case> {
     cases
 }
 
-/// Other services, other headers.
+/// Other push services, and other headers.
 fn cases_of_headers() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.push(Case {
@@ -319,7 +319,7 @@ fn cases_of_headers() -> Vec<Case> {
         ..Case::new("toast")
     };
     cases.push(Case {
-        // As the page of pywebpush has it.
+        // As in the page about pywebpush.
         head: json!({"X-WNS-Type": "wns/toast", "TTL": 600, "Content-Type": "text/xml"}),
         ..toast
     });
@@ -342,7 +342,7 @@ fn cases_of_headers() -> Vec<Case> {
     cases
 }
 
-/// A request with what chance and time put into it taken out.
+/// A request without its random and time-dependent parts.
 #[derive(Debug, PartialEq, Eq)]
 struct Comparable {
     method: String,
@@ -368,7 +368,7 @@ fn comparable(received: &Received, receiver: &Receiver, now: i64) -> Comparable 
         match name.as_str() {
             "content-length" => assert_eq!(value, received.body.len().to_string()),
             name if OF_THE_CLIENT.contains(&name) => {}
-            // Their values are the message's own: the message is what is compared.
+            // These values belong to the encryption, and the decrypted message is compared instead.
             name @ ("encryption" | "crypto-key") => {
                 headers.insert(name.to_owned(), names_of(value));
             }
@@ -382,7 +382,7 @@ fn comparable(received: &Received, receiver: &Receiver, now: i64) -> Comparable 
             }
         }
     }
-    // One body may not be there at all, the other be said to be empty.
+    // One sender may omit the length of an empty body, and another may send a length of 0.
     assert!(!received.headers.contains_key("transfer-encoding"));
     Comparable {
         method: received.method.to_string(),
@@ -395,7 +395,7 @@ fn comparable(received: &Received, receiver: &Receiver, now: i64) -> Comparable 
     }
 }
 
-/// The token's claims, and the key that signed them. An `exp` of in 12 hours says so: the seconds differ.
+/// The token's claims, and the key that signed them. An `exp` in 12 hours is replaced by a word, as the seconds differ.
 fn claims(received: &Received, now: i64) -> Option<Value> {
     let value = received
         .headers
@@ -424,7 +424,7 @@ fn claims(received: &Received, now: i64) -> Option<Value> {
     Some(claims)
 }
 
-/// Where keys, headers and messages lie.
+/// A folder with keys, headers and messages.
 struct Files(TempDir);
 
 impl Files {
@@ -445,7 +445,7 @@ impl Files {
         }
     }
 
-    /// The same flags for both commands.
+    /// Flags that both commands understand.
     fn arguments(&self, case: &Case, browser: &Browser, key: &VapidKey) -> Vec<String> {
         let name = browser.endpoint().replace(['/', ':'], "_");
         let info = self.write(&format!("{name}.info"), browser.to_json().to_string());
@@ -470,8 +470,8 @@ impl Files {
     }
 }
 
-/// What came in, by path.
-fn taken(services: &[PushService]) -> HashMap<String, Received> {
+/// The recorded requests, by path.
+fn received_by_path(services: &[PushService]) -> HashMap<String, Received> {
     let mut by_path = HashMap::new();
     for (number, service) in services.iter().enumerate() {
         for received in service.take_recorded() {
@@ -482,7 +482,7 @@ fn taken(services: &[PushService]) -> HashMap<String, Received> {
     by_path
 }
 
-/// One authority for all, as the peers take one file.
+/// A file with the certificate authorities of all services, because the peers take a single file.
 fn trusted(services: &[PushService], files: &Files) -> PathBuf {
     let all: String = services
         .iter()
@@ -491,7 +491,7 @@ fn trusted(services: &[PushService], files: &Files) -> PathBuf {
     PathBuf::from(files.write("ca.pem", all))
 }
 
-/// Blocks this thread: the service's tasks run on others.
+/// Blocks this thread. The push service's tasks run on other threads.
 fn ask_pywebpush(ca_file: &Path, folder: &Path, question: &Value) -> Vec<Value> {
     let answer = tokio::task::block_in_place(|| {
         crate::peers::ask_python_with(question, |command: &mut Blocking| {
@@ -523,7 +523,7 @@ async fn paste(command: &str, ca_file: &Path, folder: &Path) {
     assert!(output.status.success(), "{command}\n{output:?}");
 }
 
-/// What the differences were good for.
+/// Indexes of the differences that occurred.
 type Used = BTreeSet<usize>;
 
 fn compare(case: &Case, peer: Peer, theirs: &Comparable, ours: &Comparable, used: &mut Used) {
@@ -551,7 +551,7 @@ fn compare(case: &Case, peer: Peer, theirs: &Comparable, ours: &Comparable, used
     }
 }
 
-/// What three senders send, case by case, to the same subscribers.
+/// Three senders send the same cases to the same subscribers.
 struct Comparison {
     services: [PushService; 3],
     files: Files,
@@ -588,14 +588,14 @@ impl Comparison {
         }
     }
 
-    /// Where the request of a case arrives: the service, and the path there.
+    /// The push service and the path to which a case is sent.
     fn path(&self, at: usize) -> String {
         let url = self.browsers[at].endpoint();
         let path = &url[url.find("/wpush").expect("a path")..];
         format!("{}{path}", self.cases[at].service)
     }
 
-    /// The cases that a peer can be asked for.
+    /// The cases that `peer` can send.
     fn asked(&self, peer: Peer) -> Vec<usize> {
         let all = self.cases.iter().enumerate();
         all.filter(|(_, case)| case.is_for(peer))
@@ -603,7 +603,7 @@ impl Comparison {
             .collect()
     }
 
-    /// What we send, which is also what the curl command sends that we print.
+    /// Our request. The curl command that we print must send the same.
     async fn ours(&self, at: usize) -> Comparable {
         let case = &self.cases[at];
         let origins: Vec<String> = self.services.iter().map(PushService::origin).collect();
@@ -625,10 +625,10 @@ impl Comparison {
         let output = run(&["--json"]).await;
         let said: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}: {output:?}", case.name));
-        // Who does not sign is refused, and has sent all the same.
+        // The push service refuses an unsigned request, but it still records it.
         let expected = if case.claims.is_some() { 201 } else { 401 };
         assert_eq!(said["status"], expected, "{}: {output:?}", case.name);
-        let sent = taken(&self.services)
+        let sent = received_by_path(&self.services)
             .remove(&self.path(at))
             .expect("it was sent");
 
@@ -640,7 +640,7 @@ impl Comparison {
             "the key is not in it"
         );
         paste(&command, &self.ca_file, Path::new("/")).await;
-        let pasted = taken(&self.services)
+        let pasted = received_by_path(&self.services)
             .remove(&self.path(at))
             .expect("it was sent");
 
@@ -653,7 +653,7 @@ impl Comparison {
         sent
     }
 
-    /// Holds what a peer has sent against ours.
+    /// Compares a peer's requests with ours.
     fn judge(
         &self,
         peer: Peer,
@@ -662,7 +662,7 @@ impl Comparison {
         ours: &[Comparable],
         used: &mut Used,
     ) {
-        let mut taken = taken(&self.services);
+        let mut taken = received_by_path(&self.services);
         assert_eq!(asked.len(), results.len());
         assert!(!asked.is_empty());
         for (&at, result) in asked.iter().zip(results) {
@@ -675,7 +675,7 @@ impl Comparison {
         assert!(taken.is_empty());
     }
 
-    /// A case as pywebpush is told of it.
+    /// A case in the form that pywebpush's script takes.
     fn call(&self, at: usize, curl: bool) -> Value {
         let case = &self.cases[at];
         json!({
@@ -691,14 +691,14 @@ impl Comparison {
         ask_pywebpush(&self.ca_file, self.files.0.path(), &question)
     }
 
-    /// The library's call.
-    fn by_the_library(&self, asked: &[usize]) -> Vec<Value> {
+    /// Calls pywebpush's library.
+    fn requests_of_the_library(&self, asked: &[usize]) -> Vec<Value> {
         let calls = asked.iter().map(|&at| self.call(at, false));
         self.ask_pywebpush("webpush", &calls.collect())
     }
 
-    /// The library's command.
-    fn by_the_command(&self, asked: &[usize]) -> Vec<Value> {
+    /// Runs pywebpush's command.
+    fn requests_of_the_command(&self, asked: &[usize]) -> Vec<Value> {
         let arguments = |at: &usize| {
             let (case, browser) = (&self.cases[*at], &self.browsers[*at]);
             json!(self.files.arguments(case, browser, &self.key))
@@ -706,8 +706,8 @@ impl Comparison {
         self.ask_pywebpush("command", &asked.iter().map(arguments).collect())
     }
 
-    /// The curl command that the library prints. Its text is the same thing over and over: a few are enough.
-    async fn by_its_curl(&self, asked: &[usize]) -> Vec<Value> {
+    /// Runs the curl commands that pywebpush's library prints. Their text hardly varies: a few are enough.
+    async fn requests_of_its_curl(&self, asked: &[usize]) -> Vec<Value> {
         let mut results = Vec::new();
         for &at in asked.iter().take(4) {
             let answer = self
@@ -725,7 +725,7 @@ impl Comparison {
         results
     }
 
-    /// A case as node's web-push is told of it.
+    /// A case in the form that the script for node's web-push takes.
     fn call_of_node(&self, at: usize) -> Value {
         let case = &self.cases[at];
         let mut options = json!({"contentEncoding": case.encoding.as_str(), "headers": case.head});
@@ -752,7 +752,7 @@ impl Comparison {
         })
     }
 
-    fn by_node(&self, asked: &[usize]) -> Vec<Value> {
+    fn requests_of_node(&self, asked: &[usize]) -> Vec<Value> {
         let calls: Vec<Value> = asked.iter().map(|&at| self.call_of_node(at)).collect();
         let question = json!({"do": "sendNotification", "cases": calls});
         ask_web_push(&self.ca_file, &question)
@@ -761,7 +761,7 @@ impl Comparison {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs peers from PyPI and npm, and curl: tests/run"]
-async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_not() {
+async fn pywebpush_and_node_s_web_push_send_our_requests_or_the_page_explains_the_difference() {
     let comparison = Comparison::start().await;
     let mut ours = Vec::new();
     for at in 0..comparison.cases.len() {
@@ -776,10 +776,10 @@ async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_no
     ] {
         let mut asked = comparison.asked(peer);
         let results = match peer {
-            Peer::Pywebpush => comparison.by_the_library(&asked),
-            Peer::PywebpushCommand => comparison.by_the_command(&asked),
-            Peer::PywebpushCurl => comparison.by_its_curl(&asked).await,
-            Peer::Node => comparison.by_node(&asked),
+            Peer::Pywebpush => comparison.requests_of_the_library(&asked),
+            Peer::PywebpushCommand => comparison.requests_of_the_command(&asked),
+            Peer::PywebpushCurl => comparison.requests_of_its_curl(&asked).await,
+            Peer::Node => comparison.requests_of_node(&asked),
         };
         if peer == Peer::PywebpushCurl {
             asked.truncate(results.len());
@@ -800,7 +800,7 @@ async fn pywebpush_and_node_s_web_push_send_what_we_send_or_the_page_says_why_no
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs peers from PyPI: tests/run"]
-async fn what_pywebpush_encodes_our_decrypt_opens_and_what_we_encrypt_its_foundation_opens() {
+async fn we_decrypt_pywebpush_s_messages_and_its_foundation_decrypts_ours() {
     let receiver = Receiver::generate().expect("keys");
     let keys = receiver.keys();
     let subscription = json!({
@@ -839,7 +839,7 @@ async fn what_pywebpush_encodes_our_decrypt_opens_and_what_we_encrypt_its_founda
             }));
             let read = base64url::decode(read.as_str().expect("text")).expect("base64url");
             assert_eq!(read, text);
-            // The length, too, when it is not to be hidden.
+            // The length is the same, too, when no padding hides it.
             assert_eq!(
                 ours.body.len(),
                 body.len(),
@@ -853,7 +853,7 @@ async fn what_pywebpush_encodes_our_decrypt_opens_and_what_we_encrypt_its_founda
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs peers from PyPI and npm: tests/run"]
-async fn the_page_names_everything_of_pywebpush_and_of_node_s_web_push() {
+async fn the_page_names_every_feature_of_pywebpush_and_node_s_web_push() {
     let pywebpush = ask_python(&json!({"do": "inventory"}));
     let node = ask_node(&json!({"do": "inventory"}));
     let lists = [
@@ -911,7 +911,7 @@ async fn pywebpush_fails_where_the_page_says_that_it_does_and_we_do_not() {
     let error = |at: usize| results[at]["error"].as_str().unwrap_or_default();
     assert!(error(0).starts_with("InvalidHeader"), "{}", results[0]);
     assert!(error(1).starts_with("TypeError"), "{}", results[1]);
-    // The caller's claims are changed there: with them, the next service gets this one's token.
+    // pywebpush changes the caller's claims: with them, the next service gets a token for this one.
     assert_eq!(results[2]["result"]["claims"]["aud"], service.origin());
 
     let info = files.write("info", browser.to_json().to_string());
@@ -928,7 +928,7 @@ async fn pywebpush_fails_where_the_page_says_that_it_does_and_we_do_not() {
             .as_str()
             .is_some_and(|error| error.starts_with("AttributeError"))
     );
-    // The key was there, and nothing said that it was not used.
+    // The key was given, and no message said that it was not used.
     let error = results[1]["error"].as_str().unwrap_or_default();
     assert!(error.contains("Missing VAPID authorization"), "{error}");
 

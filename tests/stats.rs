@@ -40,12 +40,12 @@ const BASES: [&str; 4] = [
     "https://db5p.notify.windows.com/w",
 ];
 
-/// One at each push service, in turn.
+/// The `n`th endpoint, at each push service in turn.
 fn endpoint(n: usize) -> String {
     format!("{}/subscription-{n}", BASES[n % BASES.len()])
 }
 
-/// Registrations, all with the same keys, which are slow to make.
+/// Makes registrations. All have the same keys, because new keys are slow to make.
 pub(crate) struct Registry(Value);
 
 impl Registry {
@@ -53,7 +53,7 @@ impl Registry {
         Self(Browser::new("keys".to_owned(), endpoint(0)).to_json())
     }
 
-    /// Of the subscription at `endpoint(n)`.
+    /// A registration of the subscription at `endpoint(n)`.
     pub(crate) fn registration(&self, n: usize, tags: &[&str]) -> Registration {
         let mut json = self.0.clone();
         json["endpoint"] = endpoint(n).into();
@@ -78,13 +78,13 @@ async fn database() -> Client {
     client
 }
 
-/// One process's way to the database. No two of them draw the same.
+/// One process's store over the shared database. Each process has its own random numbers.
 fn process(client: &Client) -> Store {
     static CHANCE: LazyLock<Chance> = LazyLock::new(impatient);
     Store::new(client.clone(), embedded::tables(), CHANCE.clone())
 }
 
-/// The same, whose requests are noted, and fail as `plan` says.
+/// The same with faults: every request is recorded, and `plan` decides which ones fail.
 fn watched(
     client: &Client,
     plan: impl Fn(&str) -> Option<Fault> + Send + Sync + 'static,
@@ -113,7 +113,7 @@ async fn rows(store: &Store) -> Vec<Row> {
     }
 }
 
-/// What is counted is what is there.
+/// The counts equal the number of rows, in all and at each push service.
 async fn assert_totals(store: &Store) {
     let rows = rows(store).await;
     let mut services: BTreeMap<_, u64> = Vendor::ALL.map(|it| (it.label(), 0)).into();
@@ -135,8 +135,8 @@ async fn days(store: &Store, now: Timestamp) -> Vec<Day> {
         .expect("it reads")
 }
 
-/// Removes these rows as a worker of a campaign does, in a campaign of their own that nothing happens to before.
-async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: Timestamp) {
+/// Removes these rows as a campaign's worker does. The campaign is new and meets no faults before this.
+async fn settle(store: &Store, faultless: &Store, campaign: u64, gone: &[Row], now: Timestamp) {
     let campaign = Campaign {
         id: format!("campaign-{campaign}").parse().expect("an id"),
         state: State::Running,
@@ -150,14 +150,15 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
         resumed: 0,
     };
     let id = &campaign.id;
-    calm.ledger
+    faultless
+        .ledger
         .plan_segments(id, 1)
         .await
         .expect("it is planned");
     let worker = Worker::one_of_many(&Chance::system());
     let part = PartKey::Segment(0);
     let lease = Duration::from_secs(60);
-    let taken = calm
+    let taken = faultless
         .ledger
         .take_segment(id, &part, &worker, lease, now)
         .await;
@@ -189,10 +190,10 @@ async fn settle(store: &Store, calm: &Store, campaign: u64, gone: &[Row], now: T
     assert_eq!(written.await.expect("it is written"), Written::Done);
 }
 
-/// Everything that changes the count, at random.
+/// One random operation that can change the counts.
 async fn change(
     store: &Store,
-    calm: &Store,
+    faultless: &Store,
     registry: &Registry,
     random: &Random,
     of: usize,
@@ -237,13 +238,13 @@ async fn change(
             let mut gone = rows(store).await;
             gone.retain(|_| random.below(4) == 0);
             let campaign = random.below(1 << 40) as u64;
-            settle(store, calm, campaign, &gone, now).await;
+            settle(store, faultless, campaign, &gone, now).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_services_add_up_to_the_count_whoever_races_whom_and_whatever_is_lost() {
+async fn the_push_services_counts_add_up_under_races_and_lost_answers() {
     for (seed, faulty) in [(1, false), (2, false), (3, true), (4, true)] {
         let client = database().await;
         let mut workers = Vec::new();
@@ -254,12 +255,12 @@ async fn the_services_add_up_to_the_count_whoever_races_whom_and_whatever_is_los
                 let faults = possible(operation);
                 (faulty && chances.below(5) == 0).then(|| chances.pick(&faults))
             });
-            let calm = process(&client);
+            let faultless = process(&client);
             workers.push(tokio::spawn(async move {
                 let registry = Registry::new();
                 for step in 0..15 {
                     let now = at("2026-11-26T12:00:00Z") + SignedDuration::from_hours(step * 7);
-                    change(&store, &calm, &registry, &random, 24, now).await;
+                    change(&store, &faultless, &registry, &random, 24, now).await;
                 }
             }));
         }
@@ -278,13 +279,13 @@ async fn the_services_add_up_to_the_count_whoever_races_whom_and_whatever_is_los
     }
 }
 
-/// What a reader of the days must see.
+/// The days that a reader must see.
 #[derive(Default)]
 struct Diary(BTreeMap<Date, Day>);
 
 impl Diary {
     fn note(&mut self, date: Date, before: &BTreeSet<String>, after: &BTreeSet<String>) {
-        // One move at most: who comes in the place of another is neither new nor is the other gone.
+        // At most one row changes. A replacement is neither a new subscription nor a lost one.
         let (came, gone) = (
             after.difference(before).count() as u64,
             before.difference(after).count() as u64,
@@ -301,7 +302,7 @@ impl Diary {
         day.gone += gone - moved;
     }
 
-    /// Without gaps, up to today.
+    /// Every day up to today, without gaps.
     fn days(&self, today: Date) -> Vec<Day> {
         let Some(mut date) = self.0.keys().next().copied() else {
             return Vec::new();
@@ -325,7 +326,7 @@ impl Diary {
 }
 
 #[tokio::test]
-async fn each_day_says_what_came_and_went_whichever_process_wrote_it() {
+async fn each_day_counts_new_and_lost_subscribers_of_every_process() {
     for seed in 0..4 {
         let (client, random, registry) = (database().await, Random::new(seed), Registry::new());
         let processes = [process(&client), process(&client)];
@@ -346,7 +347,7 @@ async fn each_day_says_what_came_and_went_whichever_process_wrote_it() {
             }
             there = after;
             if step % 10 == 0 {
-                // A day that was opened for a change that changed nothing comes before the first that did.
+                // A process may open a day without changing a count: such a day may come before the first change.
                 let mut shown = days(&processes[0], now).await;
                 let known = diary.days(date(now));
                 shown.drain(..shown.len().saturating_sub(known.len()));
@@ -362,7 +363,7 @@ async fn each_day_says_what_came_and_went_whichever_process_wrote_it() {
 }
 
 #[tokio::test]
-async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_next_change() {
+async fn a_day_s_opening_that_cannot_be_written_fails_no_request_and_comes_with_the_next_change() {
     let (client, registry) = (database().await, Registry::new());
     let broken = Arc::new(AtomicBool::new(false));
     let is = Arc::clone(&broken);
@@ -386,7 +387,7 @@ async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_
     subscribe(2, "2026-11-26T00:00:00Z").await;
     subscribe(3, "2026-11-26T01:00:00Z").await;
     let now = at("2026-11-26T02:00:00Z");
-    // Nothing is lost: it counts as the day's before.
+    // Nothing is lost: the change counts for the previous day.
     let expected = [day("2026-11-25", 3, 3, 0), day("2026-11-26", 3, 0, 0)];
     assert_eq!(days(&store, now).await, expected);
 
@@ -406,7 +407,7 @@ async fn an_opening_that_cannot_be_written_fails_nobody_and_is_written_with_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn processes_that_meet_at_midnight_agree_on_the_opening() {
+async fn processes_that_race_at_midnight_agree_on_the_day_s_opening() {
     let (client, registry) = (database().await, Registry::new());
     let first = registry.registration(100, &[]);
     let stored = process(&client)
@@ -457,7 +458,7 @@ async fn a_process_whose_clock_is_behind_opens_its_day_late_and_nothing_is_count
 }
 
 #[tokio::test]
-async fn a_clock_that_was_wrong_once_spoils_no_other_day() {
+async fn a_clock_that_was_wrong_once_affects_no_other_day() {
     let (client, registry) = (database().await, Registry::new());
     for (n, now) in [
         (1, "2026-11-25T12:00:00Z"),
@@ -473,9 +474,9 @@ async fn a_clock_that_was_wrong_once_spoils_no_other_day() {
     assert_eq!(figures, [(2, 2), (3, 1)]);
 }
 
-/// Databases can be older than the services' figures, and than the days'.
+/// A database can be older than the counts per push service and per day.
 #[tokio::test]
-async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
+async fn rows_of_an_early_version_count_as_other_services_and_no_count_is_negative() {
     let (client, registry) = (database().await, Registry::new());
     let store = process(&client);
     let now = at("2026-11-26T12:00:00Z");
@@ -487,7 +488,7 @@ async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
             .await
             .expect("it is stored");
     }
-    // As the early version left the ledger: counts and nothing else.
+    // The early version stored only the total count in the ledger.
     let ledger = embedded::tables().ledger;
     let items = client.query().table_name(&ledger).limit(100);
     let items = items
@@ -527,7 +528,7 @@ async fn rows_of_an_early_version_are_other_services_and_nothing_is_negative() {
 
 // ---- samples ----
 
-/// How many rows each sample could have read, and in how many requests.
+/// `Limit` of each read that took the sample.
 fn read_by(seen: &Seen) -> Vec<i64> {
     let requests = seen.requests();
     let scans = requests.iter().filter(|(operation, _)| operation == "Scan");
@@ -540,7 +541,7 @@ fn read_by(seen: &Seen) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn few_are_counted_and_everyone_always_is() {
+async fn a_small_audience_is_counted_and_so_is_the_audience_of_everyone() {
     let (client, registry) = (database().await, Registry::new());
     let (store, seen) = watched(&client, |_| None);
     let now = at("2026-11-26T12:00:00Z");
@@ -611,7 +612,7 @@ async fn a_sample_of_tags_is_kept_for_a_minute_and_shared() {
 }
 
 #[tokio::test]
-async fn a_sample_that_cannot_be_kept_is_shown_all_the_same() {
+async fn a_sample_that_cannot_be_stored_is_still_shown() {
     let (client, registry) = (database().await, Registry::new());
     let now = at("2026-11-26T12:00:00Z");
     let one = registry.registration(1, &["news"]);
@@ -625,7 +626,7 @@ async fn a_sample_that_cannot_be_kept_is_shown_all_the_same() {
 }
 
 #[tokio::test]
-async fn of_thousands_of_tags_the_most_frequent_are_shown() {
+async fn the_most_frequent_of_thousands_of_tags_are_shown() {
     let (client, registry) = (database().await, Registry::new());
     let store = process(&client);
     let now = at("2026-11-26T12:00:00Z");
@@ -646,7 +647,7 @@ async fn of_thousands_of_tags_the_most_frequent_are_shown() {
     assert!(!tags.exact, "there are more");
 }
 
-/// Stores `n` subscribers: nine of ten with `news`, three of these with `beta` as well.
+/// Stores `n` subscribers. Nine in ten have the tag `news`, and three of these nine also have `beta`.
 async fn tag_most(store: &Store, n: usize, now: Timestamp) {
     let registry = Registry::new();
     let all: Vec<usize> = (0..n).collect();
@@ -665,15 +666,15 @@ async fn tag_most(store: &Store, n: usize, now: Timestamp) {
     }
 }
 
-/// Chance is fixed: so are the stretches that are read, and what is found in them.
+/// The random numbers are fixed, and so are the key ranges that are read and the subscribers found in them.
 #[tokio::test]
-async fn many_are_estimated_from_a_bounded_sample() {
+async fn a_large_audience_is_estimated_from_a_bounded_sample() {
     const ALL: usize = 20_000;
     let client = database().await;
     let now = at("2026-11-26T12:00:00Z");
     tag_most(&process(&client), ALL, now).await;
     let most = i64::try_from(MOST_ROWS).unwrap();
-    // Of a sample of this size a share is 4 standard deviations off once in 16 000 times.
+    // With a sample of this size a share is off by 4 standard deviations once in 16 000 times.
     let near = |found: u64, share: f64| {
         let off = found as f64 / ALL as f64 - share;
         let deviation = (share * (1.0 - share) / MOST_ROWS as f64).sqrt();
@@ -694,7 +695,7 @@ async fn many_are_estimated_from_a_bounded_sample() {
             assert!(!estimate.exact);
             near(estimate.subscribers, share);
             let limits = read_by(&seen).split_off(before);
-            // Each request may read what those before it have left.
+            // Each request may read what its predecessors left of the limit.
             assert_eq!(limits[0], most);
             assert!(limits.is_sorted_by(|a, b| a > b), "{limits:?}");
             assert!(limits.len() <= 4, "{limits:?}");
@@ -718,7 +719,7 @@ async fn many_are_estimated_from_a_bounded_sample() {
 // ---- over HTTP ----
 
 #[tokio::test]
-async fn the_figures_of_a_server_are_those_of_its_subscribers() {
+async fn the_server_s_statistics_match_its_subscribers() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let stats = async || {
@@ -728,7 +729,7 @@ async fn the_figures_of_a_server_are_those_of_its_subscribers() {
     };
     let none = json!({"fcm": 0, "mozilla": 0, "apple": 0, "wns": 0, "other": 0});
     let empty = json!({"count": 0, "services": none, "tags": {}, "tags_exact": true, "days": []});
-    // Asked before anyone subscribes, the tags would be known for a minute.
+    // A request before the first subscription would keep the empty tags for a minute.
     let gone = service.subscribe(None);
     for n in 0..5 {
         let browser = if n == 0 {
@@ -753,7 +754,7 @@ async fn the_figures_of_a_server_are_those_of_its_subscribers() {
         assert_eq!(shown["days"].as_array().map(Vec::len), Some(1));
         assert_eq!(shown, expected);
     } else {
-        // It was midnight.
+        // Midnight passed during the test.
         let yesterday = today.checked_sub(1.day()).unwrap();
         assert_eq!(shown["days"][0]["date"], json!(yesterday));
     }
@@ -770,7 +771,7 @@ async fn the_figures_of_a_server_are_those_of_its_subscribers() {
 }
 
 #[tokio::test]
-async fn an_audience_that_is_none_is_refused_with_its_position() {
+async fn a_wrong_audience_is_refused_with_the_error_s_position() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     for (audience, says) in [

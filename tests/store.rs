@@ -22,7 +22,7 @@ use crate::support::aws::faulty_dynamodb::{Fault, Seen, with_faults};
 use crate::support::random::impatient;
 use crate::support::subscribers::browser::Browser;
 
-/// One at each push service, in turn.
+/// The push services' hosts, used in turn.
 const SERVICES: [(&str, &str); 4] = [
     (
         "mozilla",
@@ -38,7 +38,7 @@ fn endpoint(n: usize) -> String {
     format!("{base}/subscription-{n}")
 }
 
-/// A time of its own for every call, in order.
+/// Strictly increasing times, one per call.
 fn now() -> Timestamp {
     static CLOCK: AtomicI64 = AtomicI64::new(1_800_000_000_000_000);
     let micros = CLOCK.fetch_add(1, Ordering::Relaxed);
@@ -69,11 +69,11 @@ async fn in_memory() -> Store {
     Store::open(None, impatient()).await.expect("it opens")
 }
 
-/// A database in memory behind faults, and the same without.
+/// A store in memory whose requests can fail, and a second store over the same database without faults.
 async fn behind(
     plan: impl Fn(&str) -> Option<Fault> + Send + Sync + 'static,
 ) -> (Store, Store, Seen) {
-    // Reads are tried by the SDK alone: often enough for faults that pass.
+    // Only the SDK repeats reads: often enough for temporary faults.
     behind_sdk(8, plan).await
 }
 
@@ -94,7 +94,7 @@ async fn behind_sdk(
     )
 }
 
-/// Everyone, read in small pages.
+/// All rows, read in small pages.
 async fn scan(store: &Store) -> HashMap<String, Row> {
     let (mut rows, mut from) = (HashMap::new(), None);
     loop {
@@ -121,7 +121,7 @@ async fn assert_count(store: &Store, expected: usize) {
     assert_totals(store).await;
 }
 
-/// What is counted is what is there, in all and at each push service.
+/// The counts equal the number of rows, in all and at each push service.
 async fn assert_totals(store: &Store) {
     let rows = scan(store).await;
     let mut services: BTreeMap<&str, u64> = BTreeMap::from([("other", 0)]);
@@ -139,9 +139,9 @@ async fn row(store: &Store, endpoint: &str) -> Row {
     found.expect("it is there")
 }
 
-/// Whoever pushes for one segment of a campaign that keeps to a rate.
+/// Several workers push for the same segment of a rate-limited campaign.
 #[tokio::test]
-async fn turns_never_overlap_whoever_takes_them_at_once() {
+async fn sending_slots_that_workers_reserve_at_once_never_overlap() {
     let store = in_memory().await;
     let id = "paced".parse().unwrap();
     store
@@ -173,7 +173,7 @@ async fn turns_never_overlap_whoever_takes_them_at_once() {
 }
 
 #[tokio::test]
-async fn a_subscriber_who_comes_back_is_not_pruned() {
+async fn a_subscriber_that_comes_back_is_not_pruned() {
     let store = in_memory().await;
     let (keys, others) = (browser(), browser());
     for (n, again) in [(1, &keys), (2, &others)] {
@@ -199,7 +199,7 @@ async fn a_subscriber_who_comes_back_is_not_pruned() {
 }
 
 #[tokio::test]
-async fn a_prune_counts_once() {
+async fn a_prune_lowers_the_count_once() {
     let store = in_memory().await;
     let keys = browser();
     for n in 0..3 {
@@ -218,7 +218,7 @@ async fn a_prune_counts_once() {
     );
     assert_count(&store, 2).await;
 
-    // Unsubscribed, and back with the same keys: another row.
+    // The browser unsubscribes and returns with the same keys: this is another row.
     let target = endpoint(1);
     let read = row(&store, &target).await;
     store
@@ -245,7 +245,7 @@ async fn a_prune_counts_once() {
 }
 
 #[tokio::test]
-async fn a_remembered_key_neither_saves_a_row_from_its_prune_nor_meets_a_newer_one() {
+async fn remembering_a_key_neither_prevents_a_prune_nor_changes_a_newer_row() {
     let store = in_memory().await;
     let (keys, target) = (browser(), endpoint(1));
     let key = |name: &str| KeyId::from(name.to_owned());
@@ -296,7 +296,7 @@ async fn a_remembered_key_neither_saves_a_row_from_its_prune_nor_meets_a_newer_o
 }
 
 #[tokio::test]
-async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
+async fn replacing_moves_every_member_and_keeps_the_count_right() {
     let store = in_memory().await;
     let (keys, others) = (browser(), browser());
     let news = BTreeSet::from(["news".to_owned()]);
@@ -318,7 +318,7 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
         .expect("stored");
     let before = row(&store, &endpoint(1)).await;
 
-    // The old one is there, the new one is not: moved.
+    // The old endpoint is stored and the new one is not: the row moves.
     let new = registration(&others, &endpoint(2));
     assert_eq!(replace(1, &new).await, Subscribed::New);
     assert_count(&store, 1).await;
@@ -329,7 +329,7 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
     assert_eq!(moved.created_at, before.created_at);
     assert_eq!(moved.raw_keys().1, &new.subscription.keys.auth()[..]);
 
-    // Neither the old one: a subscription as any other; asked again, too.
+    // The old endpoint is not stored either: a plain subscription. Repeating the request changes nothing.
     assert_eq!(
         replace(1, &registration(&keys, &endpoint(3))).await,
         Subscribed::New
@@ -343,7 +343,7 @@ async fn replacing_moves_what_is_known_and_counts_right_in_every_case() {
     two_become_one(&store, [&keys, &others], [&before, &moved]).await;
 }
 
-/// The second is replaced by the third, and then the third by itself; nobody is pruned for what was read before.
+/// Replaces the second by the third, then the third by itself. Rows read before prune nobody.
 async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&Row; 2]) {
     let news = BTreeSet::from(["news".to_owned()]);
     let replace = async |old: usize, new: &Registration| {
@@ -351,7 +351,7 @@ async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&
         done.expect("it is replaced")
     };
 
-    // Both are there: two become one, and what is said outright wins.
+    // Both endpoints are stored: the rows merge, and members of the request win.
     let said = Registration {
         user: Change::Set("grace".to_owned()),
         timezone: Change::Clear,
@@ -363,11 +363,11 @@ async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&
     assert_eq!(merged.user.as_deref(), Some("grace"));
     assert_eq!((merged.tags, merged.timezone), (news, None));
 
-    // By itself: refreshed.
+    // Replaced by itself: the row is refreshed.
     let itself = registration(others, &endpoint(3));
     assert_eq!(replace(3, &itself).await, Subscribed::Refreshed);
     assert_count(store, 1).await;
-    // What was read of the old one prunes nobody.
+    // A row read before the change prunes nobody.
     for row in before {
         let done = store.subscribers.prune(row, now()).await;
         assert_eq!(done.expect("kept"), Pruned::Kept);
@@ -376,7 +376,7 @@ async fn two_become_one(store: &Store, [keys, others]: [&Browser; 2], before: [&
 }
 
 #[tokio::test]
-async fn fields_are_kept_cleared_or_set_as_the_registration_says() {
+async fn a_registration_keeps_clears_or_sets_each_member() {
     let store = in_memory().await;
     let (keys, target) = (browser(), endpoint(1));
     let tags =
@@ -432,7 +432,7 @@ async fn fields_are_kept_cleared_or_set_as_the_registration_says() {
 }
 
 #[tokio::test]
-async fn a_user_s_subscriptions_are_read_page_by_page() {
+async fn the_store_reads_a_user_s_subscriptions_page_by_page() {
     let store = in_memory().await;
     let keys = browser();
     for n in 0..11 {
@@ -470,7 +470,7 @@ async fn a_user_s_subscriptions_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_file_keeps_everything_and_a_copy_of_the_store_keeps_it_open() {
+async fn a_database_file_keeps_everything_and_a_clone_of_the_store_keeps_it_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("database");
     let open = || Store::open(Some(&file), Chance::system());

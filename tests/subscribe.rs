@@ -9,7 +9,7 @@ use crate::support::push_service::PushService;
 use crate::support::subscribers::browser::Browser;
 use crate::support::waiting::PATIENCE;
 
-/// Subscribes, and gives the count.
+/// Subscribes and returns the count.
 async fn subscribe(server: &Server, body: &Value) -> u64 {
     let answer = server.post("/push/subscribe", body).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -29,7 +29,7 @@ fn refused(answer: &Answer, status: StatusCode, field: &str) {
     assert_eq!(answer.json["field"], field, "{answer:?}");
 }
 
-/// Sends `text`, which must reach the browser and be read there.
+/// Sends `text`. The browser must receive and decrypt it.
 async fn reaches(server: &Server, service: &PushService, browser: &Browser, text: &str) {
     let before = service.deliveries().len();
     let message = json!({"to": {"endpoint": browser.endpoint()}, "data": text});
@@ -44,7 +44,7 @@ async fn reaches(server: &Server, service: &PushService, browser: &Browser, text
 }
 
 #[tokio::test]
-async fn the_same_endpoint_again_has_new_keys_and_is_not_counted_again() {
+async fn a_repeated_endpoint_gets_the_new_keys_and_is_counted_once() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let key = server.public_key().await;
@@ -56,7 +56,7 @@ async fn the_same_endpoint_again_has_new_keys_and_is_not_counted_again() {
     let again = service.rekey(&browser);
     assert_eq!(again.endpoint(), browser.endpoint());
     assert_ne!(again.p256dh(), browser.p256dh());
-    // Until the page says so, messages are for keys that the browser has no more.
+    // Until the page sends its new keys, messages are encrypted for keys that the browser has dropped.
     let message = json!({"to": {"endpoint": browser.endpoint()}, "data": "unreadable"});
     let sent = server.post_with_token("/push/send", &message).await;
     assert_ne!(sent.json["results"][0]["outcome"], "accepted", "{sent:?}");
@@ -75,7 +75,7 @@ async fn tags_user_and_time_zone_are_kept_when_left_out_cleared_by_null_and_repl
     let full = json!({"tags": ["b", "a", "b"], "user": "ada", "timezone": "Europe/Paris"});
     let mut first = full.clone();
     first["userSignature"] = json!(ada);
-    // What is posted, and what the row then holds.
+    // The posted members, and the row's members afterwards.
     let steps = [
         (
             first,
@@ -121,7 +121,7 @@ async fn tags_user_and_time_zone_are_kept_when_left_out_cleared_by_null_and_repl
 }
 
 #[tokio::test]
-async fn replaces_moves_everything_to_the_new_endpoint_and_the_count_stays() {
+async fn replaces_moves_every_member_to_the_new_endpoint_and_keeps_the_count() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (old, new) = (service.subscribe(None), service.subscribe(None));
@@ -144,11 +144,11 @@ async fn replaces_moves_everything_to_the_new_endpoint_and_the_count_stays() {
     }
     reaches(&server, &service, &new, "at the new address").await;
 
-    // The same request again, as a page does whose answer was lost.
+    // The same request again: a page repeats it when the answer was lost.
     assert_eq!(subscribe(&server, &moved).await, 1);
     assert_eq!(server.exported().await, rows);
 
-    // What is given wins over what is inherited.
+    // Members of the request win over those of the replaced row.
     let third = service.subscribe(None);
     let body = json!({"replaces": new.endpoint(), "tags": ["sports"], "user": null});
     assert_eq!(subscribe(&server, &third.to_json_with(body)).await, 1);
@@ -159,7 +159,7 @@ async fn replaces_moves_everything_to_the_new_endpoint_and_the_count_stays() {
 }
 
 #[tokio::test]
-async fn replaces_by_an_endpoint_that_is_there_already_makes_one_of_two() {
+async fn replaces_merges_two_stored_endpoints_into_one() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (old, new) = (service.subscribe(None), service.subscribe(None));
@@ -178,13 +178,13 @@ async fn replaces_by_an_endpoint_that_is_there_already_makes_one_of_two() {
 }
 
 #[tokio::test]
-async fn replaces_of_an_unknown_endpoint_or_of_itself_is_a_plain_subscription() {
+async fn replaces_with_an_unknown_endpoint_or_itself_is_a_plain_subscription() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (browser, never) = (service.subscribe(None), service.subscribe(None));
     let body = json!({"replaces": never.endpoint(), "tags": ["a"]});
     assert_eq!(subscribe(&server, &browser.to_json_with(body)).await, 1);
-    // An endpoint that the rules of today refuse can have been stored under those of yesterday.
+    // The endpoint is refused by today's rules, but earlier rules may have let it in.
     let body = json!({"replaces": "http://off.the.list/x"});
     assert_eq!(subscribe(&server, &browser.to_json_with(body)).await, 1);
     let body = json!({"replaces": browser.endpoint()});
@@ -229,7 +229,7 @@ async fn unsubscribing_is_idempotent_and_exact() {
 }
 
 #[tokio::test]
-async fn nobody_subscribes_to_another_person_s_messages() {
+async fn a_stranger_cannot_subscribe_to_another_user_s_messages() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let (ada, eve) = (service.subscribe(None), service.subscribe(None));
@@ -254,11 +254,11 @@ async fn nobody_subscribes_to_another_person_s_messages() {
     assert_eq!(subscribe(&server, &eve.to_json()).await, 1);
     let body = ada.to_json_with(json!({"user": "ada", "userSignature": signature}));
     assert_eq!(subscribe(&server, &body).await, 2);
-    // The signature is hex, and hex has two spellings.
+    // The signature is hexadecimal, which may be in lower or upper case.
     let upper = json!({"user": "ada", "userSignature": signature.to_uppercase()});
     assert_eq!(subscribe(&server, &ada.to_json_with(upper)).await, 2);
 
-    // A row that is there keeps its keys and its owner when a stranger tries.
+    // A stranger cannot change the keys or the owner of a stored row.
     let stolen = service.rekey(&ada).to_json_with(json!({"user": "eve"}));
     let answer = server.post("/push/subscribe", &stolen).await;
     refused(&answer, StatusCode::FORBIDDEN, "userSignature");
@@ -268,7 +268,7 @@ async fn nobody_subscribes_to_another_person_s_messages() {
 }
 
 #[tokio::test]
-async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
+async fn a_page_may_name_the_server_key_it_used_and_no_other_key() {
     let service = PushService::start().await;
     let folder = tempfile::tempdir().expect("a folder");
     let keys: Vec<_> = ["new", "old"]
@@ -288,7 +288,7 @@ async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
 
     for (i, (key, _)) in keys.iter().enumerate() {
         for spelling in [STANDARD.encode(key.public()), key.public_base64url()] {
-            // The push service takes messages that are signed with this key alone.
+            // The push service takes only messages signed with this key.
             let browser = service.subscribe(Some(key.public()));
             let body = browser.to_json_with(json!({"applicationServerKey": spelling}));
             subscribe(&server, &body).await;
@@ -313,7 +313,7 @@ async fn a_page_may_say_which_of_our_keys_it_subscribed_with_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_expiration_time_is_null_or_to_come() {
+async fn an_expiration_time_is_null_or_in_the_future() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let browser = service.subscribe(None);
@@ -335,7 +335,7 @@ async fn an_expiration_time_is_null_or_to_come() {
         let answer = server.post("/push/subscribe", &body).await;
         refused(&answer, StatusCode::BAD_REQUEST, "expirationTime");
     }
-    // Left out is as null: a browser always says it.
+    // A missing member means the same as null, because browsers always send it.
     let mut body = browser.to_json_with(json!({"expirationTime": far}));
     subscribe(&server, &body).await;
     body.as_object_mut().expect("one").remove("expirationTime");
@@ -344,7 +344,7 @@ async fn an_expiration_time_is_null_or_to_come() {
     assert_eq!(row["expirationTime"], json!(null));
 }
 
-/// A browser whose keys are written otherwise in each dialect of base64.
+/// A browser whose keys have another spelling in each dialect of base64.
 fn with_telling_keys(service: &PushService) -> Browser {
     let telling = |text: &String| text.contains(['-', '_']);
     std::iter::repeat_with(|| service.subscribe(None))
@@ -364,7 +364,7 @@ async fn keys_are_read_in_all_four_dialects_of_base64() {
         let body = browser.to_json_with(json!({"keys": keys}));
         assert_eq!(subscribe(&server, &body).await, 1, "{keys}");
         reaches(&server, &service, &browser, &keys.to_string()).await;
-        // Written one way, however it came.
+        // The server stores one spelling, whichever it received.
         let row = &server.exported().await[browser.endpoint()];
         let written = json!({"p256dh": browser.p256dh(), "auth": browser.auth()});
         assert_eq!(row["keys"], written);
@@ -399,7 +399,7 @@ async fn unknown_members_are_ignored_and_no_content_type_matters() {
 }
 
 #[tokio::test]
-async fn many_subscribe_at_once_and_the_count_is_exact() {
+async fn the_count_is_exact_when_many_browsers_subscribe_at_once() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     let same = service.subscribe(None).to_json();
@@ -419,7 +419,7 @@ async fn many_subscribe_at_once_and_the_count_is_exact() {
 
     let endpoints = bodies.iter().map(|body| body["endpoint"].as_str());
     let endpoints: Vec<&str> = endpoints.map(|it| it.expect("text")).collect();
-    // Those that all share are asked to go fifty times.
+    // Fifty requests at once are for the shared endpoint.
     join_all(endpoints[150..].iter().map(|it| unsubscribe(&server, it))).await;
     assert_eq!(unsubscribe(&server, "nobody").await, 150);
     assert_eq!(server.exported().await.len(), 150);
@@ -442,7 +442,7 @@ fn allowed_origin(answer: &Answer) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn pages_of_configured_origins_may_call_and_others_may_not() {
+async fn only_pages_of_configured_origins_may_call_the_api() {
     let service = PushService::start().await;
     let mut environment = environment_of(&service);
     let two = "https://shop.example, http://localhost:3000";
@@ -467,7 +467,7 @@ async fn pages_of_configured_origins_may_call_and_others_may_not() {
             let answer = server
                 .request(Method::POST, "/push/subscribe", &headers, body)
                 .await;
-            // A page may read what went wrong, too.
+            // The page may also read errors.
             assert_eq!(allowed_origin(&answer), Some(origin), "{answer:?}");
         }
     }
@@ -488,7 +488,7 @@ async fn pages_of_configured_origins_may_call_and_others_may_not() {
 }
 
 #[tokio::test]
-async fn without_configured_origins_no_other_page_may_call_and_a_star_admits_all() {
+async fn without_configured_origins_no_other_page_may_call_and_a_star_allows_all() {
     let service = PushService::start().await;
     let closed = Server::start(&service).await;
     let asked = preflight(&closed, "https://shop.example").await;
@@ -498,7 +498,7 @@ async fn without_configured_origins_no_other_page_may_call_and_a_star_admits_all
     assert_eq!(allowed_origin(&asked), Some("*"), "{asked:?}");
 }
 
-/// What Eve posts with a secret in it, and is refused.
+/// Eve's refused requests, each with a secret in it.
 fn wrong_posts(ada: &Browser, eve: &Browser) -> Vec<(&'static str, Value)> {
     vec![
         (
@@ -537,7 +537,7 @@ fn wrong_posts(ada: &Browser, eve: &Browser) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn errors_carry_no_secret_and_nobody_s_endpoint() {
+async fn errors_contain_no_secret_and_no_endpoint() {
     let service = PushService::start().await;
     let mut server = Server::start(&service).await;
     let (ada, eve) = (service.subscribe(None), service.subscribe(None));

@@ -14,10 +14,10 @@ use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::subscribers::Subscribers;
 use crate::support::waiting::PATIENCE;
 
-/// What clears a line of a terminal (ECMA-48: erase in line, all of it).
+/// Clears a line of a terminal (ECMA-48: erase in line, all of it).
 const CLEAR: &str = "\u{1b}[2K";
 
-/// A terminal, in which a command runs: `script` gives it one, and copies what it shows.
+/// A command in a terminal: `script` provides the terminal and copies its output.
 struct Terminal {
     script: Child,
     screen: ChildStdout,
@@ -25,9 +25,9 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// `pushcast campaigns watch`, in a terminal of this kind.
+    /// Runs `pushcast campaigns watch` in a terminal of this kind.
     fn watching(server: &Server, id: &str, kind: &str) -> Self {
-        // Only a terminal has a width, and none is inherited from a test.
+        // The shell sets the width, because the test has no terminal to inherit one from.
         let watch = format!(
             "stty cols 120 rows 24; exec '{PROGRAM}' campaigns watch {id} --url {}",
             server.url
@@ -50,19 +50,19 @@ impl Terminal {
         }
     }
 
-    /// Everything that was shown so far, with what moved the cursor.
+    /// All output so far, with the codes that move the cursor.
     fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown).into_owned()
     }
 
-    /// What the bar's line was, each time that it was drawn.
+    /// The bar's line at each drawing.
     fn frames(&self) -> Vec<Frame> {
         let shown = self.shown();
         let lines = shown.split(['\r', '\n']);
         lines.filter_map(Frame::read).collect()
     }
 
-    /// Reads on until the bar is as it should be.
+    /// Reads until the bar's line is `ready`.
     async fn until(&mut self, ready: impl Fn(&Frame) -> bool) {
         while !self.frames().iter().any(&ready) {
             let more = timeout(PATIENCE, self.screen.read_buf(&mut self.shown)).await;
@@ -71,7 +71,7 @@ impl Terminal {
         }
     }
 
-    /// Reads to the end, and gives the exit code of what ran.
+    /// Reads to the end. Returns the command's exit code.
     async fn end(&mut self) -> Option<i32> {
         let rest = timeout(PATIENCE, self.screen.read_to_end(&mut self.shown)).await;
         let rest = rest.unwrap_or_else(|_| panic!("it does not end: {:?}", self.shown()));
@@ -84,10 +84,10 @@ impl Terminal {
 /// The bar's line.
 #[derive(Debug, Clone, PartialEq)]
 struct Frame {
-    /// Filled places of the bar, and the others.
+    /// Filled and empty cells of the bar.
     bar: (usize, usize),
     percent: usize,
-    /// Behind the bar.
+    /// The text after the bar.
     text: String,
 }
 
@@ -105,19 +105,19 @@ impl Frame {
         })
     }
 
-    /// `accepted 1,200, 203 a second, 4 seconds left`, in its parts.
+    /// Whether a part of `accepted 1,200, 203 a second, 4 seconds left` fits.
     fn says(&self, what: impl Fn(&str) -> bool) -> bool {
         self.text.split(", ").any(what)
     }
 }
 
-/// `1,200`
+/// For example `1,200`.
 fn is_number(text: &str) -> bool {
     let number = text.replace(',', "").parse::<u64>();
     number.is_ok_and(|number| number > 0)
 }
 
-/// Subscribers of a service that answers slowly, until it is told to be quick.
+/// A campaign whose push service answers slowly until the test sets the flag.
 async fn slow_campaign(n: usize) -> (PushService, Server, String, Arc<AtomicBool>) {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
@@ -136,7 +136,7 @@ async fn slow_campaign(n: usize) -> (PushService, Server, String, Arc<AtomicBool
 
 #[tokio::test]
 #[ignore = "needs script: tests/run"]
-async fn who_watches_on_a_terminal_sees_a_bar_with_counts_rate_and_time_left_until_the_end() {
+async fn watch_on_a_terminal_shows_a_bar_with_counts_rate_and_remaining_time() {
     const ALL: usize = 1_500;
     let (service, server, id, quick) = slow_campaign(ALL).await;
     let mut terminal = Terminal::watching(&server, &id, "xterm");
@@ -162,7 +162,7 @@ async fn who_watches_on_a_terminal_sees_a_bar_with_counts_rate_and_time_left_unt
     for frame in &frames {
         let (filled, empty) = frame.bar;
         assert_eq!(filled + empty, 30, "{frame:?}");
-        // A place more or less, as it is rounded.
+        // Rounding may shift the bar by one cell.
         assert!(
             (filled * 100).abs_diff(frame.percent * 30) <= 130,
             "{frame:?}"
@@ -184,7 +184,7 @@ async fn who_watches_on_a_terminal_sees_a_bar_with_counts_rate_and_time_left_unt
 
 #[tokio::test]
 #[ignore = "needs script: tests/run"]
-async fn a_cancelled_campaign_leaves_no_bar_behind_and_says_how_to_go_on() {
+async fn watch_removes_the_bar_of_a_cancelled_campaign_and_says_how_to_resume() {
     let service = PushService::start().await;
     let server = Server::start(&service).await;
     Subscribers::import(&server, &service, 1, |_| vec![]).await;
@@ -215,7 +215,7 @@ async fn a_cancelled_campaign_leaves_no_bar_behind_and_says_how_to_go_on() {
 
 #[tokio::test]
 #[ignore = "needs script: tests/run"]
-async fn on_a_terminal_that_cannot_draw_lines_are_written() {
+async fn watch_writes_lines_on_a_terminal_that_cannot_draw() {
     let (_service, server, id, quick) = slow_campaign(600).await;
     let mut terminal = Terminal::watching(&server, &id, "dumb");
     server

@@ -10,9 +10,9 @@ use crate::support::push_service::behaviour::{Canned, Whom};
 use crate::support::subscribers::browser::Browser;
 use crate::support::waiting::eventually;
 
-/// What comes after our worker's own lines: a page hands it a push, and asks what it opened. WebKitGTK has no way of its
-/// own for either. The notification, and what follows a click on it, are WebKit's.
-const DOOR: &str = "
+/// Added to our service worker: a page can hand it a push and ask which windows it opened, as WebKitGTK offers neither.
+/// The notifications, and the effects of a click on them, are WebKit's.
+const TEST_HOOK: &str = "
     self.opened = [];
     self.clients.openWindow = async (url) => void opened.push(url);
     self.addEventListener('message', async ({ data: { push }, ports: [port] }) => {
@@ -26,19 +26,19 @@ const DOOR: &str = "
 
 const WORKER: &str = include_str!("../client/service-worker.js");
 
-/// `serve`, with the door in its worker.
-async fn fronted(server: &Server) -> String {
+/// `serve` behind a proxy that adds this code to the worker.
+async fn serve_with_hook(server: &Server) -> String {
     let worker = async || {
         (
             [(CONTENT_TYPE, "text/javascript")],
-            format!("{WORKER}{DOOR}"),
+            format!("{WORKER}{TEST_HOOK}"),
         )
     };
     listen(proxy(&server.url).route("/service-worker.js", get(worker))).await
 }
 
-/// Asks the worker through its door.
-fn through_the_door(message: &Value) -> String {
+/// A script: sends a message to the code added to the worker.
+fn through_hook(message: &Value) -> String {
     format!(
         "navigator.serviceWorker.ready.then(({{ active }}) => new Promise((done) => {{ \
              const {{ port1, port2 }} = new MessageChannel(); \
@@ -49,15 +49,15 @@ fn through_the_door(message: &Value) -> String {
 }
 
 async fn push(webkit: &Webkit, text: &str) {
-    webkit.run(&through_the_door(&json!({"push": text}))).await;
+    webkit.run(&through_hook(&json!({"push": text}))).await;
 }
 
-/// What the worker asked to have opened.
+/// The addresses that the worker asked to open.
 async fn opened(webkit: &Webkit) -> Value {
-    webkit.run(&through_the_door(&json!({}))).await
+    webkit.run(&through_hook(&json!({}))).await
 }
 
-/// Opens the demo page there, as a browser whose subscription is one of this push service.
+/// Opens the demo page in a browser that has a subscription of this push service.
 async fn visit(service: &PushService, server: &Server, webkit: &Webkit, origin: &str) -> Browser {
     let browser = service.subscribe(Some(&server.public_key().await));
     webkit.preload(&subscribing_as(&browser.to_json())).await;
@@ -70,7 +70,7 @@ async fn visit(service: &PushService, server: &Server, webkit: &Webkit, origin: 
 async fn the_demo_page_works_from_the_click_to_the_notification() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
-    let origin = fronted(&server).await;
+    let origin = serve_with_hook(&server).await;
     let browser = visit(&service, &server, &webkit, &origin).await;
     webkit.reads("Not subscribed").await;
     assert_eq!(webkit.asked().await, 0, "nobody is asked before a click");
@@ -97,7 +97,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
         .wait_for(&format!("{arrived} === 'Doors open at seven'"))
         .await;
 
-    // The page is open that the notification is about: no other is opened. For another page, one is.
+    // This notification's page is open, so the click opens no other. The next one's page is not open yet.
     webkit.choose(0).await;
     webkit.closed(0).await;
     push(
@@ -114,7 +114,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
     })
     .await;
 
-    // At the next visit it is subscribed still, and there is nothing to do.
+    // At the next visit the browser is still subscribed, and nothing changes.
     webkit.open(&format!("{origin}/")).await;
     webkit
         .reads("Notifications arrive even when this page is closed.")
@@ -133,7 +133,7 @@ async fn the_demo_page_works_from_the_click_to_the_notification() {
 async fn the_worker_shows_every_form_of_push() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
-    let origin = fronted(&server).await;
+    let origin = serve_with_hook(&server).await;
     visit(&service, &server, &webkit, &origin).await;
     webkit.click("#subscribe").await;
     webkit.reads("Subscribed: the first one here.").await;
@@ -148,7 +148,7 @@ async fn the_worker_shows_every_form_of_push() {
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
-async fn where_the_browser_asks_nobody_the_error_says_why() {
+async fn where_the_browser_never_asks_the_reader_the_error_says_why() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.open(&format!("{}/", server.url)).await;
@@ -161,7 +161,7 @@ async fn where_the_browser_asks_nobody_the_error_says_why() {
     assert_eq!(webkit.run(unasked).await, json!(["unasked", said]));
     assert_eq!(webkit.asked().await, 0);
 
-    // As on an iPhone whose settings allow the browser no notifications.
+    // Like an iPhone whose settings deny the browser every notification.
     webkit
         .preload("Notification.requestPermission = async () => 'denied';")
         .await;
@@ -176,12 +176,12 @@ async fn where_the_browser_asks_nobody_the_error_says_why() {
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
-async fn a_reader_who_says_no_is_asked_once_and_reads_what_it_means() {
+async fn a_reader_who_declines_is_asked_once_and_sees_what_it_means() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.permit(false).await;
     webkit.open(&format!("{}/", server.url)).await;
-    // A page's own button, to see the error itself.
+    // The page's own button shows the error itself.
     webkit
         .run(
             "document.body.prepend(Object.assign(document.createElement('button'), {
@@ -213,10 +213,10 @@ async fn a_reader_who_says_no_is_asked_once_and_reads_what_it_means() {
     assert!(server.exported().await.is_empty());
 }
 
-/// As WebKitGTK itself is.
+/// WebKitGTK as it is distributed.
 #[tokio::test]
 #[ignore = "needs WebKitGTK: tests/run"]
-async fn a_browser_without_a_push_service_is_told_of_and_nothing_is_stored() {
+async fn the_page_reports_a_browser_without_a_push_service_and_stores_nothing() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     webkit.open(&format!("{}/", server.url)).await;
@@ -244,7 +244,7 @@ async fn a_browser_without_a_push_service_is_told_of_and_nothing_is_stored() {
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK and axe-core: tests/run"]
-async fn demo_and_console_are_used_axe_finds_nothing_and_nothing_scrolls_sideways() {
+async fn the_demo_and_the_console_pass_axe_and_never_scroll_sideways() {
     let service = PushService::start().await;
     let (server, webkit) = tokio::join!(Server::start(&service), Webkit::start());
     let key = server.public_key().await;
@@ -287,7 +287,7 @@ async fn demo_and_console_are_used_axe_finds_nothing_and_nothing_scrolls_sideway
 
 #[tokio::test]
 #[ignore = "needs WebKitGTK and axe-core: tests/run"]
-async fn where_apple_refuses_a_server_without_a_subject_the_demo_says_what_to_do() {
+async fn the_demo_page_says_what_to_do_when_apple_refuses_a_server_without_a_subject() {
     let service = PushService::start().await;
     let advice = "Set PUSHCAST_VAPID_SUBJECT=mailto:you@your.domain and start the server again.";
     let refused = Canned::status(403).json(&json!({"reason": "BadJwtToken"}));

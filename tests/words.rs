@@ -1,4 +1,4 @@
-//! One word, five places: each function is a binary, a module, payloads, a test and a resource of the template.
+//! Each function has one name in five places: a binary, a module, payloads, a test and a resource of the template.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn words() -> BTreeSet<String> {
 }
 
 #[test]
-fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
+fn functions_binaries_modules_payloads_and_tests_use_the_same_words() {
     let template = Template::read(&[]);
     let functions = template.of_type("AWS::Serverless::Function");
     assert_eq!(functions, FUNCTIONS.map(logical).into());
@@ -34,7 +34,7 @@ fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
     assert!(binaries.remove("pushcast"), "the program beside them");
     assert_eq!(binaries, words());
 
-    // What answers requests is below `src/http`.
+    // The modules of functions that answer requests are in `src/http`.
     for folders in [&["src", "src/http"][..], &["tests"]] {
         let stems: BTreeSet<_> = folders.iter().flat_map(|folder| stems(folder)).collect();
         let files: BTreeSet<_> = stems.intersection(&words()).cloned().collect();
@@ -63,7 +63,7 @@ fn functions_binaries_modules_payloads_and_tests_say_the_same_words() {
 }
 
 #[test]
-fn a_binary_is_configuration_clients_and_a_run_and_nothing_else() {
+fn a_binary_only_reads_configuration_makes_clients_and_runs() {
     for function in FUNCTIONS {
         let path = root().join(format!("src/bin/{function}.rs"));
         let lines = std::fs::read_to_string(path)
@@ -74,7 +74,7 @@ fn a_binary_is_configuration_clients_and_a_run_and_nothing_else() {
     }
 }
 
-/// A path that the gateway does not know never reaches a function.
+/// The gateway does not hand a function any request for a path that the template does not list.
 #[test]
 fn the_gateway_knows_every_path_that_the_api_describes() {
     let text = std::fs::read_to_string(root().join("openapi.yaml")).expect("it is there");
@@ -97,7 +97,7 @@ fn the_gateway_knows_every_path_that_the_api_describes() {
 }
 
 #[test]
-fn payloads_are_what_the_services_send() {
+fn the_payloads_have_the_form_that_aws_sends() {
     for name in ["subscribe", "unsubscribe", "send"] {
         let event = event(name);
         assert_eq!(event["version"], "2.0");

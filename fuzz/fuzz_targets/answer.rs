@@ -1,6 +1,6 @@
-//! Whatever a push service answers: only 404 and 410 are gone.
+//! Only the statuses 404 and 410 mean that a subscription is gone, whatever else a push service answers.
 //!
-//! The input is read as text: who answers, the status, header lines, an empty line, the body.
+//! The input is text: the name of the push service, the status, header lines, an empty line, the body.
 #![no_main]
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let service = SERVICES[usize::from(who) % SERVICES.len()];
-    // Digits as a person writes them in a seed, or any number.
+    // Digits, as a seed written by hand has them, or any number.
     let status = match (high, low) {
         (b'0'..=b'9', b'0'..=b'9') => 400 + u16::from(high - b'0') * 10 + u16::from(low - b'0'),
         _ => u16::from_be_bytes([high, low]),

@@ -1,4 +1,5 @@
-//! Whatever a stranger sends as a subscription: what is accepted is at a push service, for every parser.
+//! A stranger may send anything as a subscription. If our parser accepts it, every URL parser finds a push service in
+//! it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The console, as an operator uses it: over an API of canned figures, and over `serve`.
+//! The console as an operator uses it: over an API with canned figures, and over `serve`.
 
 use jiff::SignedDuration;
 use pushcast::clock::{Chance, Clock};
@@ -6,7 +6,7 @@ use pushcast::store::Store;
 use serde_json::{Value, json};
 
 use super::signed_in;
-use super::stage::{Stage, TOKEN};
+use super::stage::{CannedApi, TOKEN};
 use crate::stats::Registry;
 use crate::support::browsers::chromium::{Chromium, Target};
 use crate::support::browsers::page::{Looks as _, Page as _};
@@ -17,8 +17,8 @@ use crate::support::waiting::eventually;
 #[tokio::test]
 #[ignore = "needs chromium and axe-core: tests/run"]
 async fn axe_finds_nothing_in_any_view_of_the_console() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", api.url), "").await;
     tab.reads("API token").await;
     tab.judge("console-sign-in").await;
     tab.fill("#token", TOKEN).await;
@@ -79,9 +79,9 @@ async fn composes_doors_open(tab: &Target<'_>) -> Value {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = chromium.open(&format!("{}/console", stage.url), "").await;
+async fn the_operator_composes_previews_counts_the_audience_sends_and_cancels() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = chromium.open(&format!("{}/console", api.url), "").await;
     tab.fill("#token", "not the token").await;
     tab.click("button[type=submit]").await;
     tab.reads("This is not the API token.").await;
@@ -100,14 +100,11 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
     tab.reads("11,300").await;
     tab.click("#compose-submit").await;
     tab.reads("Send to about 11,300 subscribers?").await;
-    assert!(
-        stage.sent().is_empty(),
-        "nothing goes out before the answer"
-    );
+    assert!(api.sent().is_empty(), "nothing goes out before the answer");
     tab.click("dialog #yes").await;
 
     tab.reads("Outcomes").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0]["to"], json!({"audience": "news && !offers"}));
     assert_eq!(sent[0]["notification"], payload["notification"]);
@@ -117,7 +114,7 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
     tab.wait_for("document.querySelector('.pill').textContent === 'cancelled'")
         .await;
 
-    // Signed out, nothing is left.
+    // After signing out, the page holds no data.
     tab.click("#leave").await;
     tab.reads("API token").await;
     assert_eq!(
@@ -139,9 +136,9 @@ async fn the_operator_composes_previews_sees_whom_it_reaches_sends_and_cancels()
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_send_button_does_not_move_when_it_is_known_how_many_a_message_reaches() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+async fn the_send_button_does_not_move_when_the_audience_s_size_arrives() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.click("a[href='#compose']").await;
     tab.offers("#compose-submit").await;
     let moved = "(async () => {
@@ -153,12 +150,12 @@ async fn the_send_button_does_not_move_when_it_is_known_how_many_a_message_reach
     assert_eq!(tab.run(moved).await, 0);
 }
 
-/// What a figure says: how much is done, how many were accepted, the rate, the time.
+/// The text of a figure: share done, number accepted, rate, time.
 fn figure(n: usize) -> String {
     format!("document.querySelectorAll('.figures dd')[{n}].firstChild.textContent")
 }
 
-/// Waits until the figures have moved, without a touch.
+/// Waits until the figures change by themselves.
 async fn moved(tab: &Target<'_>) {
     let accepted = figure(1);
     let before = tab.run(&accepted).await;
@@ -167,9 +164,9 @@ async fn moved(tab: &Target<'_>) {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+async fn a_campaign_page_updates_live_and_keeps_the_element_that_its_reader_uses() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
         .await;
     tab.reads("Outcomes").await;
@@ -184,7 +181,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     ]);
     assert_eq!(tab.run(services).await, all);
 
-    // The figures are opened with the keyboard, and read while they move.
+    // The operator opens the figures with the keyboard and reads them while they change.
     tab.run("(document.querySelector('summary').focus(), null)")
         .await;
     tab.press("Enter", 13).await;
@@ -195,7 +192,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     assert_eq!(tab.run(open).await, true);
     tab.reads("Given up").await;
 
-    // The link to the content goes there, and the campaign is watched on.
+    // The skip link moves the focus to the content, and the campaign's page stays open.
     tab.run("(document.querySelector('.skip').focus(), null)")
         .await;
     tab.press("Enter", 13).await;
@@ -203,7 +200,7 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
     assert_eq!(tab.run("location.hash").await, "#campaigns/running");
     moved(&tab).await;
 
-    // A server that is away for a while: what was said of it goes when it is back.
+    // The server is away for a while. The page reports it, and removes the report when the server is back.
     let alert = "document.querySelector('#away').textContent";
     tab.run("(globalThis.real = fetch, globalThis.fetch = async () => { throw new TypeError('away'); }, null)")
         .await;
@@ -216,9 +213,9 @@ async fn a_campaign_is_watched_live_and_what_its_reader_uses_stays() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+async fn the_console_lists_past_campaigns_and_resumes_a_halted_one() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.click("a[href='#campaigns']").await;
     let rows = "document.querySelectorAll('tbody tr').length";
     tab.wait_for(&format!("{rows} === 4")).await;
@@ -250,26 +247,26 @@ async fn past_campaigns_are_listed_and_one_that_was_halted_is_resumed() {
         .await;
     tab.press("Enter", 13).await;
     tab.reads("Resume this campaign?").await;
-    assert_eq!(stage.sent(), [] as [Value; 0]);
+    assert_eq!(api.sent(), [] as [Value; 0]);
     tab.click("dialog #yes").await;
     tab.wait_for("document.querySelector('.pill').textContent === 'running'")
         .await;
-    assert_eq!(stage.sent(), [json!({"resumed": "halted"})]);
-    // What the keyboard was on is gone: it is on what took its place.
+    assert_eq!(api.sent(), [json!({"resumed": "halted"})]);
+    // The focused button is gone: the button in its place has the focus.
     assert_eq!(tab.run("document.activeElement.id").await, "cancel");
 }
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_key_meant_for_cancel_resumes_nothing_when_the_campaign_is_halted_meanwhile() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+async fn a_key_press_meant_for_cancel_does_not_resume_a_campaign_that_was_halted_meanwhile() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     tab.run("(location.hash = '#campaigns/running', null)")
         .await;
     tab.reads("Outcomes").await;
     tab.run("(document.querySelector('#cancel').focus(), null)")
         .await;
-    stage.halt("running");
+    api.halt("running");
     tab.wait_for("document.querySelector('.pill').textContent === 'halted'")
         .await;
     assert_eq!(tab.run("document.activeElement.tagName").await, "H1");
@@ -277,7 +274,7 @@ async fn a_key_meant_for_cancel_resumes_nothing_when_the_campaign_is_halted_mean
     assert_eq!(tab.run("!!document.querySelector('dialog')").await, false);
 }
 
-/// Composes a message with this title, and sends it to everyone.
+/// Composes a message with this title and sends it to all subscribers.
 async fn send(tab: &Target<'_>, title: &str) {
     tab.click("a[href='#compose']").await;
     tab.fill("#compose-title", title).await;
@@ -289,12 +286,12 @@ async fn send(tab: &Target<'_>, title: &str) {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+async fn an_operator_who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     send(&tab, "The answer is lost").await;
     tab.reads("The server answers 504.").await;
-    // Neither another view in between nor a reload changes anything. The page before the reload shows the same title.
+    // Switching views and reloading change nothing. The page before the reload shows the same title.
     tab.run("(globalThis.beforeReload = true, location.reload(), null)")
         .await;
     tab.wait_for(
@@ -302,7 +299,7 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     )
     .await;
     tab.click("a[href='#campaigns']").await;
-    // The form of before is gone.
+    // The form of the old page is gone.
     tab.wait_for(
         "document.querySelectorAll('tbody tr').length === 4 && !document.querySelector('form')",
     )
@@ -311,14 +308,14 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
     tab.click("#compose-submit").await;
     tab.click("dialog #yes").await;
     tab.reads("Outcomes").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0], sent[1], "id and all");
 
-    // Once it is known to have come through, the same words are another campaign.
+    // Once the first campaign is known to have arrived, the same words start another campaign.
     send(&tab, "The answer is lost").await;
     tab.reads("Outcomes").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent.len(), 3);
     assert_eq!(sent[2]["notification"], sent[1]["notification"]);
     assert_ne!(sent[2]["id"], sent[1]["id"]);
@@ -326,9 +323,9 @@ async fn who_sends_again_after_a_lost_answer_sends_the_same_campaign() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn who_leaves_while_a_message_is_sent_keeps_what_they_write_meanwhile() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+async fn an_operator_who_leaves_the_view_during_a_send_keeps_the_text_written_meanwhile() {
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     send(&tab, "The answer is late").await;
     tab.click("a[href='#schedules']").await;
     tab.reads("weekly-news").await;
@@ -346,8 +343,8 @@ async fn who_leaves_while_a_message_is_sent_keeps_what_they_write_meanwhile() {
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
 async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
-    let (stage, chromium) = tokio::join!(Stage::start(), Chromium::start());
-    let tab = signed_in(&chromium, &stage.url, TOKEN).await;
+    let (api, chromium) = tokio::join!(CannedApi::start(), Chromium::start());
+    let tab = signed_in(&chromium, &api.url, TOKEN).await;
     let until = async |condition: &str| {
         for _ in 0..60 {
             if tab.run(condition).await == true {
@@ -381,7 +378,7 @@ async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
     until("document.activeElement.id === 'yes'").await;
     tab.press("Enter", 13).await;
     tab.reads("weekly-news").await;
-    let sent = stage.sent();
+    let sent = api.sent();
     assert_eq!(sent[0]["name"], "weekly");
     assert_eq!(sent[0]["expression"], "rate(7 days)");
     assert_eq!(sent[0]["timezone"], "UTC");
@@ -394,7 +391,7 @@ async fn the_operator_schedules_and_deletes_with_the_keyboard_alone() {
     tab.press("Enter", 13).await;
     tab.wait_for("!document.querySelector('dialog')").await;
     eventually("it is deleted", async || {
-        (stage.sent().last() == Some(&json!({"deleted": "christmas"}))).then_some(())
+        (api.sent().last() == Some(&json!({"deleted": "christmas"}))).then_some(())
     })
     .await;
 }
@@ -423,7 +420,7 @@ async fn thirty_subscribe(service: &PushService, server: &Server) {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_campaign_is_sent_from_the_console_of_serve_and_seen_to_its_end() {
+async fn the_operator_sends_a_campaign_from_the_console_of_serve_and_watches_it_to_its_end() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     thirty_subscribe(&service, &server).await;
@@ -496,7 +493,7 @@ async fn twelve_then_five_subscribe(service: &PushService, server: &Server) {
             .await
             .expect("stored");
     }
-    // Today five come, and one of them goes.
+    // Today five browsers subscribe, and one of them unsubscribes.
     for n in 0..5 {
         let browser = service.subscribe(None);
         let subscription = browser.to_json_with(json!({"tags": ["offers"]}));
@@ -510,7 +507,7 @@ async fn twelve_then_five_subscribe(service: &PushService, server: &Server) {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reaches() {
+async fn the_console_of_serve_shows_subscribers_and_the_size_of_an_audience() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     twelve_then_five_subscribe(&service, &server).await;
@@ -557,7 +554,7 @@ async fn the_console_of_serve_shows_who_is_subscribed_and_whom_an_audience_reach
         tab.wait_for(&format!("{reach}.startsWith({})", json!(reaches)))
             .await;
     }
-    // Tags are there to be chosen.
+    // The page offers the known tags.
     tab.fill("#compose-audience", "all").await;
     tab.click("button[title='12 subscribers']").await;
     tab.wait_for(&format!("{reach} === 'Reaches12subscribers'"))

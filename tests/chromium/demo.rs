@@ -13,7 +13,7 @@ use crate::support::push_service::PushService;
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn the_demo_page_is_used_as_a_person_would_and_axe_finds_nothing() {
+async fn a_visitor_uses_the_demo_page_and_axe_finds_nothing() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     chromium.permit_notifications(&server.url).await;
@@ -43,7 +43,7 @@ async fn the_demo_page_is_used_as_a_person_would_and_axe_finds_nothing() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn where_push_is_not_to_be_had_the_page_says_why() {
+async fn where_push_is_unavailable_the_page_says_why() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let agent = |agent: &str| {
@@ -56,7 +56,7 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
     let port = server.url.rsplit(':').next().expect("a port");
     let insecure = format!("http://pushcast.test:{port}/");
     let local = format!("{}/", server.url);
-    // An iPad says that it is a Mac, and has a touch screen.
+    // Safari on an iPad claims to run on a Mac, but has a touch screen.
     let safari = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605.1.15";
     let mac = |fingers: u32| {
         format!(
@@ -88,7 +88,7 @@ async fn where_push_is_not_to_be_had_the_page_says_why() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn a_browser_that_keeps_nothing_can_subscribe_all_the_same() {
+async fn a_browser_without_storage_can_still_subscribe() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     chromium.permit_notifications(&server.url).await;
@@ -107,7 +107,7 @@ async fn a_browser_that_keeps_nothing_can_subscribe_all_the_same() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn in_a_private_window_the_page_says_so_after_the_click_and_nothing_is_stored() {
+async fn in_a_private_window_a_click_shows_the_reason_and_nothing_is_stored() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let tab = chromium.open_private(&format!("{}/", server.url)).await;
@@ -117,10 +117,10 @@ async fn in_a_private_window_the_page_says_so_after_the_click_and_nothing_is_sto
     assert!(server.exported().await.is_empty());
 }
 
-/// Declarative Web Push, which Chromium has not: `window.pushManager` tells.
+/// Declarative Web Push, which Chromium lacks. Pages recognise it by `window.pushManager`.
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn where_the_browser_shows_messages_by_itself_the_page_does_not_promise_to_hear_of_them() {
+async fn where_the_browser_shows_messages_itself_the_page_does_not_promise_to_list_them() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let declarative = "globalThis.pushManager = {};";
@@ -142,7 +142,7 @@ async fn where_the_browser_shows_messages_by_itself_the_page_does_not_promise_to
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn where_the_server_hangs_the_page_says_what_it_knows_without_it() {
+async fn while_the_server_hangs_the_page_shows_the_state_that_the_browser_knows() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let never = async || std::future::pending::<()>().await;
@@ -163,7 +163,7 @@ async fn where_the_server_hangs_the_page_says_what_it_knows_without_it() {
 
 #[tokio::test]
 #[ignore = "needs chromium: tests/run"]
-async fn who_the_visitor_is_is_asked_for_again_when_the_first_answer_made_no_sense() {
+async fn the_page_asks_for_the_visitor_s_name_again_after_a_senseless_answer() {
     let service = PushService::start().await;
     let (server, chromium) = tokio::join!(Server::start(&service), Chromium::start());
     let (visitor, asked) = (server.get("/demo-visitor").await.json, AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! The console over an API of canned figures.
+//! The console over an API with canned figures.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::support::browsers::page::listen;
 
-/// The console with an API of canned figures, and what was asked of it.
-pub(crate) struct Stage {
+/// The console, an API with canned figures, and the requests that the API received.
+pub(crate) struct CannedApi {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Value>>>,
 }
@@ -72,7 +72,7 @@ fn stats() -> Value {
     })
 }
 
-impl Stage {
+impl CannedApi {
     pub(crate) async fn start() -> Self {
         let asked = Asked::default();
         let api = Router::new()
@@ -92,13 +92,13 @@ impl Stage {
         Self { url, asked }
     }
 
-    /// The campaign is halted, and nobody of the console's did it.
+    /// Halts the campaign. The console did not ask for it.
     pub(crate) fn halt(&self, id: &str) {
         let halted = json!({"halted": id});
         self.asked.lock().expect("no panic").push(halted);
     }
 
-    /// What changed something, in order.
+    /// The requests that changed something, in order.
     pub(crate) fn sent(&self) -> Vec<Value> {
         let mut asked = self.asked.lock().expect("no panic").clone();
         asked.retain(|it| it.get("shown").is_none());
@@ -165,7 +165,7 @@ async fn list(Query(query): Query<HashMap<String, String>>) -> Json<Value> {
     Json(json!({"campaigns": all, "next": "cursor"}))
 }
 
-/// One that runs goes on with every look at it.
+/// A running campaign advances with every request.
 async fn show(State(asked): State<Asked>, Path(id): Path<String>) -> Json<Value> {
     let mut asked = asked.lock().expect("no panic");
     asked.push(json!({"shown": id}));

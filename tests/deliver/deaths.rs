@@ -1,4 +1,4 @@
-//! A worker may die or fail at any step: nobody is missed, few are pushed to twice, and the figures add up.
+//! A worker may die or fail at any step: no subscriber is missed, few are pushed to twice, and the figures add up.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::event;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Subscribers, and what their push service answers.
-struct Play {
+/// A number of subscribers, and the answers of their push service.
+struct Scenario {
     subscribers: usize,
-    /// Jobs that the worker does at a time: one job has this share of the pushes in flight.
+    /// Number of jobs that the worker does at once. The pushes in flight are divided among them.
     at_once: usize,
     /// The status of the `visit`th push to subscriber `i`. None when it is accepted.
     answer: fn(i: usize, visit: usize) -> Option<u16>,
     is_gone: fn(i: usize) -> bool,
 }
 
-/// Batches of four, which leave one straggler, and answers of every kind.
-const SMALL_PAGES: Play = Play {
+/// Batches of four, with room for one straggler, and answers of every kind.
+const SMALL_PAGES: Scenario = Scenario {
     subscribers: 16,
     at_once: 62,
     answer: |i, visit| match (i % 6, visit) {
@@ -35,8 +35,8 @@ const SMALL_PAGES: Play = Play {
     is_gone: |i| i.is_multiple_of(6),
 };
 
-/// One batch in which more are gone than one transaction removes, among first pushes and among retries.
-const MANY_GONE: Play = Play {
+/// One batch in which more subscribers are gone than one transaction can remove, at first pushes and at retries.
+const MANY_GONE: Scenario = Scenario {
     subscribers: 150,
     at_once: 1,
     answer: |i, visit| match (i % 15, visit) {
@@ -47,23 +47,23 @@ const MANY_GONE: Play = Play {
     is_gone: |i| i % 15 < 14,
 };
 
-/// What becomes of the jobs of a dead worker.
+/// The fate of a dead worker's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jobs {
     /// The queue redelivers them.
     Return,
-    /// They are lost with the process that held the queue: the next one recovers from the ledger.
+    /// The queue dies with the process. The next process recovers the jobs from the ledger.
     AreLost,
 }
 
-/// One campaign whose worker meets `trouble` at step `at`. False when there was no such step.
-async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool {
-    let Play {
+/// Runs one campaign whose worker meets `fault` at step `at`. False when the campaign has no such step.
+async fn survives(scenario: &Scenario, jobs: Jobs, fault: StepFault, at: usize) -> bool {
+    let Scenario {
         subscribers,
         at_once,
         answer,
         ..
-    } = *play;
+    } = *scenario;
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, subscribers).await;
     let service = &harness.services[0];
@@ -84,38 +84,38 @@ async fn survives(play: &Play, jobs: Jobs, fault: StepFault, at: usize) -> bool 
                     harness.redeliver(waiting);
                 }
                 if jobs == Jobs::AreLost {
-                    harness.forget_jobs();
+                    harness.lose_jobs();
                     worker.broadcast.recover().await.expect("it goes on");
                 }
             }
         }
-        let passed = harness.time.passed();
+        let passed = harness.time.elapsed();
         assert!(passed < PATIENCE * 1_000, "it does not end: {harness:?}");
     }
     service.wait_until_idle(PATIENCE).await;
     everyone_is_reached(
-        play,
+        scenario,
         &harness,
         &format!("{fault:?} at step {at}, jobs {jobs:?}"),
         &faults,
     )
     .await;
-    faults.came()
+    faults.happened()
 }
 
-/// The campaign is done and told, and nobody alive is missed; how many are pushed to twice is bounded.
+/// The campaign is done and announced, every living subscriber is reached, and few pushes are repeated.
 async fn everyone_is_reached(
-    play: &Play,
+    scenario: &Scenario,
     harness: &WorkerHarness,
     context: &str,
     faults: &FaultPlan,
 ) {
-    let Play {
+    let Scenario {
         subscribers,
         at_once,
         is_gone,
         ..
-    } = *play;
+    } = *scenario;
     let service = &harness.services[0];
     let (campaign, shown) = harness.campaign("deaths").await;
     assert_eq!(shown["status"], "done", "{context}: {shown}");
@@ -135,52 +135,52 @@ async fn everyone_is_reached(
     let all = by_subscription(&deliveries);
     let reached: HashSet<usize> = all.keys().map(|id| number(id)).collect();
     let expected: HashSet<usize> = (0..subscribers).filter(|i| !is_gone(*i)).collect();
-    assert_eq!(reached, expected, "{context}: who was reached");
+    assert_eq!(reached, expected, "{context}: reached subscribers");
     let twice = deliveries.len() - all.len();
     let page = pushcast::campaign::PAGE / at_once;
     assert!(twice <= page, "{context}: {twice} were pushed to twice");
-    if !faults.came() {
+    if !faults.happened() {
         assert_eq!(twice, 0, "without any fault nobody is pushed to twice");
     }
 }
 
-async fn survives_at_every_step(play: &Play, jobs: Jobs, fault: StepFault, least: usize) {
+async fn survives_at_every_step(scenario: &Scenario, jobs: Jobs, fault: StepFault, least: usize) {
     let mut steps = 0;
-    while survives(play, jobs, fault, steps).await {
+    while survives(scenario, jobs, fault, steps).await {
         steps += 1;
     }
     assert!(steps > least, "a campaign has more steps than {steps}");
 }
 
 #[tokio::test]
-async fn a_worker_may_die_before_any_step() {
+async fn a_worker_may_die_before_each_step() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::Dies, 40).await;
 }
 
 #[tokio::test]
-async fn a_worker_may_die_after_any_step() {
+async fn a_worker_may_die_after_each_step() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::DiesAfter, 40).await;
 }
 
 #[tokio::test]
-async fn a_server_may_die_before_or_after_any_step_and_its_queue_with_it() {
+async fn a_server_may_die_with_its_queue_before_or_after_each_step() {
     for fault in [StepFault::Dies, StepFault::DiesAfter] {
         survives_at_every_step(&SMALL_PAGES, Jobs::AreLost, fault, 40).await;
     }
 }
 
 #[tokio::test]
-async fn any_step_may_fail() {
+async fn a_step_may_fail() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::Fails, 40).await;
 }
 
 #[tokio::test]
-async fn any_step_may_be_done_and_seem_to_fail() {
+async fn a_step_may_succeed_and_seem_to_fail() {
     survives_at_every_step(&SMALL_PAGES, Jobs::Return, StepFault::FailsAfter, 40).await;
 }
 
 #[tokio::test]
-async fn a_worker_may_die_while_it_removes_more_than_fit_into_one_write() {
+async fn a_worker_may_die_while_it_removes_more_subscribers_than_one_transaction_can() {
     survives_at_every_step(&MANY_GONE, Jobs::Return, StepFault::Dies, 15).await;
     survives_at_every_step(&MANY_GONE, Jobs::Return, StepFault::DiesAfter, 15).await;
 }

@@ -9,13 +9,15 @@ use crate::support::push_service::behaviour::Behaviour;
 use crate::support::subscribers::number;
 use crate::support::worker_harness::{Jobs, Payload, QueuedDelivery, WorkerHarness};
 
-use super::{PATIENCE, begun, event, figures, once, reached};
+use super::{
+    PATIENCE, deliveries_per_subscriber, event, expected_counts, one_delivery_each, start_campaign,
+};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Every tenth answer to a first push takes so long.
+/// Every tenth first push is answered only after `slow`.
 fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
     harness.services[0].plan(move |id, visit| {
         let is_slow = visit == 0 && number(id).is_multiple_of(10);
@@ -23,7 +25,7 @@ fn some_are_slow(harness: &WorkerHarness, slow: Duration) {
     });
 }
 
-/// Lets a worker do a job until so many requests have come in. From then on it waits for answers as long as `grace`.
+/// Lets a worker do a job until `requests` requests have come in, then stops it: it waits for answers for `grace`.
 /// A page is 50 when a worker does ten jobs at once.
 async fn stop_after(
     harness: &WorkerHarness,
@@ -43,11 +45,11 @@ async fn stop_after(
 }
 
 #[tokio::test]
-async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
+async fn a_worker_waits_for_pushes_in_flight_and_hands_over_its_part() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(2_000));
-    let job = begun(&harness, "handed-over").await;
+    let job = start_campaign(&harness, "handed-over").await;
     let one = harness.worker("one", 10);
     stop_after(&harness, &one, &job, 50, ms(10_000)).await;
     let due: Vec<_> = std::iter::from_fn(|| harness.due()).collect();
@@ -71,7 +73,7 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     );
     assert!(campaign["scanned"].as_u64() < Some(100), "{campaign}");
 
-    // The lease was given back: the clock stands still, and another worker goes on.
+    // The first worker gave its lease back: time stands still, and another worker continues.
     let other = harness.worker("other", 10);
     let next = other.handle(again, false, Stop::never()).await;
     next.expect("it goes on");
@@ -80,18 +82,21 @@ async fn a_worker_waits_for_pushes_in_flight_and_hands_over() {
     harness.run_to_the_end(&other).await;
     let (_, campaign) = harness.campaign("handed-over").await;
     assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    assert_eq!(reached(&harness.services[0]), once(100));
-    // An abandoned push would be a request without a delivery.
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 100)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(100)
+    );
+    // A push that the worker gave up would be a request without a delivery.
     assert_eq!(harness.services[0].requests(), 100, "nobody twice");
 }
 
 #[tokio::test]
-async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
+async fn only_pushes_without_an_answer_before_the_deadline_are_repeated() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(4_000));
-    let job = begun(&harness, "too-late").await;
+    let job = start_campaign(&harness, "too-late").await;
     let one = harness.worker("one", 10);
     stop_after(&harness, &one, &job, 50, ms(2_000)).await;
     let (_, campaign) = harness.campaign("too-late").await;
@@ -103,8 +108,8 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
     harness.services[0].wait_until_idle(PATIENCE).await;
     let (_, campaign) = harness.campaign("too-late").await;
     assert_eq!(campaign["status"], "done");
-    assert_eq!(counts(&campaign), figures([("accepted", 100)]));
-    let reached = reached(&harness.services[0]);
+    assert_eq!(counts(&campaign), expected_counts([("accepted", 100)]));
+    let reached = deliveries_per_subscriber(&harness.services[0]);
     let everyone: Vec<usize> = (0..100).collect();
     assert!(reached.keys().eq(&everyone), "{reached:?}");
     let twice: Vec<_> = reached.iter().filter(|(_, times)| **times > 1).collect();
@@ -112,17 +117,17 @@ async fn only_pushes_without_an_answer_before_the_deadline_are_made_again() {
     assert!(twice.iter().all(slow), "only pushes in flight: {twice:?}");
 }
 
-/// Earlier batches have left stragglers, in parts of their own: the worker waits for them, and settles their parts.
+/// Earlier batches left stragglers in their own parts: the worker waits for them and settles those parts.
 #[tokio::test]
-async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() {
+async fn a_worker_settles_stragglers_of_earlier_batches_before_it_hands_over() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 400).await;
-    // The first batch leaves a few stragglers, and the next ones take a while.
+    // The first batch leaves a few stragglers, and the following batches are slow.
     harness.services[0].plan(|id, visit| {
         let slow = visit == 0 && number(id).is_multiple_of(20);
         Some(Behaviour::Slow(if slow { ms(3_000) } else { ms(100) }))
     });
-    let job = begun(&harness, "stragglers").await;
+    let job = start_campaign(&harness, "stragglers").await;
     let one = harness.worker("one", 10);
     stop_after(&harness, &one, &job, 120, ms(10_000)).await;
     let (campaign, shown) = harness.campaign("stragglers").await;
@@ -142,14 +147,17 @@ async fn stragglers_of_earlier_batches_are_settled_before_a_worker_hands_over() 
     harness.run_to_the_end(&harness.worker("other", 10)).await;
     let (_, shown) = harness.campaign("stragglers").await;
     assert_eq!(shown["status"], "done", "{shown}");
-    assert_eq!(counts(&shown), figures([("accepted", 400)]));
-    assert_eq!(reached(&harness.services[0]), once(400));
+    assert_eq!(counts(&shown), expected_counts([("accepted", 400)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(400)
+    );
     assert_eq!(harness.services[0].requests(), 400, "nobody twice");
 }
 
-/// A TTL of 0 counts from the first push: a subscriber who was not pushed to yet still gets the message.
+/// A TTL of 0 counts from the first push: a subscriber that was not pushed to yet still gets the message.
 #[tokio::test]
-async fn a_deferred_push_is_made_whatever_the_ttl() {
+async fn a_deferred_push_is_sent_whatever_its_ttl() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 100).await;
     some_are_slow(&harness, ms(500));
@@ -170,18 +178,22 @@ async fn a_deferred_push_is_made_whatever_the_ttl() {
     stopped.await.expect("it hands over");
     harness.run_to_the_end(&harness.worker("other", 1)).await;
     let (_, shown) = harness.campaign("now-or-never").await;
-    assert_eq!(counts(&shown), figures([("accepted", 100)]), "{shown}");
+    assert_eq!(
+        counts(&shown),
+        expected_counts([("accepted", 100)]),
+        "{shown}"
+    );
     assert_eq!(harness.services[0].requests(), 100);
 }
 
-/// A job that fails again and again, as all do while the ledger cannot be written, does not fill the queue.
+/// A job that fails repeatedly, for example while the ledger cannot be written, does not fill the queue.
 #[tokio::test]
 async fn a_redelivered_job_queues_the_other_parts_of_its_segment_once() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 60).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(super::Canned::status(503))));
-    let job = begun(&harness, "again").await;
-    // Batches of three: each leaves a retry part, none of them due.
+    let job = start_campaign(&harness, "again").await;
+    // Batches of three. Each leaves a retry part that is not due yet.
     let worker = harness.worker("one", 100);
     let first = worker.handle(&job, false, Stop::never()).await;
     first.expect("it goes well");
@@ -196,7 +208,7 @@ async fn a_redelivered_job_queues_the_other_parts_of_its_segment_once() {
             done.expect("it is not due");
         }
     }
-    // Each delivery queued its own job again; each part, and the segment, was queued once more.
+    // Each delivery queued its own job again. Each part, and the segment, was queued once more.
     let most = parts.len() * (1 + 3 + 1) + 1;
     assert!(
         harness.waiting().len() <= most,

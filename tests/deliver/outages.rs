@@ -6,12 +6,12 @@ use crate::support::program::campaigns::counts;
 use crate::support::push_service::behaviour::{Behaviour, Canned};
 use crate::support::worker_harness::{Attempt, WorkerHarness};
 
-use super::{PATIENCE, event, figures, once, reached};
+use super::{PATIENCE, deliveries_per_subscriber, event, expected_counts, one_delivery_each};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// One of two push services refuses our token with `status`, until the operator repairs it.
-async fn our_fault(status: u16, words: &str) {
+/// One of two push services refuses our token with `status` until the operator fixes it.
+async fn a_refused_token_halts_the_campaign(status: u16, words: &str) {
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 60).await;
     harness.add_subscribers(1, 150).await;
@@ -51,27 +51,33 @@ async fn our_fault(status: u16, words: &str) {
     let (_, shown) = harness.campaign("refused").await;
     assert_eq!(shown["status"], "done", "{shown}");
     assert_eq!(shown.get("reason"), None);
-    assert_eq!(counts(&shown), figures([("accepted", 210)]));
+    assert_eq!(counts(&shown), expected_counts([("accepted", 210)]));
     assert_eq!(shown["scanned"], 210, "from the checkpoint: {shown}");
-    assert_eq!(reached(&harness.services[0]), once(60));
-    assert_eq!(reached(&harness.services[1]), once(150));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(60)
+    );
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[1]),
+        one_delivery_each(150)
+    );
     assert_eq!(harness.announced().last(), Some(&shown));
     assert_eq!(harness.announced().len(), 2);
 }
 
 #[tokio::test]
 async fn a_token_that_one_service_refuses_halts_the_campaign_until_it_is_resumed() {
-    our_fault(401, "Expired token").await;
+    a_refused_token_halts_the_campaign(401, "Expired token").await;
 }
 
 #[tokio::test]
 async fn a_service_that_forbids_every_push_halts_the_campaign_until_it_is_resumed() {
-    our_fault(403, "Not for you").await;
+    a_refused_token_halts_the_campaign(403, "Not for you").await;
 }
 
-/// The repair takes longer than the TTL: the subscribers still get the message.
+/// The operator needs longer than the TTL: the subscribers still get the message.
 #[tokio::test]
-async fn a_push_refused_before_a_halt_is_made_after_it_whatever_the_ttl() {
+async fn a_push_refused_before_a_halt_is_sent_after_it_whatever_its_ttl() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 120).await;
     harness.services[0].plan(|_, _| Some(Behaviour::Answer(Canned::status(401))));
@@ -83,17 +89,24 @@ async fn a_push_refused_before_a_halt_is_made_after_it_whatever_the_ttl() {
     let (campaign, shown) = harness.campaign("short-lived").await;
     assert_eq!(shown["status"], "halted", "{shown}");
 
-    harness.time.pass(HOUR);
+    harness.time.advance(HOUR);
     harness.services[0].plan(|_, _| None);
     let resumed = worker.broadcast.resume(&campaign.id).await;
     resumed.expect("it goes on");
     harness.run_to_the_end(&worker).await;
     let (_, shown) = harness.campaign("short-lived").await;
-    assert_eq!(counts(&shown), figures([("accepted", 120)]), "{shown}");
-    assert_eq!(reached(&harness.services[0]), once(120));
+    assert_eq!(
+        counts(&shown),
+        expected_counts([("accepted", 120)]),
+        "{shown}"
+    );
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(120)
+    );
 }
 
-/// A slow worker reports a fault that it met before the repair.
+/// A slow worker reports a fault from before the operator's fix.
 #[tokio::test]
 async fn a_campaign_that_was_resumed_is_not_halted_for_an_earlier_fault() {
     let harness = WorkerHarness::new(1).await;
@@ -117,9 +130,9 @@ async fn a_campaign_that_was_resumed_is_not_halted_for_an_earlier_fault() {
     assert_eq!(shown.get("reason"), None);
 }
 
-/// Each part meets a few faults, as when a key is lost after everyone was read: their sum counts.
+/// Each part meets only a few faults, for example when a key is lost after all subscribers were read. Their sum counts.
 #[tokio::test]
-async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
+async fn faults_spread_over_many_parts_halt_the_campaign() {
     let harness = WorkerHarness::new(1).await;
     harness.add_subscribers(0, 120).await;
     harness.services[0].plan(|_, visit| {
@@ -135,39 +148,49 @@ async fn faults_that_are_spread_over_many_parts_halt_the_campaign() {
     let refused = harness.services[0].requests() - 120;
     assert!((51..=60).contains(&refused), "{refused}: {shown}");
     assert_eq!(harness.subscribed().await, 120, "nobody is pruned");
-    assert_eq!(counts(&shown), figures([("retrying", 120)]));
+    assert_eq!(counts(&shown), expected_counts([("retrying", 120)]));
 }
 
 #[tokio::test]
-async fn a_service_that_is_unavailable_for_an_hour_loses_nobody_and_holds_nobody_up() {
+async fn a_push_service_that_is_unavailable_for_an_hour_costs_no_subscriber_and_delays_no_other_service()
+ {
     let harness = WorkerHarness::new(2).await;
     harness.add_subscribers(0, 80).await;
     harness.add_subscribers(1, 80).await;
     let time = harness.time.clone();
     harness.services[1].plan(move |_, _| {
-        let away = time.passed() < HOUR;
+        let away = time.elapsed() < HOUR;
         away.then(|| Behaviour::Answer(Canned::status(503)))
     });
     harness.event(&event("outage"));
     let worker = harness.worker("worker", 20);
-    // Everything that is due now.
+    // Deliver everything that is due now.
     while let Some(waiting) = harness.due() {
         assert_eq!(harness.deliver(&worker, &waiting).await, Attempt::Succeeded);
     }
-    assert_eq!(harness.time.passed(), Duration::ZERO);
-    assert_eq!(reached(&harness.services[0]), once(80));
+    assert_eq!(harness.time.elapsed(), Duration::ZERO);
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(80)
+    );
     let (_, shown) = harness.campaign("outage").await;
     assert_eq!(shown["status"], "running");
     let expected = [("accepted", 80), ("retrying", 80)];
-    assert_eq!(counts(&shown), figures(expected));
+    assert_eq!(counts(&shown), expected_counts(expected));
 
     harness.run_to_the_end(&worker).await;
     harness.services[1].wait_until_idle(PATIENCE).await;
-    assert!(harness.time.passed() >= HOUR);
+    assert!(harness.time.elapsed() >= HOUR);
     let (_, shown) = harness.campaign("outage").await;
     assert_eq!(shown["status"], "done");
-    assert_eq!(counts(&shown), figures([("accepted", 160)]));
-    assert_eq!(reached(&harness.services[1]), once(80));
-    assert_eq!(reached(&harness.services[0]), once(80));
+    assert_eq!(counts(&shown), expected_counts([("accepted", 160)]));
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[1]),
+        one_delivery_each(80)
+    );
+    assert_eq!(
+        deliveries_per_subscriber(&harness.services[0]),
+        one_delivery_each(80)
+    );
     assert_eq!(harness.subscribed().await, 160, "nobody is pruned");
 }

@@ -1,4 +1,4 @@
-//! Sites on an origin of their own: the client, the worker and their own worker from there, the API from elsewhere.
+//! Sites on an origin of their own: the client and the service worker are served there, and the API is elsewhere.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ const WORKER: &str = include_str!("../../client/service-worker.js");
 const CLIENT: &str = include_str!("../../client/pushcast.js");
 const README: &str = include_str!("../../README.md");
 
-/// A site with a worker of its own choice, on another origin than the server.
+/// A site on another origin than the server, with a worker that the test chooses.
 struct Site {
     url: String,
     worker: Arc<Mutex<&'static str>>,
@@ -60,7 +60,7 @@ impl Site {
     }
 }
 
-/// `push`, a client of this server, in a page of the site.
+/// Script: sets `push` to a client of this server, in a page of the site.
 fn client(server: &str) -> String {
     client_with(&json!({"server": server, "serviceWorker": "/worker.js"}))
 }
@@ -75,12 +75,12 @@ fn client_with(options: &Value) -> String {
 const IMPORTING: &str =
     "self.pushcast = { title: 'A site' }; importScripts('/assets/pushcast-worker.js');";
 
-/// One that shows nothing, and will not go by itself.
+/// A worker that shows nothing and stays until it is replaced.
 const STALE: &str = "self.addEventListener('push', () => {});";
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_replaced() {
+async fn a_site_on_its_own_origin_imports_the_worker_and_replaces_a_stale_one() {
     let site = Site::start(STALE).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
@@ -103,7 +103,7 @@ async fn a_site_of_its_own_origin_imports_the_worker_and_a_stale_worker_is_repla
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_costs_nothing() {
+async fn a_server_that_is_down_slow_or_senseless_causes_a_readable_error_and_no_loss() {
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
@@ -143,13 +143,13 @@ async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_c
         assert_eq!(page.run("push.state()").await, "prompt");
     }
 
-    // With a good one it works, and a visit while it is away changes nothing.
+    // With a good server the same calls succeed, and a visit while that server is away changes nothing.
     page.run(&client(&world.server.url)).await;
     page.run("push.subscribe()").await;
     assert_eq!(page.run(&client("http://127.0.0.1:9")).await, "failed");
     assert_eq!(page.run("push.state()").await, "subscribed");
     assert_eq!(page.run(&client(&world.server.url)).await, "current");
-    // The wish to leave is heard without a server.
+    // The browser unsubscribes even when no server answers.
     page.run(&client("http://127.0.0.1:9")).await;
     page.run("push.unsubscribe()").await;
     assert_eq!(page.run("push.state()").await, "prompt");
@@ -157,7 +157,7 @@ async fn a_server_that_is_down_slow_or_talks_nonsense_is_an_error_in_words_and_c
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn what_the_server_did_not_store_is_told_again_at_the_next_visit() {
+async fn the_next_visit_repeats_a_subscription_that_the_server_did_not_store() {
     const CORS: [(HeaderName, &str); 1] = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
@@ -174,13 +174,13 @@ async fn what_the_server_did_not_store_is_told_again_at_the_next_visit() {
         assert_eq!(page.run("push.state()").await, "prompt");
         assert_eq!(world.count().await, 0);
     }
-    // The browser has a subscription by now. The server hears of it, whoever asks.
+    // The browser has a subscription now. The next visit tells the server about it.
     assert_eq!(page.run(&client(&world.server.url)).await, "refreshed");
     assert_eq!(page.run("push.state()").await, "subscribed");
     assert_eq!(world.count().await, 1);
 }
 
-/// Whether the server is away, and how many requests were turned away meanwhile.
+/// `Some` while the server is away: the number of requests refused so far.
 type Away = Arc<Mutex<Option<usize>>>;
 
 async fn turned_away(State(away): State<Away>, request: Request, next: Next) -> Response {
@@ -193,7 +193,7 @@ async fn turned_away(State(away): State<Away>, request: Request, next: Next) -> 
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn who_was_forgotten_while_the_server_was_away_is_subscribed_again_at_the_next_visit() {
+async fn a_browser_forgotten_while_the_server_was_away_subscribes_again_at_the_next_visit() {
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let away = Away::default();
@@ -230,7 +230,7 @@ async fn who_was_forgotten_while_the_server_was_away_is_subscribed_again_at_the_
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn the_api_may_be_in_a_folder_and_so_may_the_worker() {
+async fn the_api_and_the_worker_may_be_in_a_folder() {
     let site = Site::start(IMPORTING).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", site.url.clone())]).await;
     let page = world.firefox.open(&site.page()).await;
@@ -241,7 +241,7 @@ async fn the_api_may_be_in_a_folder_and_so_may_the_worker() {
              .then(({{ count }}) => count, ({{ code, message }}) => [code, message])"
         )
     };
-    // A worker's scope is its folder; a page elsewhere subscribes for it.
+    // A worker's scope is its folder. A page outside of that folder subscribes for it.
     let server = format!("{stage}/stage");
     let mut options = json!({"server": server, "serviceWorker": "/assets/pushcast-worker.js"});
     assert_eq!(page.run(&subscribe(&options)).await, 1);
@@ -258,7 +258,7 @@ async fn the_api_may_be_in_a_folder_and_so_may_the_worker() {
     assert_eq!(world.count().await, 1);
 }
 
-/// The block of this language in the README's part about a site of one's own.
+/// The code block in this language from the README's section about a site of your own.
 fn block(language: &str) -> String {
     let part = README
         .split("## On your own site")
@@ -285,7 +285,7 @@ fn ten_lines() -> String {
     ten
 }
 
-/// Serves a page and a worker that may change; the origin.
+/// Serves a page and a worker that the test may change. Returns the origin.
 async fn changing_site(page: &Arc<Mutex<String>>, worker: &Arc<Mutex<String>>) -> String {
     let text = |kind: &'static str, text: &Arc<Mutex<String>>| {
         let text = Arc::clone(text);
@@ -310,8 +310,8 @@ async fn changing_site(page: &Arc<Mutex<String>>, worker: &Arc<Mutex<String>>) -
 
 #[tokio::test]
 #[ignore = "needs firefox-esr: tests/run"]
-async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
-    // A worker of the site's own, with a listener that keeps some pushes to itself.
+async fn the_readme_s_ten_lines_and_its_worker_make_a_working_site() {
+    // The site's own worker handles some pushes itself.
     let own = "self.addEventListener('push', (event) => {
         if (event.data.text() !== 'mine') return;
         event.stopImmediatePropagation();
@@ -349,7 +349,7 @@ async fn the_ten_lines_of_the_readme_and_its_worker_are_a_site() {
         format!("{origin}/icon.png")
     );
 
-    // `takeOver: false`: a new worker waits until the pages of the one before are closed.
+    // With `takeOver: false` a new worker waits until every page of the old worker is closed.
     tab.go(&format!("{origin}/")).await;
     tab.wait_for("document.querySelector('#notify').hidden")
         .await;

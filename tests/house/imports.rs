@@ -1,14 +1,14 @@
-//! Which file of a crate imports which, and the circles among them.
+//! The imports between a crate's files, and the cycles among them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-use super::source::{Token, behind, behind_item, files, tokens};
+use super::source::{Token, files, index_after, index_after_item, tokens};
 
 /// `["deliver", "retry"]`; empty for the crate's root.
 type Module = Vec<String>;
 
-/// A path that a file names.
+/// A path that occurs in a file.
 #[derive(Debug, Clone)]
 struct Mention {
     path: Vec<String>,
@@ -19,9 +19,9 @@ struct Mention {
 struct File {
     name: String,
     mentions: Vec<Mention>,
-    /// Names that it hands on, and where they come from.
+    /// Names that the module exports again, and their origin.
     exports: BTreeMap<String, Vec<String>>,
-    /// Modules that only tests have.
+    /// Modules that exist only in tests.
     test_modules: BTreeSet<String>,
 }
 
@@ -29,12 +29,12 @@ struct File {
 #[derive(Debug)]
 pub(crate) struct Imports(BTreeMap<Module, File>);
 
-/// From one place to another: the lines that tie them.
+/// From an importing file or module to each imported one, with the lines that import it.
 pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 impl Imports {
-    /// Reads a crate whose root is `lib.rs` or `main.rs` in `folder`; `without` is a folder of other crates. Files are
-    /// called as they are below `base`.
+    /// Reads a crate whose root is `lib.rs` or `main.rs` in `folder`. `without` is a folder that holds other crates.
+    /// File names are relative to `base`.
     pub(crate) fn read(base: &Path, folder: &str, without: &str) -> Self {
         let mut modules = BTreeMap::new();
         for path in files(&base.join(folder), "rs") {
@@ -66,13 +66,13 @@ impl Imports {
         Self(modules)
     }
 
-    /// Which file imports which.
+    /// The imports between files.
     pub(crate) fn between_files(&self) -> Arrows {
         self.arrows(|module| self.0[module].name.clone())
     }
 
-    /// Which of the crate's top modules imports which.
-    pub(crate) fn between_rooms(&self) -> Arrows {
+    /// The imports between the crate's top modules.
+    pub(crate) fn between_top_modules(&self) -> Arrows {
         self.arrows(|module| {
             module
                 .first()
@@ -104,7 +104,7 @@ impl Imports {
         arrows
     }
 
-    /// The module that defines what a path names; nothing for what is of another crate.
+    /// The module that defines the item of a path. `None` for an item of another crate.
     fn resolve(&self, from: &Module, path: &[String], depth: usize) -> Option<Module> {
         let (first, mut rest) = path.split_first()?;
         let mut module = match &first[..] {
@@ -147,10 +147,10 @@ impl File {
         while at < tokens.len() {
             match (text(at), text(at + 1)) {
                 ("#", "[" | "!") => at = file.attribute(tokens, at),
-                ("pub", "(") => (exported, at) = (true, behind(tokens, at + 1)),
+                ("pub", "(") => (exported, at) = (true, index_after(tokens, at + 1)),
                 ("pub", _) => (exported, at) = (true, at + 1),
                 ("use", _) => {
-                    let end = behind_use(tokens, at);
+                    let end = index_after_use(tokens, at);
                     file.import(&tokens[at + 1..end], exported);
                     (exported, at) = (false, end);
                 }
@@ -165,7 +165,7 @@ impl File {
                     (exported, at) = (false, at + 2);
                 }
                 (name, _) => {
-                    // What a file hands on it may also use.
+                    // A file may also use the names that it exports.
                     if let Some(path) = file.exports.get(name).cloned() {
                         let line = tokens[at].line;
                         file.mentions.push(Mention { path, line });
@@ -177,20 +177,20 @@ impl File {
         file
     }
 
-    /// Passes an attribute, and what only tests have.
+    /// Skips an attribute, and the item after it if only tests have that item.
     fn attribute(&mut self, tokens: &[Token], at: usize) -> usize {
         let open = if tokens[at + 1].text == "!" {
             at + 2
         } else {
             at + 1
         };
-        let end = behind(tokens, open);
+        let end = index_after(tokens, open);
         let words: Vec<&str> = tokens[open..end].iter().map(|it| &it.text[..]).collect();
         if words != ["[", "cfg", "(", "test", ")", "]"] {
             return end;
         }
-        let behind_test = behind_item(tokens, end);
-        let item: Vec<&str> = tokens[end..behind_test]
+        let after_test = index_after_item(tokens, end);
+        let item: Vec<&str> = tokens[end..after_test]
             .iter()
             .map(|it| &it.text[..])
             .collect();
@@ -199,7 +199,7 @@ impl File {
         {
             self.test_modules.insert(item[at + 1].to_owned());
         }
-        behind_test
+        after_test
     }
 
     /// Reads what stands between `use` and `;`.
@@ -214,13 +214,13 @@ impl File {
     }
 }
 
-/// The index behind the `;` of a `use`.
-fn behind_use(tokens: &[Token], at: usize) -> usize {
+/// The index after the `;` of a `use`.
+fn index_after_use(tokens: &[Token], at: usize) -> usize {
     let end = tokens[at..].iter().position(|token| token.text == ";");
     end.map_or(tokens.len(), |end| at + end + 1)
 }
 
-/// The paths of a tree such as `a::{b, c::d as e}`, with the name under which each is known.
+/// The paths of a tree such as `a::{b, c::d as e}`, each with the name that it gets and its line.
 fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)> {
     let mut found = Vec::new();
     let mut path = before.to_vec();
@@ -236,7 +236,7 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
                 (path, line) = (before.to_vec(), 0);
             }
             "{" => {
-                let end = behind(tree, at);
+                let end = index_after(tree, at);
                 found.extend(leaves(&tree[at + 1..end - 1], &path));
                 (path, line, at) = (before.to_vec(), 0, end - 1);
             }
@@ -245,7 +245,7 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
                 at += 1;
             }
             "::" | "*" => {}
-            // In the middle, `self` is the module before it.
+            // Inside a list, `self` is the module in front of it.
             "self" if !path.is_empty() => line = tree[at].line,
             name => {
                 path.push(name.to_owned());
@@ -257,12 +257,12 @@ fn leaves(tree: &[Token], before: &[String]) -> Vec<(Vec<String>, String, usize)
     found
 }
 
-/// For each circle, the shortest way around it: each arrow with the lines that tie it.
-pub(crate) fn circles(arrows: &Arrows) -> Vec<String> {
+/// For each cycle, its shortest way around: each import with the lines that cause it.
+pub(crate) fn cycles(arrows: &Arrows) -> Vec<String> {
     let mut reported: BTreeSet<&str> = BTreeSet::new();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for place in arrows.keys() {
-        let Some(way) = way_around(arrows, place) else {
+        let Some(way) = shortest_cycle(arrows, place) else {
             continue;
         };
         if way.iter().any(|it| reported.contains(it)) {
@@ -275,13 +275,13 @@ pub(crate) fn circles(arrows: &Arrows) -> Vec<String> {
                 text += &format!("    {line}\n");
             }
         }
-        circles.push(text);
+        cycles.push(text);
     }
-    circles
+    cycles
 }
 
-/// The shortest way from a place back to it.
-fn way_around<'a>(arrows: &'a Arrows, place: &'a str) -> Option<Vec<&'a str>> {
+/// The shortest way from `place` back to it.
+fn shortest_cycle<'a>(arrows: &'a Arrows, place: &'a str) -> Option<Vec<&'a str>> {
     let mut ways = VecDeque::from([vec![place]]);
     let mut seen = BTreeSet::new();
     while let Some(way) = ways.pop_front() {

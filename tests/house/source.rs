@@ -1,4 +1,4 @@
-//! Rust read as tokens: comments, strings and test-only items take part in nothing.
+//! Splits Rust source into tokens. Comments and the contents of strings are dropped.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) text: String,
-    /// Counted from 1.
+    /// Line number, from 1.
     pub(crate) line: usize,
 }
 
-/// Every file with this ending in a folder and below, in order.
+/// Every file with this extension in a folder and its subfolders, in order.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = std::fs::read_dir(folder) else {
@@ -78,7 +78,8 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// Where the opening quotation mark of a string is, and how many `#` stand before it; nothing where there is no string.
+/// Offset of a string's opening quotation mark, and the number of `#` of a raw string. `None` when no string starts
+/// here.
 fn string_start(text: &str) -> Option<(usize, Option<usize>)> {
     let prefix = ["br", "cr", "r", "b", "c", ""]
         .into_iter()
@@ -110,7 +111,7 @@ fn string(text: &str) -> usize {
     text.len()
 }
 
-/// A character, or a lifetime.
+/// Length of a character literal, or of a lifetime's `'`.
 fn quote(text: &str) -> usize {
     let mut characters = text.char_indices().skip(1);
     match (characters.next(), characters.next()) {
@@ -125,8 +126,8 @@ fn quote(text: &str) -> usize {
     }
 }
 
-/// The index behind the bracket that closes the one at `open`.
-pub(crate) fn behind(tokens: &[Token], open: usize) -> usize {
+/// The index after the bracket that closes the one at `open`.
+pub(crate) fn index_after(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(open) {
         match &token.text[..] {
@@ -141,13 +142,13 @@ pub(crate) fn behind(tokens: &[Token], open: usize) -> usize {
     tokens.len()
 }
 
-/// The index behind the item at `from`: behind its `;`, or behind its body.
-pub(crate) fn behind_item(tokens: &[Token], mut from: usize) -> usize {
+/// The index after the item at `from`: after its `;` or its body.
+pub(crate) fn index_after_item(tokens: &[Token], mut from: usize) -> usize {
     while let Some(token) = tokens.get(from) {
         match &token.text[..] {
             ";" => return from + 1,
-            "{" => return behind(tokens, from),
-            "(" | "[" => from = behind(tokens, from),
+            "{" => return index_after(tokens, from),
+            "(" | "[" => from = index_after(tokens, from),
             _ => from += 1,
         }
     }
@@ -161,7 +162,7 @@ pub(crate) fn functions(source: &str) -> Vec<(String, usize, usize)> {
     for at in 0..tokens.len().saturating_sub(1) {
         let is_named = tokens[at + 1].text.chars().all(is_word);
         if tokens[at].text == "fn" && is_named {
-            let last = &tokens[behind_item(&tokens, at) - 1];
+            let last = &tokens[index_after_item(&tokens, at) - 1];
             let lines = last.line - tokens[at].line + 1;
             if last.text == "}" {
                 functions.push((tokens[at + 1].text.clone(), tokens[at].line, lines));

@@ -1,4 +1,4 @@
-// node's web-push beside pushcast. JSON in, JSON out.
+// Runs node's web-push for comparison. Reads JSON and writes JSON.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,7 +9,7 @@ const ask = JSON.parse(readFileSync(0, "utf8"));
 const does = {
   generateVAPIDKeys: () => webpush.generateVAPIDKeys(),
 
-  // Refuses keys that it cannot use; the request is built and not sent.
+  // Builds the request without sending it. web-push throws if it cannot use the keys.
   generateRequestDetails({ subscription, text, keys, encoding }) {
     webpush.setVapidDetails("mailto:tests@pushcast.dev", keys.publicKey, keys.privateKey);
     const options = { contentEncoding: encoding, TTL: 60 };
@@ -17,7 +17,7 @@ const does = {
     return { headers, body: body.toString("base64url") };
   },
 
-  // Case by case, in order. Certificates are trusted by NODE_EXTRA_CA_CERTS.
+  // Sends the cases in order. NODE_EXTRA_CA_CERTS names the trusted certificates.
   async sendNotification({ cases }) {
     const results = [];
     for (const { subscription, data, options } of cases) {
@@ -32,7 +32,7 @@ const does = {
     return results;
   },
 
-  // What the page about switching must name: exports, and the options that it knows.
+  // Exports and options of web-push: docs/from-pywebpush.md must name them all.
   inventory() {
     let options = "";
     try {

@@ -1,4 +1,4 @@
-"""pywebpush, and http_ece and py_vapid on which it stands, beside pushcast. JSON in, JSON out."""
+"""Runs pywebpush, and its foundations http_ece and py_vapid, for comparison. Reads JSON and writes JSON."""
 
 import base64
 import json
@@ -60,7 +60,7 @@ def make_key(_):
 
 
 def attempt(do):
-    """Its result, or the exception's name and text: one case must not end the others."""
+    """The result, or the exception's name and text: an error in one case must not end the others."""
     try:
         return {"result": do()}
     except Exception as error:
@@ -68,7 +68,7 @@ def attempt(do):
 
 
 def webpush(ask):
-    """pywebpush's one call, case by case. Certificates are trusted by REQUESTS_CA_BUNDLE."""
+    """Calls pywebpush's function for each case. REQUESTS_CA_BUNDLE names the trusted certificates."""
     import pywebpush
 
     def one(case):
@@ -80,7 +80,7 @@ def webpush(ask):
 
 
 def command(ask):
-    """pywebpush's command, case by case, each with its arguments."""
+    """Runs pywebpush's command for each case, with that case's arguments."""
     import contextlib
     import logging
 
@@ -88,7 +88,7 @@ def command(ask):
 
     def one(arguments):
         sys.argv = ["pywebpush", *arguments]
-        # It prints what it gets, where our own answer is to stand.
+        # It prints the answer to standard output, where our JSON must stand alone.
         with contextlib.redirect_stdout(sys.stderr):
             config = program.get_config()
             program.webpush(
@@ -96,13 +96,13 @@ def command(ask):
                 curl=config.curl, content_encoding=config.encoding, verbose=config.verbose, headers=config.head,
             )
 
-    # What it complains of, it raises as well.
+    # It raises every error that it prints.
     logging.disable()
     return [attempt(lambda: one(arguments)) for arguments in ask["cases"]]
 
 
 def encode_for(ask):
-    """WebPusher.encode: what is to be put into the body and the headers."""
+    """The body and headers of WebPusher.encode."""
     import pywebpush
 
     encoded = pywebpush.WebPusher(ask["subscription"]).encode(decode(ask["text"]), ask["encoding"])
@@ -111,7 +111,7 @@ def encode_for(ask):
 
 
 def inventory(_):
-    """Every public name of pywebpush, every parameter of them, and every flag of its command."""
+    """Every public name of pywebpush with its parameters, and every flag of its command."""
     import argparse
     import inspect
 
@@ -134,7 +134,7 @@ def inventory(_):
             elif inspect.isfunction(value):
                 names |= {member} - {"__init__"}
                 names |= {parameter for parameter in inspect.signature(value).parameters if parameter != "self"}
-    # Parameters of send, which the signature hides.
+    # The signature hides the parameters of `send`.
     names |= set(inspect.signature(pywebpush.WebPusher._prepare_send_data).parameters) - {"self"}
 
     def flags(parser):

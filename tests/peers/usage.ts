@@ -1,4 +1,4 @@
-// How a site in TypeScript uses the client; `tests/peers.rs` has the compiler read it.
+// Calls that a site in TypeScript may make. `tests/peers.rs` checks them with the TypeScript compiler.
 
 import { type Pushcast, PushcastError, pushcast, type State, type Visit, why } from "../../client/pushcast.js";
 

@@ -1,4 +1,4 @@
-//! What the service does to a request on purpose, instead of serving it.
+//! The test tells the push service to misbehave.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,7 +17,7 @@ use crate::support::push_service::behaviour::{Canned, Whom};
 use crate::support::push_service::raw_client::{Answer, BOTH, Client};
 
 #[tokio::test]
-async fn canned_answers_come_in_order_and_then_service_returns() {
+async fn prepared_answers_come_in_order_before_normal_service() {
     let scene = Scene::new().await;
     let busy = Canned::status(429).header("retry-after", "3").text("busy");
     scene.service.answer(Whom::Everyone, busy).times(2);
@@ -51,7 +51,7 @@ async fn canned_answers_come_in_order_and_then_service_returns() {
 }
 
 #[tokio::test]
-async fn a_behaviour_lasts_until_it_is_called_off_and_hides_no_fault() {
+async fn a_behaviour_lasts_until_the_test_ends_it_and_hides_no_fault() {
     let scene = Scene::new().await;
     let other = scene.service.subscribe(None);
     scene
@@ -76,7 +76,7 @@ async fn a_behaviour_lasts_until_it_is_called_off_and_hides_no_fault() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_hangs_until_its_client_goes() {
+async fn a_hanging_request_hangs_until_its_client_leaves() {
     for builder in [PushService::builder(), PushService::builder().http1_only()] {
         let scene = Scene::with(builder).await;
         scene.service.hang(&scene.browser);
@@ -92,7 +92,7 @@ async fn a_hanging_request_hangs_until_its_client_goes() {
 }
 
 #[tokio::test]
-async fn a_reset_is_a_reset() {
+async fn the_service_resets_a_connection_with_tcp_rst() {
     for builder in [PushService::builder(), PushService::builder().http1_only()] {
         let mut scene = Scene::with(builder).await;
         scene.service.reset(&scene.browser).times(1);
@@ -135,7 +135,7 @@ async fn all_open_connections_can_be_reset() {
 }
 
 #[tokio::test]
-async fn going_away_loses_nothing_and_makes_clients_reconnect() {
+async fn a_service_that_goes_away_loses_no_request_and_makes_clients_reconnect() {
     for builder in [PushService::builder(), PushService::builder().http1_only()] {
         let mut scene = Scene::with(builder).await;
         scene
@@ -168,7 +168,7 @@ async fn slow_requests_are_served_together_up_to_the_limit() {
     let delay = Duration::from_millis(100);
     scene.service.slow(Whom::Everyone, delay);
     let started = Instant::now();
-    // The limit is known to the client once it has had an answer.
+    // The client learns the limit from the first answer.
     assert_eq!(scene.send(scene.request()).await.status, 201);
     let answers = join_all((0..9).map(|_| scene.send(scene.request()))).await;
     assert!(answers.iter().all(|answer| answer.status == 201));
@@ -200,7 +200,7 @@ async fn a_dripping_body_does_not_end() {
 }
 
 #[tokio::test]
-async fn a_huge_body_is_huge() {
+async fn a_huge_answer_has_a_body_of_10_mb() {
     let scene = Scene::new().await;
     scene
         .service
@@ -234,7 +234,7 @@ async fn dropping_the_service_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_requests_at_once_are_counted_right() {
+async fn the_service_counts_many_requests_at_once() {
     let mut scene = Scene::new().await;
     let browsers = [(); 20].map(|()| scene.service.subscribe(None));
     for connection in 1..=4 {

@@ -1,4 +1,4 @@
-//! Tokens, each with one thing wrong.
+//! VAPID tokens, each with one fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,7 +14,7 @@ use super::{DAY, NOW, Scene, set};
 use crate::support::push_service::PushService;
 use crate::support::push_service::raw_client::{BOTH, Client};
 
-/// Signs claims that pushcast would not.
+/// Signs claims that pushcast itself would refuse to sign.
 fn token(key: &SigningKey, header: &Value, claims: &Value) -> String {
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let input = format!("{}.{}", encode(header), encode(claims));
@@ -53,7 +53,7 @@ fn wrong_claims(origin: &str, endpoint: &str) -> Vec<(Value, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_wrong_is_refused() {
+async fn a_token_with_a_wrong_claim_is_refused() {
     let scene = Scene::new().await;
     let key = signing_key(1);
     let browser = scene.service.subscribe(Some(&public(&key)));
@@ -105,7 +105,7 @@ async fn a_claim_that_is_wrong_is_refused() {
     }
 }
 
-/// Authorizations that are good, for a message to `origin`.
+/// Good values of `Authorization` for a message to `origin`.
 fn good_authorizations(origin: &str, key: &SigningKey) -> Vec<String> {
     let claims = json!({"aud": origin, "exp": NOW + 600});
     let good = token(key, &json!({"alg": "ES256"}), &claims);
@@ -129,7 +129,7 @@ fn good_authorizations(origin: &str, key: &SigningKey) -> Vec<String> {
     ]
 }
 
-/// Authorizations that are wrong, for a message to `origin`, and why; `other` is not the subscription's key.
+/// Bad values of `Authorization` for a message to `origin`, with the reason. `other` is not the subscription's key.
 fn wrong_authorizations(
     origin: &str,
     key: &SigningKey,
@@ -192,7 +192,7 @@ fn wrong_authorizations(
 }
 
 #[tokio::test]
-async fn a_signature_that_is_wrong_is_refused() {
+async fn a_token_with_a_wrong_signature_is_refused() {
     let scene = Scene::new().await;
     let (key, other) = (signing_key(1), signing_key(2));
     let browser = scene.service.subscribe(Some(&public(&key)));
@@ -214,7 +214,7 @@ async fn a_signature_that_is_wrong_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_good_is_not_good_for_ever_or_for_all() {
+async fn a_good_token_expires_and_is_good_for_one_subscription_only() {
     let clock = Arc::new(AtomicI64::new(NOW));
     let hands = Arc::clone(&clock);
     let service = PushService::builder()

@@ -1,4 +1,4 @@
-//! Databases that fail, refuse, lose answers or take their time.
+//! Databases that fail, refuse requests, lose answers or are slow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::{behind, behind_sdk, browser, count, endpoint, now, registration, row
 use crate::support::aws::faulty_dynamodb::{Fault, possible};
 use crate::support::random::impatient;
 
-/// The SDK asks again, and finds a lease that is its own.
+/// The SDK repeats the request and finds a lease that it already holds.
 #[tokio::test]
-async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
+async fn a_lease_whose_answer_was_lost_is_held() {
     let lost = AtomicBool::new(false);
     let first = move |operation: &str| {
         let first = operation == "UpdateItem" && !lost.swap(true, Ordering::Relaxed);
@@ -41,11 +41,11 @@ async fn a_lease_whose_answer_was_lost_is_ours_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halves() {
+async fn a_lasting_fault_is_a_transient_error_and_leaves_no_partial_write() {
     let mut faults = possible("TransactWriteItems");
     faults.push(Fault::Refused(400, "TransactionConflictException"));
     for fault in faults {
-        let (store, calm, seen) = behind_sdk(2, move |operation| match (operation, fault) {
+        let (store, faultless, seen) = behind_sdk(2, move |operation| match (operation, fault) {
             ("UpdateItem", Fault::Cancelled(_)) => None,
             ("UpdateItem" | "TransactWriteItems", fault) => Some(fault),
             _ => None,
@@ -54,11 +54,12 @@ async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halv
         let keys = browser();
         let (there, fresh) = (endpoint(1), endpoint(2));
         let kept = registration(&keys, &there);
-        calm.subscribers
+        faultless
+            .subscribers
             .subscribe(&kept, now())
             .await
             .expect("it is stored");
-        let before = row(&calm, &there).await;
+        let before = row(&faultless, &there).await;
         let mut errors = Vec::new();
         let new = registration(&keys, &fresh);
         errors.extend(store.subscribers.subscribe(&new, now()).await.err());
@@ -69,12 +70,13 @@ async fn a_fault_that_never_ends_is_a_transient_error_and_writes_nothing_by_halv
         for error in &errors {
             assert!(error.is_transient(), "{fault:?}: {error:?}");
         }
-        let rows = scan(&calm).await;
-        assert_eq!(count(&calm).await, rows.len(), "{fault:?}");
+        let rows = scan(&faultless).await;
+        assert_eq!(count(&faultless).await, rows.len(), "{fault:?}");
         if fault != Fault::LostAnswer {
             assert_eq!(rows.values().collect::<Vec<_>>(), [&before], "{fault:?}");
         }
-        // Each of the four operations is tried a dozen times, each time twice by the SDK; beside them the day is opened.
+        // Our code makes at most a dozen attempts at each of the four operations, and the SDK sends each attempt twice.
+        // Opening the day adds a few requests.
         assert!(seen.requests().len() <= 4 * 12 * 2 + 10, "{fault:?}");
     }
 }
@@ -97,7 +99,7 @@ async fn a_read_that_fails_is_a_transient_error() {
 }
 
 #[tokio::test]
-async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
+async fn a_request_that_dynamodb_refuses_for_good_is_not_repeated() {
     let fault = Fault::Refused(400, "ResourceNotFoundException");
     let (store, _, seen) = behind(move |_| Some(fault)).await;
     let new = registration(&browser(), &endpoint(1));
@@ -118,9 +120,9 @@ async fn what_dynamodb_refuses_for_good_is_not_tried_again() {
     assert_eq!(written.count(), 2, "the opening of the day was not written");
 }
 
-/// As on a machine that has a lot to do, or whose disk has.
+/// As on a busy machine, or with a slow disk.
 #[tokio::test]
-async fn a_database_that_takes_its_time_is_waited_for() {
+async fn the_store_waits_for_a_slow_database() {
     let (store, _, _) = behind_sdk(1, |_| Some(Fault::Late(Duration::from_secs(8)))).await;
     let registration = registration(&browser(), &endpoint(1));
     let stored = store

@@ -1,4 +1,5 @@
-//! Many at once, and faults that pass: every row is what one of its last writers left, and the count is the rows'.
+//! Concurrent writers and temporary faults: each row is what one of its last writers left, and the count equals the
+//! rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,17 +23,17 @@ fn timezone(operation: u64) -> String {
     format!("operation {operation}")
 }
 
-/// What one call did to one endpoint, and between which moments.
+/// The effect of one call on one endpoint, and when the call began and ended.
 #[derive(Debug)]
 struct Event {
     endpoint: String,
-    /// The operation whose mark the row carries and the browser whose keys it has; `None` when it was removed.
+    /// The operation that the row records, and the browser whose keys it has. `None` if the call removed the row.
     wrote: Option<(u64, usize)>,
     from: u64,
     to: u64,
 }
 
-/// What the answers say of the number of rows.
+/// The change of the number of rows, as the answers report it.
 #[derive(Debug, Default)]
 struct Tally {
     events: Vec<Event>,
@@ -44,7 +45,7 @@ struct Race {
     store: Store,
     browsers: Vec<Browser>,
     endpoints: usize,
-    /// Which of the operations below may happen.
+    /// The operations that may occur.
     operations: &'static [Operation],
     time: AtomicU64,
 }
@@ -58,7 +59,7 @@ enum Operation {
     Replace,
 }
 
-/// Those whose answers say by how much the count changes.
+/// Operations whose answers report the change of the count.
 const COUNTED: &[Operation] = &[
     Operation::Subscribe,
     Operation::Prune,
@@ -89,7 +90,7 @@ impl Race {
         self.time.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// `workers` at once, each with a plan of its own.
+    /// Runs `workers` tasks at once, each with its own random operations.
     async fn run(self: &Arc<Self>, seed: u64, workers: u64, steps: usize) -> Tally {
         let running: Vec<_> = (0..workers)
             .map(|worker| {
@@ -173,10 +174,10 @@ impl Race {
         tally
     }
 
-    /// The count is the rows', and each row is what one of the last writers left, or none did.
-    async fn check(&self, calm: &Store, tally: &Tally) {
-        let rows = scan(calm).await;
-        assert_totals(calm).await;
+    /// The count equals the rows, and each row is one of its last writers' or was removed by one of them.
+    async fn check(&self, faultless: &Store, tally: &Tally) {
+        let rows = scan(faultless).await;
+        assert_totals(faultless).await;
         for n in 0..self.endpoints {
             let endpoint = endpoint(n);
             let events = tally.events.iter().filter(|it| it.endpoint == endpoint);
@@ -211,7 +212,7 @@ impl Race {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_count_is_exact_whoever_races_whom() {
+async fn the_count_is_exact_under_races() {
     for seed in 0..4 {
         let race = Race::new(in_memory().await, 24, ALL);
         let tally = race.run(seed, 16, 30).await;
@@ -255,7 +256,7 @@ async fn the_count_is_exact_in_a_file_that_is_opened_again() {
     again.check(&again.store, &tally).await;
 }
 
-/// One request in four meets something.
+/// One request in four fails in some way.
 fn one_in_four(seed: u64) -> impl Fn(&str) -> Option<Fault> + Send + Sync + 'static {
     let random = Random::new(seed);
     move |operation| {
@@ -264,7 +265,7 @@ fn one_in_four(seed: u64) -> impl Fn(&str) -> Option<Fault> + Send + Sync + 'sta
     }
 }
 
-/// Of the writes, every other one is done and its answer lost.
+/// Every second write is done, but its answer is lost.
 fn lost_answers(seed: u64) -> impl Fn(&str) -> Option<Fault> + Send + Sync + 'static {
     let random = Random::new(seed);
     move |operation| {
@@ -274,39 +275,39 @@ fn lost_answers(seed: u64) -> impl Fn(&str) -> Option<Fault> + Send + Sync + 'st
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn faults_that_pass_lose_and_double_nothing() {
+async fn temporary_faults_lose_and_repeat_no_write() {
     for seed in 20..23 {
-        let (store, calm, _) = behind(one_in_four(seed)).await;
+        let (store, faultless, _) = behind(one_in_four(seed)).await;
         let race = Race::new(store, 16, ALL);
         let tally = race.run(seed, 8, 20).await;
-        race.check(&calm, &tally).await;
+        race.check(&faultless, &tally).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn faults_that_pass_leave_the_answers_right() {
+async fn temporary_faults_leave_the_answers_right() {
     for seed in 30..33 {
-        let (store, calm, _) = behind(one_in_four(seed)).await;
+        let (store, faultless, _) = behind(one_in_four(seed)).await;
         let race = Race::new(store, 12, COUNTED);
         let tally = race.run(seed, 8, 20).await;
-        race.check(&calm, &tally).await;
-        assert_eq!(count(&calm).await, tally.new - tally.pruned);
+        race.check(&faultless, &tally).await;
+        assert_eq!(count(&faultless).await, tally.new - tally.pruned);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_lost_answer_is_asked_for_again_and_not_done_twice() {
+async fn a_write_whose_answer_was_lost_is_not_done_twice() {
     for seed in 40..43 {
-        let (store, calm, _) = behind(lost_answers(seed)).await;
+        let (store, faultless, _) = behind(lost_answers(seed)).await;
         let race = Race::new(store, 12, COUNTED);
         let tally = race.run(seed, 8, 20).await;
-        race.check(&calm, &tally).await;
-        assert_eq!(count(&calm).await, tally.new - tally.pruned);
+        race.check(&faultless, &tally).await;
+        assert_eq!(count(&faultless).await, tally.new - tally.pruned);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_at_once_are_counted_exactly_whoever_is_there_and_whatever_is_lost() {
+async fn bulk_writes_are_counted_exactly_under_races_and_lost_answers() {
     let keys = browser();
     let all: Vec<Registration> = (0..MAX_AT_ONCE)
         .map(|n| registration(&keys, &endpoint(n)))
@@ -315,7 +316,7 @@ async fn many_at_once_are_counted_exactly_whoever_is_there_and_whatever_is_lost(
         for plan in [None, Some(seed)] {
             let faults = plan.map(lost_answers);
             let plan = move |operation: &str| faults.as_ref().and_then(|plan| plan(operation));
-            let (store, calm, _) = behind(plan).await;
+            let (store, faultless, _) = behind(plan).await;
             assert_eq!(
                 store
                     .subscribers
@@ -326,15 +327,15 @@ async fn many_at_once_are_counted_exactly_whoever_is_there_and_whatever_is_lost(
             );
             let first = store.subscribers.subscribe_all(&all[..40], now()).await;
             assert_eq!(first.expect("it stores"), 40);
-            assert_count(&calm, 40).await;
-            // The same ones, and others, by two at once.
+            assert_count(&faultless, 40).await;
+            // Two calls at once store rows that exist, rows that both of them have, and rows of their own.
             let (one, other) = tokio::join!(
                 store.subscribers.subscribe_all(&all[20..80], now()),
                 store.subscribers.subscribe_all(&all[60..], now()),
             );
             let new = one.expect("it stores") + other.expect("it stores");
             assert_eq!(new, MAX_AT_ONCE - 40);
-            assert_count(&calm, MAX_AT_ONCE).await;
+            assert_count(&faultless, MAX_AT_ONCE).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked of the database: no reserved word, consistent reads, pages with an end.
+//! Requests to the database: no reserved words, consistent reads, and limited pages.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use webpush::KeyId;
 use super::{behind, browser, endpoint, now, registration, row};
 use crate::support::random::impatient;
 
-/// Of the names of our attributes and their like, those that DynamoDB reserves (Developer Guide, "Reserved words").
+/// Reserved words of DynamoDB that are names of our attributes or close to them (Developer Guide, "Reserved words").
 const RESERVED: &[&str] = &[
     "auth",
     "bucket",
@@ -73,10 +73,10 @@ const RESERVED: &[&str] = &[
     "zone",
 ];
 
-/// What an expression itself is written with.
+/// Keywords of the expression syntax.
 const SYNTAX: &[&str] = &["SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT"];
 
-/// Every expression in a request, wherever it stands.
+/// Collects every expression in a request, at any depth.
 fn expressions(body: &Value, found: &mut Vec<String>) {
     match body {
         Value::Object(members) => {
@@ -92,7 +92,7 @@ fn expressions(body: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The attribute names that stand in an expression without a placeholder.
+/// Attribute names in an expression that have no placeholder.
 fn bare_names(expression: &str) -> Vec<&str> {
     let part_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '#');
     expression
@@ -103,7 +103,7 @@ fn bare_names(expression: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
+async fn requests_use_no_reserved_word_read_consistently_and_have_limits() {
     let (store, _, seen) = behind(|_| None).await;
     write_move_and_merge(&store).await;
     read_figures(&store).await;
@@ -123,7 +123,7 @@ async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
         if matches!(&operation[..], "Scan" | "Query") {
             assert!(body["Limit"].as_i64().is_some(), "{operation}: {body}");
         }
-        // An index has no consistent reads, and a scan of everyone wants none.
+        // An index has no consistent reads, and a scan of all rows needs none.
         if operation == "GetItem" || (operation == "Query" && body["IndexName"].is_null()) {
             assert_eq!(body["ConsistentRead"], true, "{operation}: {body}");
         }
@@ -146,7 +146,7 @@ async fn requests_name_no_reserved_word_read_what_is_written_and_end() {
     );
 }
 
-/// Every request that changes a subscription.
+/// Makes every request that changes a subscription.
 async fn write_move_and_merge(store: &Store) {
     let keys = browser();
     let full = |n: usize| Registration {
@@ -201,7 +201,7 @@ async fn write_move_and_merge(store: &Store) {
         .expect("it reads");
 }
 
-/// Every request for many subscriptions, or for how many there are.
+/// Makes every request that reads many subscriptions, or their number.
 async fn read_figures(store: &Store) {
     store.subscribers.all(None, 5).await.expect("it reads");
     let totals = store.subscribers.totals().await.expect("it counts");
@@ -241,12 +241,12 @@ async fn the_embedded_database_refuses_reserved_words_too() {
     }
 }
 
-/// As dynoxide asks for the next page of a segment: a million rows must not be sorted for it.
+/// dynoxide's query for the next page of a segment must not sort a million rows.
 #[tokio::test]
-async fn a_segment_of_a_file_is_read_through_an_index() {
+async fn a_segment_of_a_database_file_is_read_through_an_index() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pushcast.db");
-    // Twice: the index is there already.
+    // The second time, the index exists already.
     for _ in 0..2 {
         let store = Store::open(Some(&file), impatient()).await;
         store.expect("it opens");

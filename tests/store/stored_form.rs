@@ -1,4 +1,4 @@
-//! The stored form: every attribute of the ledger's items, with its type. Items outlive a release.
+//! Every attribute of the ledger's items with its type. A later release must still read these items.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ async fn database() -> (Store, Client) {
     (store, client)
 }
 
-/// Every item of the ledger by its key: `id part`, then its other attributes, `name type value`.
+/// Every item of the ledger by its key `id part`, with its other attributes as `name type value`.
 async fn ledger(client: &Client) -> BTreeMap<String, Vec<String>> {
     let tables = embedded::tables();
     let found = client.scan().table_name(&tables.ledger).send().await;
@@ -82,7 +82,7 @@ fn campaign(id: &CampaignId) -> Campaign {
     }
 }
 
-/// The attributes of the campaign's item, with its changing ones in their places.
+/// Checks the campaign's item. `changing` replaces the attributes that change between states.
 async fn assert_campaign(client: &Client, changing: &[&str]) {
     let mut expected = vec![
         "audience S news && !beta",
@@ -125,7 +125,7 @@ async fn a_campaign_is_stored_in_this_form_in_each_of_its_states() {
     changing.push("announced BOOL true");
     assert_campaign(&client, &changing).await;
 
-    // Cancelled, it still says why it was halted.
+    // A cancelled campaign keeps the reason of its halt.
     let cancel = Transition::Cancel { at: at(ENDED) };
     let cancelled = move_by(cancel).await;
     assert_eq!(cancelled.state.reason(), Some("our fault"));
@@ -192,7 +192,7 @@ async fn schedules_are_stored_in_this_form() {
     let read = store.ledger.schedules().await.expect("it reads");
     assert_eq!(read, [schedule.clone()]);
 
-    // After its last firing it has no next one.
+    // After the last firing, `next` is gone.
     let fired = store.ledger.schedule_fired(&schedule, None).await;
     assert!(fired.expect("it is written"), "it was unchanged");
     expected.retain(|it| !it.starts_with("next"));
@@ -240,7 +240,7 @@ async fn days_figures_and_the_tags_sample_are_stored_in_this_form() {
     let again = store.subscribers.tags(3, now).await.expect("it reads");
     assert_eq!(again, tags, "as it was stored");
 
-    // Up to sixteen items share the figures.
+    // Up to sixteen items hold the count.
     let counts = || items.iter().filter(|(key, _)| key.starts_with("count "));
     for (key, _) in counts() {
         let shard = key.strip_prefix("count ").expect("it begins so");

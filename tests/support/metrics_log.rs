@@ -1,4 +1,4 @@
-//! Figures as they are written: a log that the test reads, and every outcome that there is to be counted.
+//! A log that the test reads for metrics, and every outcome to be counted.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ impl Log {
     }
 }
 
-/// Every outcome that there is.
+/// Every outcome of a push.
 pub(crate) const OUTCOMES: [Outcome; 9] = [
     Outcome::Accepted,
     Outcome::Gone,

@@ -1,4 +1,4 @@
-//! What stands in for the world around pushcast. None of it uses pushcast's own code for what it checks.
+//! Stand-ins for the world around pushcast. None of them checks pushcast with pushcast's own code.
 //!
 //! | a test needs | it takes |
 //! |---|---|
@@ -7,10 +7,10 @@
 //! | Firefox, Chromium or WebKit themselves | [`browsers`] |
 //! | AWS on this machine: DynamoDB, SQS, KMS and the others, the Lambda runtime, the deployed stack | [`aws`] |
 //! | the built program, its server and its API | [`program`] |
-//! | `deliver` and `broadcast` in this process, with time, queue and faults in the test's hand | [`worker_harness`] |
-//! | chance that is the same at every run | [`random`] |
-//! | to wait for something | [`waiting`] |
-//! | figures as they are logged | [`metrics_log`] |
+//! | `deliver` and `broadcast` in this process, with clock, queue and faults in the test's hand | [`worker_harness`] |
+//! | random numbers that are the same in every run | [`random`] |
+//! | to wait for a condition | [`waiting`] |
+//! | logged metrics | [`metrics_log`] |
 //! | many cases of one test | [`table`] |
 
 pub(crate) mod aws;

@@ -1,11 +1,11 @@
-//! Chance that is the same at every run.
+//! Random numbers that are the same in every run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pushcast::clock::Chance;
 
-/// Numbers that look random and are the same at every run (splitmix64).
+/// Random numbers that are the same in every run (splitmix64).
 #[derive(Clone)]
 pub(crate) struct Random(Arc<AtomicU64>);
 
@@ -22,7 +22,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From 0 to `n`, without it.
+    /// At least 0, less than `n`.
     pub(crate) fn below(&self, n: usize) -> usize {
         let n = u64::try_from(n).expect("a usize has 64 bits at most");
         usize::try_from(self.next() % n).expect("below a usize")
@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-/// Chance that never repeats, so that tokens differ, and stays small, so that nobody waits long.
+/// Counts up instead of drawing: tokens differ, and random delays stay short.
 pub(crate) fn impatient() -> Chance {
     let drawn = AtomicU64::new(0);
     Chance::from_fn(move || drawn.fetch_add(1, Ordering::Relaxed))

@@ -1,6 +1,6 @@
-//! Tables as text: a case a line.
+//! Tables as text, one case per line.
 
-/// The lines of a table, split at `|`; what stands around a cell does not count.
+/// The rows of a table, split at `|` and trimmed.
 pub(crate) fn rows<const N: usize>(table: &str) -> Vec<[&str; N]> {
     let lines = table.lines().filter(|line| !line.trim().is_empty());
     let row = |line| {

@@ -1,16 +1,16 @@
-//! How long tests wait, and how.
+//! Waiting with a limit.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Far more than anything takes, also in a debug build on a machine whose cores are busy with something else.
+/// Much longer than anything takes, also in a debug build on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `look` finds something.
 ///
 /// # Panics
-/// When it does not in [`PATIENCE`].
+/// If `look` finds nothing within [`PATIENCE`].
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = async {
         loop {

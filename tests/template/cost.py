@@ -1,4 +1,4 @@
-"""What pushcast costs in AWS, from list prices and measured figures: prints the README's table.
+"""Prints the table of costs in AWS, computed from list prices and measured figures.
 
 Change a figure below and run it again: python3 tests/template/cost.py
 """
@@ -17,35 +17,35 @@ KMS_SIGN = 0.15e-4
 KMS_KEY_MONTH = 1.00
 SECRET_MONTH = 0.40
 LOGS_GB = 0.50
-METRIC_MONTH = 0.30  # pro rata, in the hours in which it has a value
+METRIC_MONTH = 0.30  # for each hour in which the metric has a value
 ALARM_METRIC_MONTH = 0.10
-DASHBOARD_MONTH = 3.00  # an account's first three are free as long as each shows at most 50 metrics; counted all the same
+DASHBOARD_MONTH = 3.00  # counted, although an account's first three are free if each shows at most 50 metrics
 TRACE = 5.00e-6  # X-Ray, recorded
 TRANSFER_GB = 0.09
 
 # Measured, or counted in the code.
-CPU_US_PER_MESSAGE = 100  # 66 on one core of x86-64 with everything (encryption 42); half as much again for the processor
-CPU_USED = 0.5  # of a worker's time; the rest it waits for push services
+CPU_US_PER_MESSAGE = 100  # 66 on one x86-64 core (42 for encryption), and half as much again for another processor
+CPU_USED = 0.5  # share of a worker's time; otherwise it waits for push services
 GB_PER_VCPU = 1769 / 1024
 ROW_BYTES = 350
 PAGE_ROWS = 300
-PAGE_WRITE_UNITS = 16  # a checkpoint in one transaction; and for half of the pages a part of stragglers, made and removed
+PAGE_WRITE_UNITS = 16  # a checkpoint in one transaction; half of the pages also create and remove a part of stragglers
 PAGE_LOG_BYTES = 1500
-WIRE_BYTES = 1000  # a message of 300 bytes, with headers and TLS, out of AWS
+WIRE_BYTES = 1000  # out of AWS, for a message of 300 bytes with headers and TLS
 SEGMENT_ROWS = 5000
-REQUESTS_PER_JOB = 20  # sent, received, deleted, a share of empty polls; and those of a few parts of stragglers
+REQUESTS_PER_JOB = 20  # send, receive, delete, a share of empty polls, and the requests for a few parts of stragglers
 SUBSCRIBE_CPU_MS = 5
 SUBSCRIBE_WRITE_UNITS = 6
-NEW_PER_DAY = 0.01  # of all subscribers, who come or refresh
+NEW_PER_DAY = 0.01  # share of all subscribers that subscribe or refresh
 WORKERS, ORIGINS = 10, 4
 METRICS = 25
 ALARM_METRICS = 13
 IDLE_POLLS_MONTH = 5 * 3 * 60 * 24 * 30  # Lambda asks an empty queue with five long polls of 20 seconds
-TRACED_SHARE = 0.05  # of what is beyond the first call of a second, which is traced always
+TRACED_SHARE = 0.05  # X-Ray always traces the first call of a second, and this share of the others
 
 
 def traces(calls, seconds):
-    """How many of a function's calls X-Ray records, when they come at any time within so many seconds."""
+    """Number of calls that X-Ray records, if they come at random times within this many seconds."""
     first = seconds * (1 - math.exp(-calls / seconds))
     return first + (calls - first) * TRACED_SHARE
 
@@ -55,20 +55,20 @@ def lambda_cost(cpu_s):
 
 
 def messages(n):
-    """One campaign of n messages, by what it is paid for."""
+    """Cost of a campaign of n messages, by service."""
     pages, jobs = n / PAGE_ROWS, max(n / SEGMENT_ROWS, 1)
     return {
         "transfer": n * WIRE_BYTES / 1e9 * TRANSFER_GB,
         "DynamoDB": n * ROW_BYTES / 4000 * DYNAMODB_READ + pages * PAGE_WRITE_UNITS * DYNAMODB_WRITE,
         "Lambda": lambda_cost(n * CPU_US_PER_MESSAGE / 1e6) + jobs * LAMBDA_REQUEST,
         "logs": pages * PAGE_LOG_BYTES / 1e9 * LOGS_GB,
-        "traces": jobs * TRACE,  # at most: those of one second are not all traced
+        "traces": jobs * TRACE,  # an upper limit: X-Ray does not trace every call of one second
         "SQS, KMS": jobs * REQUESTS_PER_JOB * SQS_REQUEST + min(jobs, WORKERS) * ORIGINS * KMS_SIGN,
     }
 
 
 def month(subscribers):
-    """One broadcast a day, and who comes and goes."""
+    """Monthly cost of a broadcast a day and of new subscriptions, by service."""
     parts = {name: 30 * cost for name, cost in messages(subscribers).items()}
     came = subscribers * NEW_PER_DAY * 30
     one = API_REQUEST + LAMBDA_REQUEST + lambda_cost(SUBSCRIBE_CPU_MS / 1e3) + SUBSCRIBE_WRITE_UNITS * DYNAMODB_WRITE

@@ -1,7 +1,7 @@
-"""Lints template.yaml as CloudFormation will see it, and shows that errors which matter would be caught.
+"""Lints template.yaml as CloudFormation sees it, and shows that it catches the errors that matter.
 
-cfn-lint no longer expands SAM, so that most errors pass it: the template is expanded first, by the library that AWS
-itself expands it with. What no linter knows is checked here: house_rules. Then every error of SEEDS is put into the
+cfn-lint no longer expands SAM and misses most errors in it. This script first expands the template with the library
+that AWS uses. house_rules and expanded_rules check what no linter knows. Then each error of SEEDS is put into the
 template, one at a time, and must be found.
 """
 
@@ -25,10 +25,10 @@ REGION = "eu-west-1"
 FUNCTIONS = ["Subscribe", "Send", "Broadcast", "Deliver"]
 
 os.environ["AWS_DEFAULT_REGION"] = REGION
-logging.disable(logging.WARNING)  # samtranslator warns of its own metrics
+logging.disable(logging.WARNING)  # samtranslator warns about its own metrics
 
-# The CORS configuration as it stands in the template, and in the form that reads best: SAM takes an intrinsic in AllowOrigins
-# for the whole configuration.
+# The template's CORS configuration, and a simpler form that does not work: SAM mistakes an intrinsic function in
+# AllowOrigins for the whole configuration.
 CORS = """      CorsConfiguration: !If
         - HasSiteOrigins
         - AllowOrigins: !Split [',', !Ref SiteOrigins]
@@ -44,7 +44,7 @@ CORS_LOST = """      CorsConfiguration:
         MaxAge: 86400
 """
 
-# What is put in the place of what; each is found, or the linting is worth nothing.
+# Each error: a text of the template, and its wrong replacement. This script must find every one.
 SEEDS = {
     "a misspelt FunctionResponseTypes": ("[ReportBatchItemFailures]", "[ReportBatchItemFailure]"),
     "a processor that there is not": ("AllowedValues: [arm64, x86_64]", "AllowedValues: [arm65, x86_64]"),
@@ -78,7 +78,7 @@ SEEDS = {
     "a function that nothing keeps from a loop": ("Timeout: 29", "Timeout: 29\n      RecursiveLoop: Allow"),
 }
 
-# There is no narrower resource for these rights.
+# AWS offers no narrower resource for these rights.
 WITHOUT_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "scheduler:ListSchedules"}
 
 
@@ -93,7 +93,7 @@ class Policies(ManagedPolicyLoader):
 
 
 def expand(template):
-    """The CloudFormation template."""
+    """The CloudFormation template that SAM makes of this one."""
     template = deepcopy(template)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -109,7 +109,7 @@ def statements(resource):
 
 
 def house_rules(template):
-    """What no linter knows."""
+    """Our own rules, which no linter knows."""
     resources = template["Resources"]
     functions = {name for name, r in resources.items() if r["Type"] == "AWS::Serverless::Function"}
     if functions != set(FUNCTIONS):
@@ -142,7 +142,7 @@ def house_rules(template):
     if not {"schedule", "scheduled_time"} < set(message):
         yield "the schedule's input does not say which firing it is"
     json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
-    # The question's default is to give up.
+    # `sam deploy --guided` asks this question, and by default it gives up.
     asked = [name for name, fine in auth_per_resource([Stack("", "", str(TEMPLATE), {}, deepcopy(template))]) if not fine]
     if asked:
         yield f"`sam deploy --guided` asks {len(asked)} times whether a function may go without authentication"
@@ -172,7 +172,7 @@ def resolved(value, template, parameters):
 
 
 def expanded_rules(template):
-    """What no linter knows of the template that SAM makes of ours."""
+    """Our own rules for the expanded template."""
     resources = template["Resources"]
     parameters = {"SiteOrigins": "https://a.example,https://b.example:8443"}
     cors = resolved(resources["Api"]["Properties"]["Body"].get("x-amazon-apigateway-cors"), template, parameters)
@@ -191,7 +191,7 @@ def expanded_rules(template):
 
 
 def faults(text):
-    """Everything that is wrong with a template, in words."""
+    """Descriptions of all errors in a template."""
     try:
         template = yaml_parse(text)
         expanded = expand(template)

@@ -1,11 +1,11 @@
-"""What a start of each function costs: its size, the time and the CPU until it asks for its first event and until it has
-answered it, and its memory; and of `deliver`, what its first push has cost when it is with the push service.
+"""Measures the start of each function: its size, its memory, and the time and CPU until it asks for its first event and
+until it has answered it. For `deliver`, also the CPU until the push service has its first push.
 
     python3 tests/template/measure.py            builds the functions as they are deployed, for this machine, and measures
     python3 tests/template/measure.py FOLDER     measures FOLDER/<function>/bootstrap
 
-The functions run against a Runtime API and a DynamoDB of this program's, and a push service in Node, over HTTP/2 and
-TLS. Configuration is given by value, and no request leaves this machine: what AWS adds is its own network.
+The functions run against this program's Runtime API and DynamoDB, and a push service in Node over HTTP/2 and TLS.
+Configuration is given by value, and no request leaves this machine: the figures do not include AWS's network.
 """
 
 import http.server
@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RUNS = 15
 FUNCTIONS = ["subscribe", "send", "broadcast", "deliver"]
-# CPU milliseconds to the first `next` of subscribe and of deliver's first push, and megabytes of a bootstrap.
+# Limits: CPU milliseconds until subscribe's first `next` and until deliver's first push, and megabytes per bootstrap.
 AIM_CPU, AIM_PUSH, AIM_SIZE = 5.0, 10.0, 12.0
 # The browser of RFC 8291, appendix A.
 P256DH = "BCVxsr7N/eNgVRqvHtD0zTZsEc6+VV+JvLexhqUzORcxaOzi6+AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4="
@@ -38,12 +38,12 @@ class Server(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
-        """Functions are killed once they have answered: whoever was talking to them notices."""
+        """Each function is killed after its answer: the broken connections are no errors."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Or the second half of an answer waits for the first one's acknowledgement.
+    # With Nagle's algorithm, the second half of an answer waits for the acknowledgement of the first half.
     disable_nagle_algorithm = True
 
     def body(self):
@@ -63,7 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class RuntimeApi(Server):
-    """One function's: gives one event, takes one answer."""
+    """The Runtime API of one function: it gives one event and takes one answer."""
 
     def __init__(self, event):
         self.event, self.asked, self.answered = event, queue.Queue(), queue.Queue()
@@ -93,7 +93,7 @@ class Invocations(Handler):
 
 
 class DynamoDb(Server):
-    """One campaign to one subscriber; everything else is empty, and whatever is written is taken."""
+    """A DynamoDB with one campaign and one subscriber. Every write succeeds, and other reads are empty."""
 
     def __init__(self, push_service):
         self.subscriber = {
@@ -122,7 +122,7 @@ class DynamoDb(Server):
 
 class Items(Handler):
     def do_GET(self):
-        """A function that only opens a connection."""
+        """Answers a function that only opens a connection."""
         self.answer(200, "healthy")
 
     def do_POST(self):
@@ -141,7 +141,7 @@ class Items(Handler):
 
 
 class PushService:
-    """In a process of its own; `pushes` holds a line for each push."""
+    """Runs `push_service.js` in its own process. `pushes` gets one line per push."""
 
     def __init__(self, folder):
         key, self.certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
@@ -164,7 +164,7 @@ class PushService:
 
 
 def cpu_ms(pid):
-    """CPU that the threads of a process have used: nanoseconds, where /proc/<pid>/stat counts in hundredths."""
+    """CPU milliseconds of a process's threads. Unlike /proc/<pid>/stat, schedstat counts nanoseconds."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
@@ -216,7 +216,7 @@ def start(function, bootstrap, dynamodb, push_service):
     except queue.Empty:
         process.kill()
         sys.exit(f"{function} does not start: {process.stderr.read().decode()}")
-    # What is begun at the start and not waited for belongs to it.
+    # Background work that the start begins counts as part of the start.
     time.sleep(0.05)
     measured["cpu_first"] = cpu_ms(process.pid)
     handed = time.perf_counter()
@@ -243,7 +243,7 @@ def start(function, bootstrap, dynamodb, push_service):
 
 
 def build():
-    """As `sam build` does, but for this machine, and with its own linker."""
+    """Builds as `sam build` does, but for this machine and with its linker."""
     binaries = [argument for function in FUNCTIONS for argument in ("--bin", function)]
     command = ["cargo", "build", "--release", "--no-default-features", "--features", "aws", "--message-format", "json-render-diagnostics"]
     built = subprocess.run(command + binaries, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

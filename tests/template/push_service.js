@@ -1,6 +1,6 @@
-// A push service for `measure.py`: takes every push over HTTP/2 and TLS, and says so on a line of its own.
+// A push service for `measure.py`: it takes every push over HTTP/2 and TLS, and prints a line for each.
 //
-// It answers after a while, so that what a push has cost is read before what its answer costs.
+// It answers late, so that `measure.py` reads the cost of a push before the answer adds to it.
 const http2 = require("node:http2");
 const fs = require("node:fs");
 

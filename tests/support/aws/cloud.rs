@@ -1,6 +1,5 @@
-//! AWS on a port of this machine: every call comes in through one gate, which notes who called what on which resource,
-//! as an IAM policy would name it. Behind it are dynoxide for DynamoDB, rustack for SQS, and keys of P-256 that really
-//! sign for KMS.
+//! AWS on a port of this machine. Every call passes one gate, which records caller, action and resource as an IAM
+//! policy names them. Behind the gate are dynoxide for DynamoDB, rustack for SQS, and real P-256 keys for KMS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -33,7 +32,7 @@ use super::scheduler::Scheduler;
 use super::template::Right;
 use super::{dynamodb, sqs};
 
-/// Running until the test ends.
+/// Runs until the test ends.
 #[derive(Clone)]
 pub(crate) struct Cloud {
     gate: String,
@@ -54,16 +53,16 @@ struct Seen {
     calls: Vec<Call>,
     events: Vec<Value>,
     secrets: BTreeMap<String, String>,
-    /// Answers of KMS that are errors, before it signs again.
+    /// Number of calls that KMS still refuses before it signs again.
     kms_failures: usize,
-    /// Nobody may do anything in DynamoDB.
+    /// True if every call to DynamoDB is denied.
     dynamodb_denied: bool,
-    /// Connections opened by functions that had nothing to ask yet.
+    /// Connections that functions opened before their first call.
     opened: usize,
 }
 
 impl Cloud {
-    /// With both tables and these keys in KMS; without queues.
+    /// Starts with both tables and these KMS keys, and without queues.
     pub(crate) async fn start(tables: &Tables, kms_keys: &[&str]) -> Self {
         let key = |id: &&str| ((*id).to_owned(), SigningKey::random(&mut rand_core()));
         let inner = Arc::new(Inner {
@@ -86,7 +85,7 @@ impl Cloud {
         cloud
     }
 
-    /// Where every service is, and credentials that name the caller.
+    /// Endpoints of every service, and credentials that identify the caller.
     pub(crate) fn environment(&self, caller: &str) -> Vec<(String, String)> {
         let gate = &self.gate;
         let mut environment = vec![
@@ -106,12 +105,12 @@ impl Cloud {
         environment
     }
 
-    /// The tables, as the test itself sees them.
+    /// The test's own store over the tables.
     pub(crate) fn store(&self, tables: &Tables) -> Store {
         Store::new(self.dynamodb(), tables.clone(), Chance::system())
     }
 
-    /// DynamoDB, as the test itself uses it.
+    /// The test's own client of DynamoDB.
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -122,7 +121,7 @@ impl Cloud {
         aws_sdk_dynamodb::Client::from_conf(config)
     }
 
-    /// SQS, as the test itself uses it.
+    /// The test's own client of SQS.
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -133,34 +132,34 @@ impl Cloud {
         aws_sdk_sqs::Client::from_conf(config)
     }
 
-    /// Puts a secret into Secrets Manager.
+    /// Stores a secret in Secrets Manager.
     pub(crate) fn keep_secret(&self, id: &str, text: &str) {
         let mut state = self.inner.state.lock().unwrap();
         state.secrets.insert(id.to_owned(), text.to_owned());
     }
 
-    /// KMS refuses to sign so many times.
+    /// Makes KMS refuse the next `times` signatures.
     pub(crate) fn let_kms_fail(&self, times: usize) {
         self.inner.state.lock().unwrap().kms_failures = times;
     }
 
-    /// From now on nobody's policy allows anything in DynamoDB.
+    /// Denies every caller every action in DynamoDB from now on.
     pub(crate) fn deny_dynamodb(&self) {
         self.inner.state.lock().unwrap().dynamodb_denied = true;
     }
 
-    /// Every call so far.
+    /// All calls so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.inner.state.lock().unwrap().calls.clone()
     }
 
-    /// What one caller has called so far.
+    /// Rights that one caller has used so far.
     pub(crate) fn rights_used(&self, by: &str) -> BTreeSet<Right> {
         let calls = self.calls().into_iter().filter(|call| call.by == by);
         calls.map(|call| call.right).collect()
     }
 
-    /// How many connections were opened before there was anything to ask.
+    /// Number of connections that functions opened before their first call.
     pub(crate) fn opened(&self) -> usize {
         self.inner.state.lock().unwrap().opened
     }
@@ -175,7 +174,7 @@ fn credentials() -> Credentials {
     Credentials::new("test", "secret", None, None, "test")
 }
 
-/// Credentials that nobody checks.
+/// Credentials that no service checks.
 pub(crate) fn credentials_provider() -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(credentials())
 }
@@ -184,9 +183,9 @@ fn rand_core() -> p256::elliptic_curve::rand_core::OsRng {
     p256::elliptic_curve::rand_core::OsRng
 }
 
-/// Notes the call, and has it answered.
+/// Records a call and forwards it.
 async fn gate_keeper(State(inner): State<Arc<Inner>>, request: Request) -> Response {
-    // Whoever only opens a connection is told, as by DynamoDB, that all is well.
+    // A client that only opens a connection gets a success, as from DynamoDB.
     if !request.headers().contains_key("authorization") {
         assert_eq!(
             (request.method(), request.uri().path()),
@@ -252,7 +251,7 @@ impl Inner {
         Response::from_parts(head, Body::from(body))
     }
 
-    /// KMS, Secrets Manager and EventBridge, as far as functions call them.
+    /// KMS, Secrets Manager and EventBridge, as far as the functions use them.
     fn answer(&self, operation: &str, body: &Value) -> Response {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         let mut state = self.state.lock().unwrap();

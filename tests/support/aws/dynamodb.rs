@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-/// Starts it on a free port; its URL.
+/// Starts dynoxide on a free port. Returns its URL.
 pub(super) async fn start() -> String {
     let database = dynoxide::Database::memory().expect("memory");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -1,5 +1,5 @@
-//! A DynamoDB that has bad days: stands between the SDK and the embedded database, notes every request, and does to
-//! some of them what the network and the real service do.
+//! A DynamoDB with faults: it stands between the SDK and the embedded database, records every request, and does to some
+//! requests what the network or the real service can do.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,30 +17,30 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-/// What becomes of one request.
+/// The fate of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing is done; this status and this error code.
+    /// The request is not done. The answer has this status and error code.
     Refused(u16, &'static str),
-    /// Nothing is done; the answer is no JSON, as of a proxy on the way.
+    /// The request is not done. The answer is no JSON, as from a proxy.
     Proxy(u16),
-    /// Nothing is done: a transaction is cancelled, its last item having met this.
+    /// The request is not done: the transaction is cancelled, and this is the reason for its last item.
     Cancelled(&'static str),
-    /// Nothing is done: no answer in time.
+    /// The request is not done, and no answer comes in time.
     TimedOut,
-    /// Nothing is done: no connection.
+    /// The request is not done, because there is no connection.
     Unconnected,
-    /// Done; the connection broke before the answer.
+    /// The request is done, but the connection breaks before the answer.
     LostAnswer,
-    /// Done, some time later.
+    /// The request is done after this time.
     Late(Duration),
-    /// Nothing is done, and nothing is answered: whoever asks dies here.
+    /// The request is not done and never answered: the caller dies here.
     Dies,
-    /// Done, and never answered: whoever asked dies there.
+    /// The request is done and never answered: the caller dies here.
     DiesAfter,
 }
 
-/// Those that DynamoDB's documentation and its networks know, for one operation.
+/// The faults that DynamoDB's documentation and networks allow for one operation.
 pub(crate) fn possible(operation: &str) -> Vec<Fault> {
     let mut faults = vec![
         Fault::Refused(400, "ThrottlingException"),
@@ -66,19 +66,19 @@ pub(crate) fn possible(operation: &str) -> Vec<Fault> {
     faults
 }
 
-/// The requests that went by.
+/// Recorded requests.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<(String, Value)>>>);
 
 impl Seen {
-    /// Operation and body of each, in order.
+    /// Operation and body of each request, in order.
     pub(crate) fn requests(&self) -> Vec<(String, Value)> {
         self.0.lock().expect("no panic while it is held").clone()
     }
 }
 
-/// The same database as `client`'s, where `plan` says what becomes of each request, by its operation; the SDK itself
-/// tries each of them `attempts` times.
+/// The database of `client`. `plan` decides what happens to each request, by its operation, and the SDK makes
+/// `attempts` attempts at each.
 pub(crate) fn with_faults(
     client: &Client,
     attempts: u32,
@@ -97,7 +97,7 @@ pub(crate) fn with_faults(
     let retries = RetryConfig::standard()
         .with_max_attempts(attempts)
         .with_initial_backoff(Duration::from_micros(100));
-    // Clients of one partition share what retries they may make, and the others here are to have theirs.
+    // Clients of one partition share a budget of retries, so each client gets its own partition.
     static PARTITION: AtomicUsize = AtomicUsize::new(0);
     let partition = format!("faults-{}", PARTITION.fetch_add(1, Ordering::Relaxed));
     let partition = RetryPartition::custom(partition).token_bucket(TokenBucket::unlimited());

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, as a function sees it: it asks for the next event, and posts the answer.
+//! The Lambda Runtime API from the function's side: the function asks for the next event and posts its answer.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use crate::support::waiting::PATIENCE;
 /// The id of every request.
 pub(crate) const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
-/// An event, and when the function must have answered, in milliseconds since 1970.
+/// An event, and the function's deadline in milliseconds since 1970.
 type Invocation = (Value, i64);
 
-/// A built function that runs against a Runtime API of its own.
+/// A built function that runs against its own Runtime API.
 pub(crate) struct Function {
     events: mpsc::UnboundedSender<Invocation>,
     answers: mpsc::UnboundedReceiver<Result<Value, Value>>,
@@ -33,7 +33,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Starts the binary with this environment and no other.
+    /// Starts the binary with only these environment variables.
     pub(crate) async fn start(binary: &str, environment: &[(String, String)]) -> Self {
         let (events, incoming) = mpsc::unbounded_channel();
         let (outgoing, answers) = mpsc::unbounded_channel();
@@ -64,12 +64,12 @@ impl Function {
         }
     }
 
-    /// The answer to an event; the function's error otherwise.
+    /// The function's answer to an event, or its error.
     pub(crate) async fn invoke(&mut self, event: Value) -> Result<Value, Value> {
         self.invoke_until(event, 4_102_444_800_000).await
     }
 
-    /// The same, with a deadline.
+    /// The same with a deadline.
     pub(crate) async fn invoke_until(
         &mut self,
         event: Value,
@@ -83,7 +83,7 @@ impl Function {
         answer.expect("an answer")
     }
 
-    /// Everything that it has written to its log.
+    /// The function's log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).expect("a log")
     }
@@ -96,7 +96,7 @@ impl Function {
             .collect()
     }
 
-    /// As Lambda ends one that takes too long, or crashes.
+    /// Kills the function, as Lambda does after a timeout.
     pub(crate) async fn kill(mut self) {
         self.process.kill().await.expect("it runs");
     }
@@ -136,7 +136,7 @@ async fn runtime_api(
         } else {
             Err(answer)
         };
-        // Nobody waits for it once the test is over.
+        // After the end of the test nobody waits for the answer.
         outgoing.send(answer).ok();
         "{}"
     };

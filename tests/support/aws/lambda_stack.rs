@@ -1,5 +1,5 @@
-//! The stack of `template.yaml`, deployed to this machine: the built functions with the environment that it gives them,
-//! fed with the payloads in `events`.
+//! The stack of `template.yaml` on this machine: the built functions with the environment that the template gives them,
+//! invoked with the payloads in `events`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::support::push_service::PushService;
 use crate::support::subscribers::browser::Browser;
 use crate::support::waiting::PATIENCE;
 
-/// The secret that holds the key from before the stack.
+/// The secret with the key that was used before this stack.
 pub(crate) const OLDER_KEY: &str =
     "arn:aws:secretsmanager:eu-west-1:123456789012:secret:push/old-key-AbCdEf";
 
-/// What the template calls its tables.
+/// The template's table names.
 pub(crate) fn tables() -> Tables {
     Tables {
         subscriptions: "Subscriptions".to_owned(),
@@ -32,14 +32,14 @@ pub(crate) fn tables() -> Tables {
     }
 }
 
-/// A payload, as it is in `events`.
+/// A payload from `events`.
 pub(crate) fn event(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("events/{name}.json"));
     let text = std::fs::read_to_string(&path).expect("it is there");
     serde_json::from_str(&text).expect("it is JSON")
 }
 
-/// The body of a request. The gateway takes text and JSON for text, and all else for octets: a form, as curl says.
+/// A request's body. The gateway encodes every body but text and JSON in base64, also the form type that curl sends.
 pub(crate) fn text(request: &Value) -> String {
     let body = request["body"].as_str().expect("a body");
     if request["isBase64Encoded"] == false {
@@ -49,7 +49,7 @@ pub(crate) fn text(request: &Value) -> String {
     String::from_utf8(octets).expect("it is text")
 }
 
-/// The same with members of its body replaced.
+/// The same payload with some members of its body replaced.
 pub(crate) fn event_with(name: &str, members: &Value) -> Value {
     let mut event = event(name);
     let mut body: Value = serde_json::from_str(&text(&event)).expect("it is JSON");
@@ -64,7 +64,7 @@ pub(crate) fn event_with(name: &str, members: &Value) -> Value {
     event
 }
 
-/// A request that needs no body, in the form of another.
+/// A request without a body, with the other properties of the payload `like`.
 pub(crate) fn request(like: &str, method: &str, path: &str) -> Value {
     let mut event = event(like);
     event["rawPath"] = path.into();
@@ -77,7 +77,7 @@ pub(crate) fn request(like: &str, method: &str, path: &str) -> Value {
     event
 }
 
-/// Where AWS is, and what makes the push service's certificate trusted.
+/// Endpoints of AWS, and the setting that makes the functions trust the push service's certificate.
 pub(crate) fn surroundings(
     cloud: &Cloud,
     service: &PushService,
@@ -89,7 +89,7 @@ pub(crate) fn surroundings(
     environment
 }
 
-/// The stack, deployed to this machine.
+/// The stack on this machine.
 pub(crate) struct LambdaStack {
     pub(crate) cloud: Cloud,
     pub(crate) template: Template,
@@ -150,7 +150,7 @@ impl LambdaStack {
         self.cloud.store(&tables())
     }
 
-    /// A page in a new browser subscribes with a key, and says so or not.
+    /// A page in a new browser subscribes with `key`. `more` may name the key.
     pub(crate) async fn subscribed(&mut self, key: &[u8], more: Value) -> Browser {
         let browser = self.service.subscribe(Some(key));
         let answer = self.subscribe(&browser, more).await;
@@ -169,12 +169,12 @@ impl LambdaStack {
         body(&answer)["results"].clone()
     }
 
-    /// The answer's body to a request with the API token.
+    /// The body of the answer to a request with the API token.
     pub(crate) async fn api(&mut self, method: &str, path: &str) -> Value {
         body(&self.routed(request("send", method, path)).await)
     }
 
-    /// As the gateway does: the function whose route it is answers.
+    /// Hands the event to the function that has its route, as the gateway does.
     pub(crate) async fn routed(&mut self, event: Value) -> Value {
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let method = text(&event["requestContext"]["http"]["method"]);
@@ -192,8 +192,8 @@ impl LambdaStack {
         function.invoke(event).await.unwrap()
     }
 
-    /// As the event source mapping does: takes jobs, invokes `deliver`, and deletes what it does not report. Until the
-    /// campaign has ended.
+    /// Does the work of the event source mapping until the campaign has ended: takes jobs, invokes `deliver`, and
+    /// deletes the jobs that `deliver` does not report as failed.
     pub(crate) async fn deliver_until(&mut self, campaign: &str, ended: &str) -> Value {
         let began = Instant::now();
         loop {
@@ -213,7 +213,7 @@ impl LambdaStack {
         }
     }
 
-    /// What is in the queue, each as an event of `deliver`'s.
+    /// The jobs in the queue, each as an event for `deliver`, with its receipt handle.
     pub(crate) async fn jobs(&self) -> Vec<(Value, String)> {
         let sqs = self.cloud.sqs();
         let received = sqs
@@ -250,7 +250,7 @@ impl LambdaStack {
     }
 }
 
-/// Whether a route such as `GET /push/campaigns/{id}` is this request's.
+/// Whether a route such as `GET /push/campaigns/{id}` matches this request.
 fn matches(route: &str, request: &str) -> bool {
     let (route, request) = (route.split('/'), request.split('/'));
     route.clone().count() == request.clone().count()
@@ -264,7 +264,7 @@ pub(crate) fn body(answer: &Value) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {answer}"))
 }
 
-/// Where its messages may be sent.
+/// An allow-list with this push service.
 pub(crate) fn allowed(service: &PushService) -> AllowList {
     let origin = Origin::parse(&service.origin()).unwrap();
     AllowList::new([origin])

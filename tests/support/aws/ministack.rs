@@ -1,4 +1,4 @@
-//! ministack, an AWS of others' making, on a free port.
+//! ministack, an AWS written by others, on a free port.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-/// Running until dropped.
+/// Runs until dropped.
 pub(crate) struct Ministack {
     pub(crate) url: String,
     _process: Child,

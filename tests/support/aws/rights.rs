@@ -1,16 +1,16 @@
-//! Who calls what on which resource, as an IAM policy would name it.
+//! Caller, action and resource of a call, as an IAM policy names them.
 
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::template::Right;
 
-/// One call, as the caller's policy must allow it.
+/// One call. The caller's policy must allow it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Call {
-    /// The access key that signed it: a test gives every function one of its own.
+    /// The access key that signed the call. Each function of a test has its own.
     pub(crate) by: String,
-    /// `dynamodb:UpdateItem` on `Subscriptions`.
+    /// For example `dynamodb:UpdateItem` on `Subscriptions`.
     pub(crate) right: Right,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn scheduler_operation(method: &Method, path: &str) -> &'static str {
     }
 }
 
-/// Whose key signed the request, and for which service (Signature Version 4).
+/// Access key and service of a signed request (Signature Version 4).
 pub(super) fn signer(headers: &HeaderMap) -> (String, String) {
     let authorization = headers.get("authorization").expect("it is signed");
     let authorization = authorization.to_str().expect("text");
@@ -39,7 +39,7 @@ pub(super) fn signer(headers: &HeaderMap) -> (String, String) {
     (parts[0].to_owned(), parts[3].to_owned())
 }
 
-/// What a policy must allow for a call.
+/// The rights that a policy must grant for a call.
 pub(super) fn rights(service: &str, operation: &str, body: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let last = |value: &Value| {
@@ -51,7 +51,7 @@ pub(super) fn rights(service: &str, operation: &str, body: &Value) -> Vec<(Strin
     };
     let one = |resource: String| vec![(operation.to_owned(), resource)];
     match (service, operation) {
-        // A transaction is allowed by the rights to its parts.
+        // A transaction needs the rights of its parts.
         ("dynamodb", "TransactWriteItems") => {
             let items = body["TransactItems"].as_array().expect("items").iter();
             let parts = items.flat_map(|item| item.as_object().expect("an item"));
@@ -77,7 +77,7 @@ pub(super) fn rights(service: &str, operation: &str, body: &Value) -> Vec<(Strin
         ("sqs", _) => one(last(&body["QueueUrl"])),
         ("kms", _) => one(text(&body["KeyId"])),
         ("secretsmanager", _) => one(text(&body["SecretId"])),
-        // Whoever makes a schedule lends it a role.
+        // Creating a schedule also passes a role to it.
         ("scheduler", "ListSchedules") => one("*".to_owned()),
         ("scheduler", _) => one("Schedules/*".to_owned()),
         ("events", _) => {

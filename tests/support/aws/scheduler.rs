@@ -1,4 +1,5 @@
-//! EventBridge Scheduler: one group, whose schedules never fire, with short pages and with faults in order.
+//! EventBridge Scheduler with one group. Schedules never fire, lists have short pages, and prepared faults come in
+//! order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,10 +13,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Names in a page of a list.
+/// Schedules per page of a list.
 const PAGE: usize = 7;
 
-/// Running until the test ends.
+/// Runs until the test ends.
 #[derive(Clone)]
 pub(crate) struct Scheduler {
     pub(crate) url: String,
@@ -23,14 +24,14 @@ pub(crate) struct Scheduler {
     kept: Arc<Mutex<Kept>>,
 }
 
-/// What it keeps, and what it will do.
+/// The schedules, and the prepared faults.
 #[derive(Default)]
 pub(crate) struct Kept {
-    /// By name.
+    /// Schedules by name.
     pub(crate) schedules: BTreeMap<String, Value>,
-    /// Status, code and message of the next answers.
+    /// Status, code and message of the next errors.
     pub(crate) faults: VecDeque<(u16, &'static str, &'static str)>,
-    /// This schedule is deleted once a list has named it.
+    /// A schedule that is deleted as soon as a list has named it.
     pub(crate) vanishes: Option<String>,
 }
 
@@ -47,7 +48,7 @@ fn unknown() -> Response {
 }
 
 impl Scheduler {
-    /// Starts it with one group.
+    /// Starts the scheduler with one group.
     pub(crate) async fn start(group: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let scheduler = Self {
@@ -65,7 +66,7 @@ impl Scheduler {
         scheduler
     }
 
-    /// What it keeps.
+    /// The current state.
     pub(crate) fn state(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().expect("no panic while it is held")
     }

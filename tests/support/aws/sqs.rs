@@ -10,7 +10,7 @@ use rustack_sqs_core::provider::RustackSqs;
 use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
 use tokio::net::TcpListener;
 
-/// Starts it on a free port; its URL.
+/// Starts rustack on a free port. Returns its URL.
 pub(super) async fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -27,7 +27,7 @@ pub(super) async fn start() -> String {
             let service = service.clone();
             tokio::spawn(async move {
                 let http = auto::Builder::new(TokioExecutor::new());
-                // A client that goes away is no failure of the queue's.
+                // A client that goes away is no failure of the queue.
                 http.serve_connection(TokioIo::new(stream), service)
                     .await
                     .ok();

@@ -1,30 +1,30 @@
-//! `template.yaml`, read: what CloudFormation would make of it, with logical names in the place of ARNs and ids, so that
-//! a test can give a function the environment that the template gives it, and hold its calls to its role.
+//! Evaluates `template.yaml` as CloudFormation does, with logical names in place of ARNs and ids. A test can then give
+//! a function the template's environment and compare its calls with its role.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use yaml_serde::Value;
 
-/// The functions, in the order of the flow.
+/// The functions in the order of the flow.
 pub(crate) const FUNCTIONS: [&str; 4] = ["subscribe", "send", "broadcast", "deliver"];
 
-/// The template, with values for its parameters.
+/// The template with parameter values.
 pub(crate) struct Template {
     root: Value,
     parameters: BTreeMap<String, String>,
 }
 
-/// A right: an action on a resource.
+/// An action and a resource.
 pub(crate) type Right = (String, String);
 
 impl Template {
-    /// Reads it; `given` are the parameters that a user gives.
+    /// Reads the template. `given` are the operator's parameters.
     pub(crate) fn read(given: &[(&str, &str)]) -> Self {
         Self::parse(&text(), given)
     }
 
-    /// As it would be with something in the place of something else: so a test shows what it would catch.
+    /// The template with `old` replaced by `new`. Tests use it to show what a check would find.
     pub(crate) fn seeded(given: &[(&str, &str)], old: &str, new: &str) -> Self {
         let text = text();
         assert!(text.contains(old), "{old} is no longer in the template");
@@ -45,7 +45,7 @@ impl Template {
         template
     }
 
-    /// The parameters, with what each is when nobody gives it.
+    /// Each parameter with its default.
     pub(crate) fn defaults(&self) -> BTreeMap<String, Option<String>> {
         let parameters = self.root["Parameters"].as_mapping().expect("parameters");
         let default = |(name, parameter): (&Value, &Value)| {
@@ -57,13 +57,12 @@ impl Template {
         parameters.iter().map(default).collect()
     }
 
-    /// An output's value.
     pub(crate) fn output(&self, name: &str) -> String {
         let value = &self.root["Outputs"][name]["Value"];
         self.text(value).expect("a value")
     }
 
-    /// Logical names of the resources of a type.
+    /// Logical names of the resources of one type.
     pub(crate) fn of_type(&self, kind: &str) -> BTreeSet<String> {
         let resources = self.root["Resources"].as_mapping().expect("resources");
         let of_type = resources
@@ -82,7 +81,6 @@ impl Template {
             .collect()
     }
 
-    /// A resource's properties.
     pub(crate) fn properties(&self, name: &str) -> &Value {
         &self.root["Resources"][name]["Properties"]
     }
@@ -95,7 +93,6 @@ impl Template {
             .unwrap_or_default()
     }
 
-    /// A function's environment.
     pub(crate) fn environment(&self, function: &str) -> Vec<(String, String)> {
         let variables = &self.properties(&logical(function))["Environment"]["Variables"];
         let variables = variables.as_mapping().expect("variables");
@@ -106,7 +103,7 @@ impl Template {
         variables.iter().map(variable).collect()
     }
 
-    /// What a function's role grants.
+    /// The rights that a function's role grants.
     pub(crate) fn rights(&self, function: &str) -> BTreeSet<Right> {
         let role = self.properties(&format!("{}Role", logical(function)));
         let mut rights = BTreeSet::new();
@@ -128,8 +125,9 @@ impl Template {
         statements.filter_map(|it| self.chosen(it)).collect()
     }
 
-    /// Where an ARN is wanted and something else is given, such as a queue's URL, or the other way round: rights of all
-    /// roles are to ARNs, and of the variables of functions those are ARNs that say so. In words.
+    /// Values that are ARNs where something else is needed, such as a queue's URL, and the other way round. Every
+    /// role's resource must be an ARN; a function's variable must be one exactly if its name ends in `_ARN` or `_ROLE`.
+    /// In words.
     pub(crate) fn mistaken_for_arns(&self) -> Vec<String> {
         let mut mistaken = Vec::new();
         for role in self.of_type("AWS::IAM::Role") {
@@ -153,7 +151,7 @@ impl Template {
         mistaken
     }
 
-    /// Whether CloudFormation makes an ARN of it.
+    /// Whether CloudFormation makes an ARN of this value.
     fn is_arn(&self, value: &Value) -> bool {
         let Some(Value::Tagged(tagged)) = self.chosen(value) else {
             return false;
@@ -162,7 +160,7 @@ impl Template {
         match tagged.tag.to_string().trim_start_matches('!') {
             "GetAtt" => text.ends_with(".Arn"),
             "Sub" => text.starts_with("arn:") || text.split('}').next().unwrap().ends_with(".Arn"),
-            // A secret's name is its ARN; most others are names, ids or URLs.
+            // `Ref` to a secret is its ARN. Most other references are names, ids or URLs.
             "Ref" => {
                 self.root["Resources"][text]["Type"] == "AWS::SecretsManager::Secret"
                     || self.reference(text).starts_with("arn:")
@@ -171,7 +169,7 @@ impl Template {
         }
     }
 
-    /// `POST /push/send` and the others that a function answers.
+    /// The routes that a function answers, such as `POST /push/send`.
     pub(crate) fn routes(&self, function: &str) -> BTreeSet<String> {
         let events = &self.properties(&logical(function))["Events"];
         let events = events.as_mapping().expect("events");
@@ -185,7 +183,7 @@ impl Template {
         http.map(route).collect()
     }
 
-    /// What `!If` chooses; nothing for `AWS::NoValue`.
+    /// The branch that `!If` chooses. `None` for `AWS::NoValue`.
     fn chosen<'a>(&'a self, value: &'a Value) -> Option<&'a Value> {
         let Value::Tagged(tagged) = value else {
             return Some(value);
@@ -198,14 +196,14 @@ impl Template {
         (tagged.value != "AWS::NoValue").then_some(value)
     }
 
-    /// Conditions are all of one kind: a parameter is given.
+    /// Every condition of the template asks whether a parameter is given.
     fn holds(&self, condition: &str) -> bool {
         let parameter = condition.strip_prefix("Has").expect("Has<parameter>");
         let value = self.parameters.get(parameter).expect("a parameter");
         !value.is_empty()
     }
 
-    /// What a value comes to; nothing for `AWS::NoValue`, and for what is not there.
+    /// The text of a value. `None` for `AWS::NoValue` and for a missing value.
     pub(crate) fn text(&self, value: &Value) -> Option<String> {
         let value = self.chosen(value)?;
         if let Value::Tagged(tagged) = value {
@@ -262,13 +260,13 @@ fn text() -> String {
     std::fs::read_to_string(path).expect("it is there")
 }
 
-/// The logical name of a function.
+/// A function's logical name.
 pub(crate) fn logical(function: &str) -> String {
     let (first, rest) = function.split_at(1);
     first.to_uppercase() + rest
 }
 
-/// What an ARN names, as a call would name it.
+/// The resource that an ARN names, in the form of a call.
 fn named(resource: &str) -> String {
     for head in [":event-bus/", ":parameter", ":schedule/"] {
         if let Some((_, name)) = resource.split_once(head) {

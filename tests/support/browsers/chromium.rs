@@ -1,5 +1,5 @@
-//! Chromium itself, without a window: over the DevTools protocol. Its push service cannot be another than Google's, so a
-//! push is handed to the service worker in clear text.
+//! Chromium without a window, controlled over the DevTools protocol. Its only push service is Google's, so the test
+//! hands each push to the service worker in clear text.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::support::browsers::page::{Looks, Page};
 use crate::support::browsers::remote_control::{RemoteControl, launch};
 use crate::support::waiting::eventually;
 
-/// Running until dropped.
+/// Runs until dropped.
 pub(crate) struct Chromium {
     remote: RemoteControl,
     _child: Child,
@@ -27,7 +27,7 @@ pub(crate) struct Target<'a> {
 }
 
 impl Chromium {
-    /// Starts it on a new profile.
+    /// Starts Chromium with a new profile.
     pub(crate) async fn start() -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let mut command = Command::new("chromium");
@@ -52,7 +52,7 @@ impl Chromium {
                 "--force-color-profile=srgb",
                 "--remote-debugging-port=0",
             ])
-            // A name that is not this machine's own: what comes from there over http is not secure.
+            // A host name that Chromium does not treat as local: its http pages are no secure context.
             .arg("--host-resolver-rules=MAP pushcast.test 127.0.0.1")
             .args(["--no-proxy-server", "--disable-features=HttpsUpgrades"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -141,7 +141,7 @@ impl Chromium {
         worker
     }
 
-    /// As if the reader had said yes.
+    /// Grants the permission, as if the reader had allowed notifications.
     pub(crate) async fn permit_notifications(&self, origin: &str) {
         let params = json!({"origin": origin, "permissions": ["notifications"]});
         self.remote
@@ -170,7 +170,7 @@ impl Chromium {
             .await;
     }
 
-    /// What pages complained of: what their Content-Security-Policy forbade, what failed to load, exceptions.
+    /// Problems that pages reported: violations of the Content-Security-Policy, failed loads, exceptions.
     pub(crate) fn complaints(&self) -> Vec<Value> {
         let events = self.remote.events().into_iter();
         events
@@ -189,7 +189,7 @@ impl Target<'_> {
         remote.command(Some(&self.session), method, params).await
     }
 
-    /// Goes to another page and waits until it is loaded.
+    /// Opens another page and waits until it is loaded.
     pub(crate) async fn go(&self, url: &str) {
         let went = self.command("Page.navigate", json!({"url": url})).await;
         assert_eq!(went.get("errorText"), None, "{url}: {went}");
@@ -200,13 +200,13 @@ impl Target<'_> {
         self.wait_for(&there).await;
     }
 
-    /// Runs a script as it stands.
+    /// Runs a script without wrapping it in a function.
     pub(crate) async fn inject(&self, script: &str) {
         self.command("Runtime.evaluate", json!({"expression": script}))
             .await;
     }
 
-    /// Types into a field, in the place of what it holds.
+    /// Replaces the text of a field.
     pub(crate) async fn fill(&self, selector: &str, text: &str) {
         self.offers(selector).await;
         let find = format!("document.querySelector({})", json!(selector));
@@ -216,13 +216,13 @@ impl Target<'_> {
             .await;
     }
 
-    /// Types where the keyboard is.
+    /// Types into the focused element.
     pub(crate) async fn write(&self, text: &str) {
         self.command("Input.insertText", json!({"text": text}))
             .await;
     }
 
-    /// Presses a key, as `Tab` or `Enter`.
+    /// Presses a key such as `Tab` or `Enter`.
     pub(crate) async fn press(&self, key: &str, code: u64) {
         let text = if key == "Enter" { "\r" } else { "" };
         for kind in ["keyDown", "keyUp"] {
@@ -231,7 +231,7 @@ impl Target<'_> {
         }
     }
 
-    /// The whole page, or what the screen shows of it, as PNG.
+    /// A PNG of the whole page, or of its visible part.
     pub(crate) async fn screenshot(&self, file: &Path, whole: bool) {
         let params = json!({"format": "png", "captureBeyondViewport": whole});
         let taken = self.command("Page.captureScreenshot", params).await;
@@ -245,7 +245,7 @@ impl Looks for Target<'_> {
     async fn look(&self, width: u32, dark: bool) {
         let height = if width < 600 { 844 } else { width * 5 / 8 };
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
-        // A tab behind another draws nothing.
+        // A tab in the background is not painted.
         self.command("Page.bringToFront", json!({})).await;
         self.command("Emulation.setDeviceMetricsOverride", metrics)
             .await;
@@ -256,7 +256,7 @@ impl Looks for Target<'_> {
         ]);
         self.command("Emulation.setEmulatedMedia", json!({"features": features}))
             .await;
-        // Two frames: the first is drawn, the second is after it.
+        // After the second animation frame, the first one has been painted.
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
             .await;
     }

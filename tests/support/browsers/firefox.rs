@@ -1,4 +1,4 @@
-//! Firefox itself, without a window, with a push service of ours: over WebDriver BiDi.
+//! Firefox without a window, with our push service, controlled over WebDriver BiDi.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -9,10 +9,10 @@ use crate::support::browsers::remote_control::{RemoteControl, launch};
 use crate::support::push_service::autopush::Autopush;
 use crate::support::waiting::eventually;
 
-/// What the notification's window is.
+/// The document in a notification's window.
 const ALERT: &str = "chrome://global/content/alerts/alert.xhtml";
 
-/// Running until dropped.
+/// Runs until dropped.
 pub(crate) struct Firefox {
     remote: RemoteControl,
     _profile: TempDir,
@@ -30,13 +30,13 @@ fn preferences(autopush: &Autopush) -> String {
     let preferences = json!({
         "dom.push.serverURL": autopush.url(),
         "dom.push.testing.allowInsecureServerURL": true,
-        // RemoteControl control switches it off.
+        // Remote control turns this preference off.
         "dom.push.connection.enabled": true,
         "dom.push.retryBaseInterval": 200,
         "dom.push.maxQuotaPerSubscription": 1000,
-        // Without a desktop, Firefox shows notifications by itself.
+        // Without a desktop's notification service, Firefox draws notifications itself.
         "alerts.useSystemBackend": false,
-        // RemoteControl control switches it on, and then no tab comes to the front by itself.
+        // Remote control turns this preference on, and then no tab comes to the front by itself.
         "focusmanager.testmode": false,
         "permissions.default.desktop-notification": 1,
         "app.update.enabled": false,
@@ -51,7 +51,7 @@ fn preferences(autopush: &Autopush) -> String {
 }
 
 impl Firefox {
-    /// Starts it on a new profile.
+    /// Starts Firefox with a new profile.
     pub(crate) async fn start(autopush: &Autopush) -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         std::fs::write(profile.path().join("user.js"), preferences(autopush)).expect("a file");
@@ -90,14 +90,14 @@ impl Firefox {
         tab
     }
 
-    /// The answer to the question that a page would ask: `granted`, `denied`, `prompt`.
+    /// Answers the permission question in advance: `granted`, `denied` or `prompt`.
     pub(crate) async fn permit(&self, origin: &str, state: &str) {
         let descriptor = json!({"name": "notifications"});
         let params = json!({"descriptor": descriptor, "state": state, "origin": origin});
         self.command("permissions.setPermission", params).await;
     }
 
-    /// Runs this script in every page from now on, before the page's own.
+    /// Runs this script in every later page, before the page's own scripts.
     pub(crate) async fn preload(&self, script: &str) {
         let function = format!("() => {{ {script} }}");
         self.command(
@@ -116,7 +116,7 @@ impl Firefox {
             .collect()
     }
 
-    /// The addresses of the tabs that are in front.
+    /// The addresses of the tabs in front.
     pub(crate) async fn visible(&self) -> Vec<String> {
         let tree = self.command("browsingContext.getTree", json!({})).await;
         let mut seen = Vec::new();
@@ -125,7 +125,7 @@ impl Firefox {
                 firefox: self,
                 context: context["context"].as_str().expect("a context").to_owned(),
             };
-            // A tab that is being left has no answer.
+            // A tab that is leaving its page gives no answer.
             if tab.try_run("document.visibilityState").await.ok() == Some("visible".into()) {
                 seen.push(context["url"].as_str().expect("a URL").to_owned());
             }
@@ -133,7 +133,7 @@ impl Firefox {
         seen
     }
 
-    /// The window of a notification that is shown, once there is one with this title.
+    /// Waits for the window of the notification with this title.
     pub(crate) async fn alert(&self, title: &str) -> Tab<'_> {
         eventually(&format!("a notification {title:?}"), async || {
             let tree = self
@@ -159,7 +159,7 @@ impl Firefox {
 }
 
 impl Tab<'_> {
-    /// Goes to another page and waits until it is loaded.
+    /// Opens another page and waits until it is loaded.
     pub(crate) async fn go(&self, url: &str) {
         let params = json!({"context": self.context, "url": url, "wait": "complete"});
         self.firefox
@@ -167,7 +167,7 @@ impl Tab<'_> {
             .await;
     }
 
-    /// Brings it to the front.
+    /// Brings the tab to the front.
     pub(crate) async fn activate(&self) {
         let params = json!({"context": self.context});
         self.firefox
@@ -175,7 +175,7 @@ impl Tab<'_> {
             .await;
     }
 
-    /// A click on an element of the browser's own windows, which no mouse of the test reaches.
+    /// Clicks on an element of the browser's own windows, which the remote mouse cannot reach.
     pub(crate) async fn press(&self, id: &str) {
         self.run(&format!("void document.getElementById('{id}').click()"))
             .await;

@@ -4,9 +4,9 @@
 pub(crate) mod chromium;
 /// Firefox, over WebDriver BiDi.
 pub(crate) mod firefox;
-/// What a test does with a page, whichever browser shows it.
+/// The actions of a test on a page, in any browser.
 pub(crate) mod page;
-/// Commands and answers with a number, and events without.
+/// Numbered commands and answers, and events.
 pub(crate) mod remote_control;
-/// WebKit, Safari's engine, through a program of our own.
+/// WebKit, Safari's engine, through our own program.
 pub(crate) mod webkit;

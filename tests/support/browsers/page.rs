@@ -1,4 +1,4 @@
-//! What a test does with a page, whichever browser shows it, and what pages need of a server.
+//! The actions of a test on a page, in any browser, and small servers for pages.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,15 @@ use tokio::net::TcpListener;
 
 use crate::support::waiting::eventually;
 
-/// Both widths and both colours in which everything is looked at.
+/// Screen width in pixels and dark mode: every page is judged in each combination.
 const LOOKS: [(u32, bool); 4] = [(1440, false), (1440, true), (390, false), (390, true)];
 
-/// A page in a browser, or a worker.
+/// A page in a browser, or a service worker.
 pub(crate) trait Page {
-    /// The value of an expression, which may `await` and may fail; to the page, a click as well.
+    /// The value of an expression, which may `await` and may fail. For the page it counts as a click.
     async fn try_run(&self, expression: &str) -> Result<Value, Value>;
 
-    /// Presses the mouse there and lets it go.
+    /// Presses and releases the mouse button at this position.
     async fn mouse(&self, x: &Value, y: &Value);
 
     /// The value of an expression, which may `await`.
@@ -32,21 +32,21 @@ pub(crate) trait Page {
     /// Waits until an expression is true.
     async fn wait_for(&self, expression: &str) {
         eventually(expression, async || {
-            // A page that is being left has no answer.
+            // A page that is being left gives no answer.
             let value = self.try_run(expression).await.ok()?;
             (value == true).then_some(())
         })
         .await;
     }
 
-    /// Waits until the page says so.
+    /// Waits until the page shows this text.
     async fn reads(&self, text: &str) {
         let text = json!(text);
         self.wait_for(&format!("document.body.innerText.includes({text})"))
             .await;
     }
 
-    /// Waits until there is such an element for the reader to use.
+    /// Waits until the reader can use such an element.
     async fn offers(&self, selector: &str) {
         let find = format!("document.querySelector({})", json!(selector));
         self.wait_for(&format!(
@@ -55,7 +55,7 @@ pub(crate) trait Page {
         .await;
     }
 
-    /// A click of the mouse, in the middle of the first element that this selector finds.
+    /// Clicks with the mouse in the middle of the first element that matches.
     async fn click(&self, selector: &str) {
         self.offers(selector).await;
         let middle = middle_of(selector);
@@ -63,7 +63,7 @@ pub(crate) trait Page {
         self.mouse(&middle[0], &middle[1]).await;
     }
 
-    /// What axe finds wrong: rule, and where.
+    /// Violations that axe finds: rule and element.
     async fn axe(&self) -> Value {
         let path = "target/peers/node/node_modules/axe-core/axe.min.js";
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -77,7 +77,7 @@ pub(crate) trait Page {
     }
 }
 
-/// A script that scrolls to the first element that this selector finds, and says where its middle is.
+/// A script that scrolls to the first element that matches, and returns the element's middle.
 pub(crate) fn middle_of(selector: &str) -> String {
     format!(
         "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
@@ -86,15 +86,15 @@ pub(crate) fn middle_of(selector: &str) -> String {
     )
 }
 
-/// A page that can be looked at in more than one way.
+/// A page that can be shown in several sizes and colours.
 pub(crate) trait Looks: Page {
-    /// How wide the screen is, and whether the reader likes it dark.
+    /// Sets the screen's width, and whether the reader prefers a dark page.
     async fn look(&self, width: u32, dark: bool);
 
-    /// The whole page as PNG.
+    /// A PNG of the whole page.
     async fn picture(&self, file: &Path);
 
-    /// Takes a picture of the page in every look, and has axe judge it there; `name` may have folders.
+    /// For each look, takes a picture of the page and has axe judge it. `name` may contain folders.
     async fn judge(&self, name: &str) {
         for (width, dark) in LOOKS {
             self.look(width, dark).await;
@@ -111,13 +111,13 @@ pub(crate) trait Looks: Page {
     }
 }
 
-/// Where pictures go: the README's are made by `tests/screenshots`.
+/// The folder for pictures. `tests/screenshots` makes the README's pictures.
 pub(crate) fn pictures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots")
 }
 
-/// A browser whose push service is out of reach has this subscription of the tests' push service instead: a script for
-/// before the page's own. What engines ask of a page that subscribes, it asks too.
+/// A script that gives a browser without a reachable push service this subscription of the tests' push service. It runs
+/// before the page's own scripts, and checks the page's arguments as browser engines do.
 pub(crate) fn subscribing_as(subscription: &Value) -> String {
     format!(
         "{{
@@ -141,14 +141,14 @@ pub(crate) fn subscribing_as(subscription: &Value) -> String {
     )
 }
 
-/// A push, and what a reader sees of it.
+/// A push, and the notification that the reader sees.
 pub(crate) struct Form {
     pub(crate) push: String,
     pub(crate) title: String,
     pub(crate) body: String,
 }
 
-/// Every form in which pushes come, to a site at this host.
+/// Every form of push, for a site at this host.
 pub(crate) fn forms(host: &str) -> Vec<Form> {
     let form = |push: Value, title: &str, body: &str| Form {
         push: push.to_string(),
@@ -185,7 +185,7 @@ pub(crate) fn forms(host: &str) -> Vec<Form> {
     ]
 }
 
-/// Serves until the test ends; the origin.
+/// Serves until the test ends. Returns the origin.
 pub(crate) async fn listen(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -193,7 +193,7 @@ pub(crate) async fn listen(router: Router) -> String {
     origin
 }
 
-/// Hands every request on to a server; routes of one's own come first.
+/// Forwards every request to a server, except those that routes added by the test answer.
 pub(crate) fn proxy(server: &str) -> Router {
     let client = HttpClient::builder(TokioExecutor::new()).build_http::<Body>();
     let server = server.to_owned();

@@ -1,5 +1,5 @@
-//! A browser under remote control. WebDriver BiDi (Firefox), the DevTools protocol (Chromium) and our own (WebKit) are alike
-//! at this level: commands and answers with a number, and events without.
+//! A browser under remote control. WebDriver BiDi (Firefox), the DevTools protocol (Chromium) and our protocol (WebKit)
+//! all use numbered commands and answers, and events without a number.
 
 use std::collections::HashMap;
 use std::process::Stdio;
@@ -62,7 +62,7 @@ impl RemoteControl {
                     waiter.send(answer).ok();
                 }
             }
-            // Whoever waits still hears that nothing will come.
+            // Waiting callers learn that no answer will come.
             answered.lock().expect("no panic").clear();
         });
         Self {
@@ -73,7 +73,7 @@ impl RemoteControl {
         }
     }
 
-    /// Sends a command and waits for its answer; `session` is of the DevTools protocol.
+    /// Sends a command and waits for its answer. Only the DevTools protocol uses `session`.
     pub(crate) async fn ask(
         &self,
         session: Option<&str>,
@@ -94,7 +94,7 @@ impl RemoteControl {
         answer.unwrap_or_else(|_| panic!("the browser ended while asked for {method}"))
     }
 
-    /// The same, of a command that must succeed.
+    /// The same for a command that must succeed.
     pub(crate) async fn command(
         &self,
         session: Option<&str>,
@@ -105,14 +105,14 @@ impl RemoteControl {
         answer.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    /// What happened so far, in order.
+    /// The events so far, in order.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.events.lock().expect("no panic").clone()
     }
 }
 
-/// Starts a browser and waits for the line of its stderr that begins with `announcement`; the rest of it is where to
-/// connect.
+/// Starts a browser and waits for the line of its standard error that begins with `announcement`. Returns the rest of
+/// that line, which is the address to connect to.
 pub(crate) async fn launch(mut command: Command, announcement: &str) -> (Child, String) {
     let command = command
         .stdin(Stdio::null())
@@ -135,7 +135,7 @@ pub(crate) async fn launch(mut command: Command, announcement: &str) -> (Child, 
         panic!("the browser ended before it listened: {said}");
     };
     let address = timeout(PATIENCE, address).await.expect("it starts in time");
-    // It complains for as long as it lives: the pipe must not fill.
+    // The browser keeps logging, and a full pipe would block it.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, address)
 }

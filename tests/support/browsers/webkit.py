@@ -1,7 +1,7 @@
-"""WebKit, Safari's engine, in a window that nobody sees, and a WebSocket that steers it.
+"""WebKit, Safari's engine, in an invisible window, controlled over a WebSocket.
 
-WebKitGTK has Safari's code for pages, service workers and notifications, and no push service: `subscribe()` goes
-as far as the key. Its notifications go to the desktop, which is played here.
+WebKitGTK has Safari's code for pages, service workers and notifications, but no push service: `subscribe()` only
+checks the key. This program also stands in for the desktop that shows the notifications.
 """
 
 import json
@@ -18,7 +18,7 @@ gi.require_version("Soup", "3.0")
 gi.require_version("WebKit2", "4.1")
 from gi.repository import Gio, GLib  # noqa: E402
 
-# In seconds: less than the tests have.
+# In seconds, and shorter than the tests' own timeouts.
 PATIENCE = 30
 
 BUS_NAME = "org.freedesktop.Notifications"
@@ -38,14 +38,14 @@ INTERFACE = f"""<node><interface name="{BUS_NAME}">
 
 
 class Desktop:
-    """Where notifications are shown, clicked and closed, as much as WebKit asks of it."""
+    """The part of a desktop's notification service that WebKit uses: show, click and close."""
 
     def __init__(self):
         self.shown = []
         self.bus = Gio.TestDBus.new(Gio.TestDBusFlags.NONE)
         self.bus.up()
         ready = threading.Event()
-        # In a thread of its own: WebKit asks it, and waits.
+        # In its own thread, because WebKit blocks until it answers.
         threading.Thread(target=self.run, args=(ready,), daemon=True).start()
         if not ready.wait(PATIENCE):
             raise TimeoutError("no desktop")
@@ -86,7 +86,7 @@ class Desktop:
 
 
 def screen():
-    """A display without a screen, which goes when this process goes."""
+    """An X display without a screen. It ends with this process."""
     reading, writing = os.pipe()
     ends_with_us = ["setpriv", "--pdeathsig", "KILL"]
     xvfb = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
@@ -100,13 +100,13 @@ def screen():
 
 DESKTOP = Desktop()
 os.environ |= {"DISPLAY": screen(), "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1"}
-# Clicks that GDK makes are events of the X core protocol.
+# GDK's synthetic clicks are events of the X core protocol.
 os.environ["GDK_CORE_DEVICE_EVENTS"] = "1"
 
 from gi.repository import Gdk, GObject, Gtk, Soup, WebKit2  # noqa: E402
 
 
-# Before the scripts of every page: its clicks are reported, and what was forbidden to it or not caught by it.
+# Runs before every page's scripts: reports clicks, violations of the Content-Security-Policy and uncaught errors.
 REPORTS = """{
   const clicked = ({ isTrusted }) => isTrusted && webkit.messageHandlers.clicked.postMessage("");
   const complain = (text) => webkit.messageHandlers.complained.postMessage(String(text));
@@ -119,12 +119,12 @@ REPORTS = """{
 
 
 class Browser:
-    """One window with one page. Commands are methods: each is answered once."""
+    """One window with one page. Its public methods are commands, each answered once."""
 
     def __init__(self, folder, with_push):
         kept = WebKit2.WebsiteDataManager(base_data_directory=f"{folder}/data", base_cache_directory=f"{folder}/cache")
         context = WebKit2.WebContext.new_with_website_data_manager(kept)
-        # A process of WebKit's that starts later has to be told what the reader has answered before.
+        # A later WebKit process must be told the reader's earlier answers.
         self.origins = {True: [], False: []}
         context.connect(
             "initialize-notification-permissions",
@@ -186,7 +186,7 @@ class Browser:
         self.complaints.append(message.get_js_value().to_string())
 
     def preload(self, answer, script):
-        """Runs in every page from now on, before the page's own scripts."""
+        """Runs this script in every later page, before the page's own scripts."""
         self.add_script(script)
         answer()
 
@@ -195,25 +195,25 @@ class Browser:
         self.view.load_uri(url)
 
     def run(self, answer, body):
-        """The body of an async function; what it returns. To the page, it is a click as well."""
+        """Runs the body of an async function and answers its result. For the page it counts as a click."""
 
         def done(view, result):
             try:
                 value = view.call_async_javascript_function_finish(result)
                 answer(json.loads(value.to_json(0) or "null"))
-            except Exception as error:  # Whoever asked hears of it.
+            except Exception as error:  # The caller gets the error.
                 answer(error=str(error))
 
         self.view.call_async_javascript_function(body, -1, None, None, None, None, done)
 
     def click(self, answer, x, y):
-        """Answered when the page has had it."""
+        """Answers once the page has received the click."""
         self.clicking = answer
         for kind in Gdk.EventType.BUTTON_PRESS, Gdk.EventType.BUTTON_RELEASE:
             Gdk.test_simulate_button(self.view.get_window(), x, y, 1, Gdk.ModifierType(0), kind)
 
     def permit(self, answer, allowed):
-        """What the reader answers when asked."""
+        """Sets the reader's answer to permission questions."""
         self.allowed = allowed
         answer()
 
@@ -224,7 +224,7 @@ class Browser:
         answer()
 
     def screenshot(self, answer, file):
-        """The whole page."""
+        """A picture of the whole page."""
 
         def done(view, result):
             try:
@@ -237,11 +237,11 @@ class Browser:
         self.view.get_snapshot(whole, plain, None, done)
 
     def report(self, answer):
-        """How often the reader was asked, what was shown to them, what pages complained of."""
+        """Number of permission questions, notifications shown, and problems reported by pages."""
         answer({"asked": self.asked, "shown": DESKTOP.shown, "complaints": self.complaints})
 
     def choose(self, answer, index):
-        """A click on a notification."""
+        """Clicks on a notification."""
         DESKTOP.click(index)
         answer()
 
@@ -255,10 +255,10 @@ def serve(browser):
 
         try:
             getattr(browser, command["method"])(answer, **command["params"])
-        except Exception as error:  # Whoever asked hears of it.
+        except Exception as error:  # The caller gets the error.
             answer(error=repr(error))
 
-    # Kept, or they would be closed.
+    # A connection without a reference would be closed.
     connections = []
 
     def connected(_server, _message, _path, socket):
@@ -270,7 +270,7 @@ def serve(browser):
     server = Soup.Server()
     server.add_websocket_handler("/", None, None, connected)
     server.listen_local(0, Soup.ServerListenOptions.IPV4_ONLY)
-    # Whoever started it may be gone.
+    # The process that started this one may be gone.
     GLib.timeout_add_seconds(PATIENCE, lambda: None if connections else Gtk.main_quit())
     print(f"WebKit listens on ws://127.0.0.1:{server.get_uris()[0].get_port()}/", file=sys.stderr, flush=True)
     Gtk.main()

@@ -1,5 +1,5 @@
-//! WebKit itself, Safari's engine, in WebKitGTK and without a screen. It has Safari's code for pages and service workers,
-//! and no push service: where a push would come in, the test hands it over in clear text.
+//! WebKit, Safari's engine, in WebKitGTK without a screen. It has Safari's code for pages and service workers, but no
+//! push service: the test hands each push over in clear text.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::support::browsers::page::{Looks, Page, middle_of};
 use crate::support::browsers::remote_control::{RemoteControl, launch};
 use crate::support::waiting::eventually;
 
-/// Debian's own, which has the bindings to WebKit.
+/// Debian's own Python, which has the bindings to WebKit.
 const PYTHON: &str = "/usr/bin/python3";
 
 const PROGRAM: &str = concat!(
@@ -19,14 +19,14 @@ const PROGRAM: &str = concat!(
     "/tests/support/browsers/webkit.py"
 );
 
-/// One window with one page. Running until dropped.
+/// One window with one page. Runs until dropped.
 pub(crate) struct Webkit {
     remote: RemoteControl,
     _child: Child,
     _profile: TempDir,
 }
 
-/// What the desktop shows.
+/// A notification on the desktop.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) title: String,
@@ -35,12 +35,12 @@ pub(crate) struct Shown {
 }
 
 impl Webkit {
-    /// Starts it on a new profile, with the Push API as Safari has it.
+    /// Starts WebKit with a new profile, and the Push API as in Safari.
     pub(crate) async fn start() -> Self {
         Self::start_with("with-push").await
     }
 
-    /// Starts it on a new profile, without the Push API.
+    /// Starts WebKit with a new profile, and without the Push API.
     pub(crate) async fn start_without_push() -> Self {
         Self::start_with("without-push").await
     }
@@ -48,7 +48,7 @@ impl Webkit {
     async fn start_with(push: &str) -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(PYTHON);
-        // Nothing of the tester's desktop: neither its theme nor its proxy.
+        // The tester's desktop must have no influence, for example by its theme or proxy.
         command
             .arg(PROGRAM)
             .arg(profile.path())
@@ -70,22 +70,22 @@ impl Webkit {
         self.remote.command(None, method, params).await
     }
 
-    /// Runs this script in every page from now on, before the page's own.
+    /// Runs this script in every later page, before the page's own scripts.
     pub(crate) async fn preload(&self, script: &str) {
         self.command("preload", json!({"script": script})).await;
     }
 
-    /// Goes to a page and waits until it is loaded.
+    /// Opens a page and waits until it is loaded.
     pub(crate) async fn open(&self, url: &str) {
         self.command("open", json!({"url": url})).await;
     }
 
-    /// What the reader answers when asked whether a page may notify them.
+    /// The reader's answer when a page asks for permission to notify.
     pub(crate) async fn permit(&self, allowed: bool) {
         self.command("permit", json!({"allowed": allowed})).await;
     }
 
-    /// How often the reader was asked.
+    /// Number of times that the reader was asked.
     pub(crate) async fn asked(&self) -> u64 {
         let report = self.command("report", json!({})).await;
         report["asked"].as_u64().expect("a number")
@@ -105,7 +105,7 @@ impl Webkit {
             .collect()
     }
 
-    /// The notification of this number, from 0, once it is shown.
+    /// Waits for the notification with this index, from 0.
     pub(crate) async fn notification(&self, index: usize) -> Shown {
         eventually(&format!("notification {index}"), async || {
             let mut shown = self.shown().await;
@@ -114,7 +114,7 @@ impl Webkit {
         .await
     }
 
-    /// Waits until the notification of this number is closed.
+    /// Waits until the notification with this index is closed.
     pub(crate) async fn closed(&self, index: usize) {
         eventually(&format!("notification {index} is closed"), async || {
             self.shown().await[index].closed.then_some(())
@@ -122,13 +122,13 @@ impl Webkit {
         .await;
     }
 
-    /// The reader clicks on the notification of this number.
+    /// The reader clicks on the notification with this index.
     pub(crate) async fn choose(&self, index: usize) {
         self.command("choose", json!({"index": index})).await;
     }
 
-    /// A click that alone gives the page the right to ask. What a test runs counts as a click too, for some seconds: this
-    /// waits until that is over.
+    /// A click that is the page's only user gesture. WebKit counts every script of the test as a gesture for some
+    /// seconds: this waits until they are over.
     pub(crate) async fn click_alone(&self, selector: &str) {
         self.offers(selector).await;
         let middle = format!(
@@ -140,7 +140,7 @@ impl Webkit {
         self.mouse(&middle[0], &middle[1]).await;
     }
 
-    /// Types into a field, in the place of what it holds.
+    /// Replaces the text of a field.
     pub(crate) async fn fill(&self, selector: &str, text: &str) {
         self.offers(selector).await;
         let (selector, text) = (json!(selector), json!(text));
@@ -151,7 +151,7 @@ impl Webkit {
         assert_eq!(self.run(&typed).await, true, "{selector} takes no text");
     }
 
-    /// What pages were forbidden, and what they forgot to catch.
+    /// Violations of the Content-Security-Policy, and uncaught errors, in pages.
     pub(crate) async fn complaints(&self) -> Value {
         self.command("report", json!({})).await["complaints"].take()
     }

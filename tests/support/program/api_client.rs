@@ -1,4 +1,4 @@
-//! A client of the API, over HTTP/1.1 and without any state.
+//! A client of the API over HTTP/1.1, without state.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -41,7 +41,7 @@ pub(super) async fn request(
     }
 }
 
-/// A backend: it knows the address and the token, and nothing of the server's process.
+/// A backend: it knows the server's address and token, and does not control the server's process.
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) url: String,
@@ -69,7 +69,7 @@ impl Backend {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// `Null` when it is no JSON.
+    /// `Null` when the body is no JSON.
     pub(crate) json: Value,
     pub(crate) body: Bytes,
 }

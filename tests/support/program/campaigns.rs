@@ -1,4 +1,4 @@
-//! Campaigns of a server: started, watched, counted.
+//! Starts, watches and counts a server's campaigns.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::Server;
 
 impl Server {
-    /// Starts a campaign, and gives its id.
+    /// Starts a campaign and returns its id.
     pub(crate) async fn broadcast(&self, message: &Value) -> String {
         let answer = self.post_with_token("/push/send", message).await;
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -25,7 +25,7 @@ impl Server {
         answer.json
     }
 
-    /// Waits until `ready` of a campaign.
+    /// Waits until a campaign is `ready`.
     pub(crate) async fn campaign_until(
         &self,
         id: &str,

@@ -1,4 +1,4 @@
-//! The built program, run as a user runs it, and a backend that talks to it over HTTP.
+//! The built program, run as an operator runs it, and a backend that calls its API.
 
 /// A client of the API.
 pub(crate) mod api_client;
@@ -28,7 +28,7 @@ const ANY_PORT: &str = "127.0.0.1:0";
 /// Path of the built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pushcast");
 
-/// The program in an environment of its own: nothing of the tester's configuration reaches it.
+/// The program with an empty environment: the tester's configuration has no influence.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command
@@ -41,7 +41,7 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// The variables that put `push_service` on the allow-list.
+/// Variables that allow and trust `push_service`.
 pub(crate) fn environment_of(push_service: &PushService) -> Vec<(&'static str, String)> {
     let mut environment = vec![("PUSHCAST_PUSH_ORIGINS", push_service.origin())];
     if push_service.origin().starts_with("https") {
@@ -51,17 +51,17 @@ pub(crate) fn environment_of(push_service: &PushService) -> Vec<(&'static str, S
     environment
 }
 
-/// `pushcast serve` on a free port, with a data folder that outlives it.
+/// `pushcast serve` on a free port. Its data folder lasts over restarts.
 pub(crate) struct Server {
     pub(crate) url: String,
-    /// What it printed before it was ready.
+    /// Its output until it was ready.
     pub(crate) welcome: String,
     folder: TempDir,
     environment: Vec<(&'static str, String)>,
-    /// Of the command line, after `serve`.
+    /// Command-line arguments after `serve`.
     arguments: Vec<String>,
     child: Child,
-    /// Read to the end only when asked: the pipe must stay open.
+    /// Kept open, because a closed pipe would stop the program. Tests read it to the end only on request.
     stdout: BufReader<ChildStdout>,
 }
 
@@ -96,15 +96,15 @@ impl Server {
         }
     }
 
-    /// SIGKILL: no chance to say goodbye.
+    /// Kills it with SIGKILL, so that it cannot clean up.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.expect("it was running");
     }
 
-    /// Ctrl-C; waits for its end. True if it ended well.
+    /// Sends Ctrl-C and waits for the end. True if the exit code was 0.
     pub(crate) async fn interrupt(&mut self) -> bool {
         let pid = self.child.id().expect("it runs").to_string();
-        // The shell's own `kill`: the program is not on every machine.
+        // The shell's built-in `kill`: not every machine has the program.
         let kill = format!("kill -INT {pid}");
         let sent = Command::new("sh").args(["-c", &kill]).status().await;
         assert!(sent.expect("kill runs").success());
@@ -121,7 +121,7 @@ impl Server {
         (self.child, self.stdout, self.welcome, self.url) = (child, stdout, welcome, url);
     }
 
-    /// Starts it again on the same data and at the same address, as a browser needs it, with these variables.
+    /// Starts it again on the same data with these variables. It keeps its address, because browsers have stored that.
     pub(crate) async fn restart_with(&mut self, environment: Vec<(&'static str, String)>) {
         let address = self.url.trim_start_matches("http://").to_owned();
         self.environment = environment;
@@ -135,7 +135,7 @@ impl Server {
         data(&self.folder)
     }
 
-    /// Another command of the program, on this server's data and in its environment.
+    /// Another command of the program, with this server's data and environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let data = self.data().display().to_string();
         let mut command = program(&[arguments, &["--data", &data]].concat());
@@ -143,7 +143,7 @@ impl Server {
         command
     }
 
-    /// What `pushcast subscriptions export` writes beside the running server, by endpoint.
+    /// The output of `pushcast subscriptions export` beside the running server, by endpoint.
     pub(crate) async fn exported(&self) -> BTreeMap<String, Value> {
         let output = self.command(&["subscriptions", "export"]).output().await;
         let output = output.expect("it runs");
@@ -171,7 +171,7 @@ impl Server {
         read_secret(&self.data().join("user-secret"))
     }
 
-    /// Hex HMAC-SHA256 under the user secret, as any backend would make it.
+    /// HMAC-SHA256 under the user secret in hexadecimal, as any backend computes it.
     pub(crate) fn sign(&self, user: &str) -> String {
         use openssl::hash::MessageDigest;
         use openssl::pkey::PKey;
@@ -182,14 +182,14 @@ impl Server {
         tag.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The key that pages subscribe with, 65 bytes.
+    /// The VAPID key that pages subscribe with, 65 bytes.
     pub(crate) async fn public_key(&self) -> Vec<u8> {
         let answer = self.get("/push/key").await;
         let key = answer.json["publicKey"].as_str().expect("a key");
         webpush::base64url::decode(key).expect("base64url")
     }
 
-    /// Everything that it has printed and logged since it was ready, once it has ended.
+    /// After the server's end: everything that it printed and logged since it was ready.
     pub(crate) async fn output_and_log(&mut self) -> String {
         let mut output = String::new();
         let read = self.stdout.read_to_string(&mut output).await;
@@ -201,7 +201,7 @@ impl Server {
         self.request(Method::GET, path, &[], Bytes::new()).await
     }
 
-    /// Posts JSON as a page does.
+    /// Posts JSON as a page does, without a token.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.request(Method::POST, path, &[], body.to_string())
             .await
@@ -215,7 +215,7 @@ impl Server {
             .await
     }
 
-    /// Asks as a backend does, with the API token.
+    /// A GET request as a backend sends it, with the API token.
     pub(crate) async fn get_with_token(&self, path: &str) -> Answer {
         let bearer = format!("Bearer {}", self.token());
         let headers = [("authorization", &bearer[..])];

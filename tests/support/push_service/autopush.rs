@@ -1,6 +1,6 @@
-//! The other side of a push service: the WebSocket on which Firefox subscribes and is told its messages, in the protocol
-//! that Mozilla's autopush documents. What comes in at the service's endpoint is judged there, and relayed here as it is:
-//! the browser decrypts, and says by an acknowledgement whether it could.
+//! The WebSocket side of a push service: Firefox subscribes and receives its messages there, in the protocol that
+//! Mozilla's autopush documents. The push service judges each request at its endpoint, and this side relays the message
+//! as it is. The browser decrypts it, and acknowledges whether it could.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,14 +21,15 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use super::{PushService, Registry};
 use crate::support::waiting::eventually;
 
-/// What the browser says of a message: 100, it was decrypted and handed to the service worker, which was content; 101, it
-/// cannot be decrypted; 102, it was not delivered; 301 and 302, the worker threw, or what it promised failed.
+/// The browser's acknowledgement of a message. 100: the browser decrypted it, and the service worker handled it. 101:
+/// the browser cannot decrypt it. 102: it was not delivered. 301 and 302: the worker threw, or its promise was
+/// rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
     pub(crate) code: u64,
 }
 
-/// Listening until dropped.
+/// Listens until dropped.
 pub(crate) struct Autopush {
     url: String,
     shared: Arc<Shared>,
@@ -42,7 +43,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Browsers by their own name, the uaid.
+    /// Browsers by the id that the push service gave them (`uaid`).
     browsers: HashMap<String, Known>,
     named: usize,
     versions: usize,
@@ -53,11 +54,11 @@ struct State {
 #[derive(Default)]
 struct Known {
     line: Option<UnboundedSender<Value>>,
-    /// Messages that came while it was away.
+    /// Messages that came while the browser was away.
     kept: Vec<Value>,
 }
 
-/// Where the messages of one subscription go.
+/// The destination of one subscription's messages.
 #[derive(Clone)]
 pub(crate) struct Relay {
     shared: Arc<Shared>,
@@ -66,12 +67,12 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Whether it leads to this channel.
+    /// Whether the destination is this channel.
     pub(crate) fn is_of(&self, channel: &str) -> bool {
         self.channel == channel
     }
 
-    /// Hands a message on, encrypted as it is.
+    /// Relays an encrypted message.
     pub(crate) fn deliver(&self, headers: &HeaderMap, ttl: u64, body: &Bytes) {
         let mut state = self.shared.state();
         state.versions += 1;
@@ -101,7 +102,7 @@ impl Relay {
 }
 
 impl State {
-    /// A browser is there, again or for the first time: its name, and what it is told.
+    /// A browser connects, for the first time or again. Returns its id and the messages for it.
     fn greet(&mut self, uaid: Option<&str>, line: &UnboundedSender<Value>) -> (String, Vec<Value>) {
         let known = uaid.filter(|it| self.browsers.contains_key(*it));
         let name = known.map_or_else(|| format!("{:032x}", self.named + 1), str::to_owned);
@@ -120,7 +121,7 @@ impl Shared {
         self.state.lock().expect("no panic while it is held")
     }
 
-    /// Answers what a browser says, for as long as it stays.
+    /// Answers a browser's messages until it disconnects.
     async fn attend(self: Arc<Self>, stream: TcpStream) {
         #[expect(clippy::result_large_err, reason = "tungstenite's own callback")]
         fn subprotocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
@@ -145,7 +146,7 @@ impl Shared {
                     Some(Ok(_)) => continue,
                     None | Some(Err(_)) => return,
                 },
-                // `Null` is the wish to hang up.
+                // `Null` asks this task to hang up.
                 message = outgoing.recv() => message.filter(|it| !it.is_null()).map(|it| vec![it]),
             };
             let Some(answer) = answer else {
@@ -211,7 +212,7 @@ impl Shared {
                 state.acknowledged.extend(codes);
                 Vec::new()
             }
-            // A ping is an empty object; what remains wants no answer.
+            // A ping is an empty object. Other messages need no answer.
             None => vec![json!({})],
             Some(_) => Vec::new(),
         };
@@ -220,7 +221,7 @@ impl Shared {
 }
 
 impl Autopush {
-    /// On a port of its own, beside `service`.
+    /// Starts on a port of its own, for browsers of `service`.
     pub(crate) async fn start(service: &PushService) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
@@ -243,12 +244,12 @@ impl Autopush {
         }
     }
 
-    /// What `dom.push.serverURL` says.
+    /// The value of `dom.push.serverURL`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// What the browser has said of messages, once it has of `n`.
+    /// Waits for `n` acknowledgements, and returns all of them.
     pub(crate) async fn acknowledged(&self, n: usize) -> Vec<Acknowledged> {
         eventually(&format!("{n} acknowledgements"), async || {
             let all = self.shared.state().acknowledged.clone();
@@ -257,12 +258,12 @@ impl Autopush {
         .await
     }
 
-    /// How many subscriptions the browser has ended.
+    /// Number of subscriptions that browsers have ended.
     pub(crate) fn unregistered(&self) -> usize {
         self.shared.state().unregistered
     }
 
-    /// Forgets every browser, as after a loss of data, and hangs up: it comes back as a stranger.
+    /// Forgets every browser, as after a loss of data, and hangs up: browsers reconnect as strangers.
     pub(crate) fn forget(&self) {
         let mut state = self.shared.state();
         for (_, browser) in state.browsers.drain() {

@@ -1,4 +1,4 @@
-//! What a push service does to a good request instead of serving it.
+//! A push service's behaviour towards a good request that it does not serve normally.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,12 +19,12 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 const HUGE: usize = 10_000_000;
 const DRIP_EVERY: Duration = Duration::from_secs(1);
 
-/// Whose requests a behaviour meets.
+/// The requests that a behaviour applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Whom {
-    /// Those to every subscription that has no behaviour of its own.
+    /// Requests to every subscription without a behaviour of its own.
     Everyone,
-    /// Those to one.
+    /// Requests to one subscription.
     Subscription(String),
 }
 
@@ -34,7 +34,7 @@ impl From<&Browser> for Whom {
     }
 }
 
-/// An answer written beforehand.
+/// A prepared answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Canned {
     status: StatusCode,
@@ -52,7 +52,7 @@ impl Canned {
         }
     }
 
-    /// As autopush refuses.
+    /// A refusal in autopush's form.
     pub(crate) fn autopush(status: u16, errno: u16, message: &str) -> Self {
         let canned = Self::status(status);
         let error = canned.status.canonical_reason().unwrap_or("Error");
@@ -86,24 +86,25 @@ impl Canned {
     }
 }
 
-/// What happens to a request that passed every check.
+/// The fate of a request that passed every check.
 #[derive(Debug, Clone)]
 pub(crate) enum Behaviour {
-    /// This answer; nothing is delivered.
+    /// The service answers this and delivers nothing.
     Answer(Canned),
-    /// No answer, ever.
+    /// The service never answers.
     Hang,
-    /// The TCP connection is reset; nothing is delivered.
+    /// The service resets the TCP connection and delivers nothing.
     Reset,
-    /// Delivered, and the TCP connection is reset before the answer.
+    /// The service delivers the message, and resets the TCP connection before it answers.
     LoseAnswer,
-    /// Served, after a while.
+    /// The service serves the request after this time.
     Slow(Duration),
-    /// This answer after a while; nothing is delivered.
+    /// The service answers this after a while, and delivers nothing.
     Late(Duration, Canned),
-    /// The headers at once, then one octet of body a second without end; delivered if the status is a success.
+    /// The service sends the headers at once, then one octet of body per second without end. It delivers if the status
+    /// is a success.
     Drip(StatusCode),
-    /// A body of 10 MB; delivered if the status is a success.
+    /// The service answers with a body of 10 MB. It delivers if the status is a success.
     Huge(StatusCode),
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn drip(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// A body that nobody should read to its end.
+/// A body that no client should read to its end.
 pub(crate) fn huge(status: StatusCode) -> Response<Body> {
     response(status, Bytes::from(vec![b'x'; HUGE]))
 }

@@ -1,5 +1,5 @@
-//! What a push service asks of a request, with the codes of Mozilla's autopush. Written against the RFCs with
-//! crates that pushcast itself does not use, so that both would have to be wrong in the same way.
+//! The checks of a push service, with the error codes of Mozilla's autopush. They follow the RFCs and use crates that
+//! pushcast does not use: a mistake goes unnoticed only if both sides make the same one.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -22,17 +22,17 @@ const DAY: i64 = 24 * 60 * 60;
 /// Salt, record size, length of the key id, and a public key as key id (RFC 8188, section 2.1).
 const AES128GCM_HEADER: usize = 16 + 4 + 1 + 65;
 const TAG: usize = 16;
-/// Firefox refuses `rs` from 2^31 on; nobody has a reason to exceed what one message can hold by much.
+/// Firefox refuses an `rs` of 2^31 or more. No sender needs much more than one message can hold.
 const MAX_RECORD_SIZE: u32 = 1 << 16;
 
-/// Why a request was refused, in autopush's words.
+/// The reason of a refusal, in autopush's form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The answer's status.
+    /// The answer's HTTP status.
     pub(crate) status: u16,
-    /// autopush's own number.
+    /// autopush's error number.
     pub(crate) errno: u16,
-    /// For people.
+    /// An explanation for people.
     pub(crate) message: String,
 }
 
@@ -54,23 +54,23 @@ fn bad_token(message: impl Into<String>) -> Refusal {
     Refusal::new(401, 109, message)
 }
 
-/// A subscription as the push service knows it.
+/// A subscription as the push service stores it.
 #[derive(Clone)]
 pub(crate) struct Registered {
-    /// Whose it is.
+    /// The reader of its messages.
     pub(crate) reader: Reader,
-    /// The only key that may sign messages to it; `None` takes any.
+    /// Only this key may sign messages to the subscription. `None` allows any key.
     pub(crate) application_server_key: Option<Vec<u8>>,
-    /// Answered with 410 from then on.
+    /// True once the browser has unsubscribed: the service answers 410.
     pub(crate) unsubscribed: bool,
 }
 
-/// Who can read the messages.
+/// The reader of a subscription's messages.
 #[derive(Clone)]
 pub(crate) enum Reader {
-    /// A real service has no private key; ours reads in the browser's stead.
+    /// The service decrypts for the browser. A real push service has no private key.
     Ours(Browser),
-    /// A real browser reads for itself, and says whether it could.
+    /// A real browser decrypts, and acknowledges whether it could.
     Real(Relay),
 }
 
@@ -84,7 +84,7 @@ impl Registered {
     }
 }
 
-/// What a request that passed asks for.
+/// The content of a request that passed every check.
 pub(crate) struct Accepted {
     pub(crate) text: Vec<u8>,
     pub(crate) ttl: u64,
@@ -92,10 +92,10 @@ pub(crate) struct Accepted {
     pub(crate) topic: Option<String>,
 }
 
-/// Unix seconds, now.
+/// The current time in Unix seconds.
 pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// The clock on the wall.
+/// The system's clock.
 #[expect(
     clippy::disallowed_methods,
     reason = "a push service is another machine: it goes by its own clock"
@@ -107,18 +107,18 @@ pub(crate) fn wall_clock() -> Clock {
     })
 }
 
-/// Checks requests to one push service.
+/// Checks the requests to one push service.
 pub(crate) struct Judge {
     origin: String,
-    /// Takes the headers of the Windows Notification Service, which are for it alone.
+    /// True if the service takes the headers of the Windows Notification Service.
     wns: bool,
     clock: Clock,
-    /// Signatures that were good once: they stay good, and checking one is the costly part.
+    /// Signatures that were verified once. They stay valid, and verifying is the slow part.
     proven: Mutex<HashSet<String>>,
 }
 
 impl Judge {
-    /// Of the service at `origin`.
+    /// For the service at `origin`.
     pub(crate) fn new(origin: String, wns: bool, clock: Clock) -> Self {
         Self {
             origin,
@@ -133,7 +133,7 @@ impl Judge {
         &self.origin
     }
 
-    /// Checks everything about one request; the first fault found is the refusal.
+    /// Checks a whole request. The first fault is the refusal.
     pub(crate) fn judge(
         &self,
         request: &Parts,
@@ -169,7 +169,7 @@ impl Judge {
         })
     }
 
-    /// RFC 8292.
+    /// Checks the `Authorization` header (RFC 8292).
     fn check_authorization(
         &self,
         headers: &HeaderMap,
@@ -261,7 +261,7 @@ impl Judge {
     }
 }
 
-/// The value of a header that may stand once.
+/// The value of a header that may occur once.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, String> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
@@ -273,7 +273,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Str
         .transpose()
 }
 
-/// The value of `name=value` in a list.
+/// The value of `name=value` in a list of parameters.
 fn parameter<'a>(list: &'a str, separators: &str, name: &str) -> Option<&'a str> {
     list.split(|c| separators.contains(c))
         .filter_map(|part| part.trim().split_once('='))
@@ -285,7 +285,7 @@ fn ttl(headers: &HeaderMap) -> Result<u64, Refusal> {
     let value = single(headers, "ttl")
         .map_err(bad)?
         .ok_or_else(|| bad("Missing TTL header".to_owned()))?;
-    // `parse` would take a plus sign (RFC 8030, section 5.2: 1*DIGIT).
+    // `parse` alone would accept a plus sign (RFC 8030, section 5.2: 1*DIGIT).
     Some(value)
         .filter(|value| value.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|value| value.parse().ok())
@@ -336,14 +336,14 @@ fn read_message(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec
     Ok(text)
 }
 
-/// RFC 8291 and 8188.
+/// Decrypts `aes128gcm` (RFC 8291 and RFC 8188).
 fn read_aes128gcm(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec<u8>, String> {
     for name in ["encryption", "crypto-key"] {
         if headers.contains_key(name) {
             return Err(format!("aes128gcm has no {name} header"));
         }
     }
-    // Firefox and Chromium both want at least the delimiter and the tag.
+    // Firefox and Chromium both require at least the delimiter and the tag.
     if body.len() <= AES128GCM_HEADER + TAG {
         return Err("the body is too short for aes128gcm".to_owned());
     }
@@ -365,7 +365,7 @@ fn read_aes128gcm(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<V
         .map_err(|error| format!("the message cannot be decrypted: {error}"))
 }
 
-/// draft-ietf-webpush-encryption-04 and draft-ietf-httpbis-encryption-encoding-03.
+/// Decrypts `aesgcm` (draft-ietf-webpush-encryption-04, draft-ietf-httpbis-encryption-encoding-03).
 fn read_aesgcm(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec<u8>, String> {
     let find = |header, name| {
         let value = single(headers, header)?.ok_or_else(|| format!("aesgcm lacks {header}"))?;
@@ -385,7 +385,7 @@ fn read_aesgcm(headers: &HeaderMap, body: &[u8], reader: &Reader) -> Result<Vec<
         .ok()
         .filter(|rs| (3..=MAX_RECORD_SIZE).contains(rs))
         .ok_or("rs is out of reason")?;
-    // The last record of this coding is shorter than the others, or it is not the last.
+    // In this coding the last record is shorter than the others.
     if body.len() < 2 + TAG || body.len() >= rs as usize + TAG {
         return Err("there is not exactly one record".to_owned());
     }

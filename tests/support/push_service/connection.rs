@@ -1,4 +1,4 @@
-//! One connection: its socket, and the two ways to end it from outside.
+//! One connection: its socket, and the two ways in which the service can end it.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::push_service::behaviour::Body;
 
-/// The handle by which the service ends a connection.
+/// The service's handle to end a connection.
 #[derive(Default)]
 pub(crate) struct Line {
     /// Counted from 0 in the order of arrival.
@@ -37,19 +37,19 @@ impl Line {
         }
     }
 
-    /// Ends it with a TCP reset: requests in flight stay without an answer.
+    /// Resets the TCP connection: requests in flight get no answer.
     pub(crate) fn reset(&self) {
         self.cut.store(true, Ordering::Relaxed);
         self.reset.notify_one();
     }
 
-    /// Ends it once the requests in flight are answered: GOAWAY in HTTP/2.
+    /// Ends the connection after the requests in flight were answered (GOAWAY in HTTP/2).
     pub(crate) fn go_away(&self) {
         self.go_away.notify_one();
     }
 }
 
-/// Speaks HTTP over `stream` until either side ends it.
+/// Speaks HTTP over `stream` until client or service ends it.
 pub(crate) async fn serve<A>(
     stream: TcpStream,
     line: Arc<Line>,
@@ -63,7 +63,7 @@ pub(crate) async fn serve<A>(
         stream,
         line: Arc::clone(&line),
     };
-    // Errors are the client's to notice.
+    // The client notices errors by itself.
     match tls {
         None => speak(socket, &line, &http, answer).await,
         Some(tls) => {
@@ -102,7 +102,7 @@ async fn speak<A>(
     }
 }
 
-/// A socket that is reset instead of closed when its line was cut.
+/// A socket that sends a reset instead of closing, if the service asked for it.
 struct Socket {
     stream: TcpStream,
     line: Arc<Line>,

@@ -1,4 +1,4 @@
-//! How a push service is reached: its port, its certificate, its protocols.
+//! Port, certificate and protocols of a push service.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::PushService;
 use crate::support::push_service::checks::{Clock, Judge, wall_clock};
 
-/// Where connections come in.
+/// Accepts connections.
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     /// `None` for plain HTTP.
@@ -27,7 +27,7 @@ pub(crate) struct Listener {
     pub(crate) http: auto::Builder<TokioExecutor>,
 }
 
-/// How the service is to be reached.
+/// Settings of the service's port and protocols.
 pub(crate) struct Builder {
     tls: bool,
     http1: bool,
@@ -38,7 +38,7 @@ pub(crate) struct Builder {
 }
 
 impl Default for Builder {
-    /// HTTP/2 and HTTP/1.1 over TLS, by the clock on the wall.
+    /// HTTP/2 and HTTP/1.1 over TLS, with the system's clock.
     fn default() -> Self {
         Self {
             tls: true,
@@ -52,13 +52,13 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// HTTP/1.1 alone.
+    /// Only HTTP/1.1.
     pub(crate) fn http1_only(mut self) -> Self {
         (self.http1, self.http2) = (true, false);
         self
     }
 
-    /// HTTP/2 alone.
+    /// Only HTTP/2.
     pub(crate) fn http2_only(mut self) -> Self {
         (self.http1, self.http2) = (false, true);
         self
@@ -76,13 +76,13 @@ impl Builder {
         self.http1_only()
     }
 
-    /// As the Windows Notification Service: takes `X-WNS-*`.
+    /// Takes `X-WNS-*` as the Windows Notification Service does.
     pub(crate) fn wns(mut self) -> Self {
         self.wns = true;
         self
     }
 
-    /// The clock that `exp` is held against, in Unix seconds.
+    /// The clock for `exp`, in Unix seconds.
     pub(crate) fn clock(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -117,13 +117,13 @@ impl Builder {
         }
     }
 
-    /// A certificate authority of this service's own, and a certificate by it.
+    /// A new certificate authority for this service, and a certificate signed by it.
     fn certify(&self) -> (ServerConfig, NamedTempFile) {
         let key = || KeyPair::generate().expect("there is randomness");
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_key = key();
-        // Authorities of one name in one file are taken for each other.
+        // OpenSSL confuses authorities of the same name in one file.
         let name = URL_SAFE_NO_PAD.encode(&ca_key.public_key_raw()[1..17]);
         ca.distinguished_name.push(DnType::CommonName, name);
         let ca = CertifiedIssuer::self_signed(ca, ca_key).expect("it signs itself");

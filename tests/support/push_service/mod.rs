@@ -1,16 +1,16 @@
-//! A push service of our own, over real TLS and real HTTP, on a port of this machine. It checks what real ones
-//! check ([`checks`]), reads every message as the browser would, and misbehaves on request.
+//! Our push service, over real TLS and real HTTP, on a port of this machine. It makes the checks of real push services
+//! ([`checks`]), decrypts every message as the browser does, and misbehaves on request.
 
-/// The WebSocket on which Firefox subscribes and is told its messages.
+/// The WebSocket on which Firefox subscribes and receives messages.
 pub(crate) mod autopush;
-/// What a push service does to a good request instead of serving it.
+/// A push service's behaviour towards a good request that it does not serve normally.
 pub(crate) mod behaviour;
-/// What a push service asks of a request.
+/// The checks of a push service.
 pub(crate) mod checks;
 mod connection;
 /// Port, certificate and protocols.
 pub(crate) mod listener;
-/// A client that sends what it is given, wrong or not.
+/// A client that sends any request, right or wrong.
 pub(crate) mod raw_client;
 
 use std::collections::HashMap;
@@ -38,12 +38,12 @@ use super::subscribers::browser::Browser;
 
 const PATH: &str = "/wpush/v2/";
 
-/// A message that reached its browser and could be read there.
+/// A message that was delivered and decrypted.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
     /// The subscription: [`Browser::id`].
     pub(crate) id: String,
-    /// The payload, decrypted; empty for a push without one, and for a real browser, which alone can read it.
+    /// The decrypted payload. Empty for a push without payload, and for a real browser, which alone can decrypt.
     pub(crate) text: Vec<u8>,
     pub(crate) ttl: u64,
     pub(crate) urgency: Option<String>,
@@ -53,9 +53,9 @@ pub(crate) struct Delivery {
     pub(crate) http_version: Version,
     /// `vapid t=.., k=..`.
     pub(crate) authorization: String,
-    /// Which TCP connection, counted from 0.
+    /// Number of the TCP connection, from 0.
     pub(crate) connection: usize,
-    /// When it had been read.
+    /// The time when the service had read the request.
     pub(crate) at: Instant,
 }
 
@@ -66,7 +66,7 @@ impl Delivery {
     }
 }
 
-/// A request as it came, good or bad.
+/// A request as it arrived, good or bad.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) method: Method,
@@ -75,16 +75,16 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
 }
 
-/// A request that did not pass the checks.
+/// A request that failed a check.
 #[derive(Debug, Clone)]
 pub(crate) struct Refused {
     /// The request's path.
     pub(crate) path: String,
-    /// What was answered.
+    /// The answer.
     pub(crate) why: Refusal,
 }
 
-/// Running until dropped.
+/// Runs until dropped.
 pub(crate) struct PushService {
     inner: Arc<Inner>,
     ca_file: NamedTempFile,
@@ -116,10 +116,10 @@ struct State {
     date: Option<HeaderValue>,
 }
 
-/// What happens to the `n`th good request, counted from 0, to a subscription.
+/// Decides the fate of the `n`th good request to a subscription, counted from 0.
 type Plan = Box<dyn Fn(&str, usize) -> Option<Behaviour> + Send>;
 
-/// A behaviour in force.
+/// A behaviour that is in effect.
 struct Standing {
     serial: usize,
     whom: Whom,
@@ -127,14 +127,14 @@ struct Standing {
     left: usize,
 }
 
-/// Connections end with the task that runs this.
+/// Dropping this task ends its connections.
 async fn accept(inner: Arc<Inner>, listener: Listener) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.socket.accept().await else {
             continue;
         };
-        // A failure costs speed alone.
+        // On failure the connection is only slower.
         stream.set_nodelay(true).ok();
         let line = inner.change(|state| {
             let line = Arc::new(Line::new(state.connections));
@@ -156,7 +156,7 @@ async fn accept(inner: Arc<Inner>, listener: Listener) {
     }
 }
 
-/// An answer with the `Date` that was asked for, else with the hour, which HTTP adds by itself.
+/// Adds the configured `Date`. Without one, HTTP adds the current time.
 async fn dated(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) -> Response<Body> {
     let mut response = answer(Arc::clone(&inner), line, request).await;
     let date = inner.state().date.clone();
@@ -164,16 +164,16 @@ async fn dated(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) -
     response
 }
 
-/// Judges one request, then serves it or does to it what was asked for.
+/// Checks one request, then serves it or does what the test asked for.
 async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) -> Response<Body> {
     let _in_flight = InFlight::enter(&inner);
     let (request, body) = request.into_parts();
     let id = request.uri.path().strip_prefix(PATH).unwrap_or_default();
-    // One octet too many is enough to know.
+    // One octet over the limit is enough to know that the body is too long.
     let body = match Limited::new(body, MAX_BODY + 1).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => vec![0; MAX_BODY + 1].into(),
-        // The client went away in the middle: that is no fault of the request.
+        // The client went away in the middle: the request itself has no fault.
         Err(_) => return Canned::status(400).response(),
     };
     if let Some(recording) = &mut inner.state().recording {
@@ -212,7 +212,7 @@ async fn answer(inner: Arc<Inner>, line: Arc<Line>, request: Request<Incoming>) 
     behave(&inner, &line, behaviour, || serve(accepted)).await
 }
 
-/// Serves a good request, or does something else to it.
+/// Serves a good request, or does what the test asked for.
 async fn behave(
     inner: &Inner,
     line: &Line,
@@ -286,7 +286,7 @@ impl Inner {
         answer
     }
 
-    /// Waits until `ready` of the state.
+    /// Waits until the state is `ready`.
     async fn until(&self, ready: impl Fn(&State) -> bool) {
         loop {
             let changed = self.changed.notified();
@@ -299,7 +299,7 @@ impl Inner {
 }
 
 impl State {
-    /// The first behaviour in force for this subscription, else for everyone; used up by one.
+    /// The first behaviour for this subscription, else for everyone. Counts one use.
     fn behaviour_towards(&mut self, id: &str) -> Option<Behaviour> {
         if let Some(plan) = &self.plan {
             let visits = self.visits.entry(id.to_owned()).or_default();
@@ -316,7 +316,7 @@ impl State {
     }
 }
 
-/// Counts a request as in flight until its answer begins, or its client or connection is gone.
+/// Counts a request as in flight until its answer begins or its client or connection is gone.
 struct InFlight(Arc<Inner>);
 
 impl InFlight {
@@ -336,11 +336,11 @@ impl Drop for InFlight {
     }
 }
 
-/// Where real browsers are entered.
+/// The push service's entry for real browsers.
 pub(crate) struct Registry(Arc<Inner>);
 
 impl Registry {
-    /// A new subscription of a real browser; its endpoint.
+    /// Makes a subscription for a real browser. Returns its endpoint.
     pub(crate) fn register(&self, application_server_key: Option<Vec<u8>>, relay: Relay) -> String {
         self.0.change(|state| {
             let id = format!("gAAAAAB-subscription-{}", state.subscriptions.len());
@@ -355,12 +355,12 @@ impl Registry {
         })
     }
 
-    /// It unsubscribes: 410 from now on.
+    /// The browser unsubscribes: the service answers 410 from now on.
     pub(crate) fn unregister(&self, channel: &str) {
         self.end(|relay| relay.is_of(channel));
     }
 
-    /// All real browsers do.
+    /// Every real browser unsubscribes.
     pub(crate) fn unregister_all(&self) {
         self.end(|_| true);
     }
@@ -374,14 +374,15 @@ impl Registry {
     }
 }
 
-/// A behaviour just asked for: without limit, unless [`times`](Self::times) says otherwise.
+/// A behaviour that a test just asked for. It lasts until [`times`](Self::times) limits it or the service behaves
+/// normally.
 pub(crate) struct Asked<'a> {
     inner: &'a Inner,
     serial: usize,
 }
 
 impl Asked<'_> {
-    /// Only for the next `n` requests that it meets; then the next behaviour, or normal service.
+    /// Applies only to the next `n` matching requests. Then comes the next behaviour, or normal service.
     pub(crate) fn times(self, n: usize) {
         self.inner.change(|state| {
             let mut standing = state.behaviours.iter_mut();
@@ -399,12 +400,12 @@ impl PushService {
         Self::builder().start().await
     }
 
-    /// What [`start`](Self::start) has, to be changed.
+    /// Settings, which start as those of [`start`](Self::start).
     pub(crate) fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Takes what comes in at `listener`.
+    /// Serves the connections of `listener`.
     pub(super) fn open(judge: Judge, listener: Listener, ca_file: NamedTempFile) -> Self {
         let inner = Arc::new(Inner {
             judge,
@@ -424,17 +425,17 @@ impl PushService {
         self.inner.judge.origin().to_owned()
     }
 
-    /// The certificate authority, PEM: what `PUSHCAST_CA_FILE` names.
+    /// PEM file with the certificate authority, for `PUSHCAST_CA_FILE`.
     pub(crate) fn ca_file(&self) -> &Path {
         self.ca_file.path()
     }
 
-    /// Where real browsers are entered.
+    /// The entry for real browsers.
     pub(super) fn registry(&self) -> Registry {
         Registry(Arc::clone(&self.inner))
     }
 
-    /// A new subscriber. With a key, only messages signed by it are taken.
+    /// A new subscriber. With a key, the service takes only messages signed by that key.
     pub(crate) fn subscribe(&self, application_server_key: Option<&[u8]>) -> Browser {
         self.inner.change(|state| {
             let id = format!("gAAAAAB-subscription-{}", state.subscriptions.len());
@@ -450,7 +451,7 @@ impl PushService {
         })
     }
 
-    /// The browser subscribes again: the endpoint is the same, the keys are new ones, and so the old ones are no more.
+    /// The browser subscribes again: it keeps the endpoint and replaces the keys.
     pub(crate) fn rekey(&self, browser: &Browser) -> Browser {
         let again = Browser::new(browser.id().to_owned(), browser.endpoint().to_owned());
         self.inner.change(|state| {
@@ -460,13 +461,13 @@ impl PushService {
         again
     }
 
-    /// Every answer from now on bears this `Date`, instead of the hour.
+    /// Sends this `Date` in every answer from now on.
     pub(crate) fn set_date(&self, date: &str) {
         let date = HeaderValue::from_str(date).expect("a header's value");
         self.inner.change(|state| state.date = Some(date));
     }
 
-    /// The subscriber unsubscribes: 410 from now on.
+    /// The subscriber unsubscribes: the service answers 410 from now on.
     pub(crate) fn forget(&self, browser: &Browser) {
         self.inner.change(|state| {
             let known = state.subscriptions.get_mut(browser.id());
@@ -474,22 +475,22 @@ impl PushService {
         });
     }
 
-    /// What was delivered, in order.
+    /// All deliveries, in order.
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         self.inner.state().deliveries.clone()
     }
 
-    /// What was delivered to one subscriber, in order.
+    /// Deliveries to one subscriber, in order.
     pub(crate) fn deliveries_to(&self, browser: &Browser) -> Vec<Delivery> {
         let mut deliveries = self.deliveries();
         deliveries.retain(|delivery| delivery.id == browser.id());
         deliveries
     }
 
-    /// Waits for the `n`th delivery, and gives all so far.
+    /// Waits for the `n`th delivery. Returns all deliveries so far.
     ///
     /// # Panics
-    /// When `limit` passes before.
+    /// If `limit` passes first.
     pub(crate) async fn wait_for(&self, n: usize, limit: Duration) -> Vec<Delivery> {
         let wanted = format!("{n} deliveries");
         self.wait_until(&wanted, limit, |state| state.deliveries.len() >= n)
@@ -497,10 +498,10 @@ impl PushService {
         self.deliveries()
     }
 
-    /// Waits until `n` requests have come in, whatever became of them.
+    /// Waits until `n` requests have come in, good or bad.
     ///
     /// # Panics
-    /// When `limit` passes before.
+    /// If `limit` passes first.
     pub(crate) async fn wait_for_requests(&self, n: usize, limit: Duration) {
         let wanted = format!("{n} requests");
         self.wait_until(&wanted, limit, |state| state.requests >= n)
@@ -510,7 +511,7 @@ impl PushService {
     /// Waits until no request is in flight.
     ///
     /// # Panics
-    /// When `limit` passes before.
+    /// If `limit` passes first.
     pub(crate) async fn wait_until_idle(&self, limit: Duration) {
         self.wait_until("no request in flight", limit, |state| state.in_flight == 0)
             .await;
@@ -531,34 +532,34 @@ impl PushService {
         self.inner.state().lines.len()
     }
 
-    /// Requests received so far, whatever became of them.
+    /// Requests received so far, good or bad.
     pub(crate) fn requests(&self) -> usize {
         self.inner.state().requests
     }
 
-    /// The most requests that were ever in flight together.
+    /// The largest number of requests that were in flight at once.
     pub(crate) fn peak_in_flight(&self) -> usize {
         self.inner.state().peak_in_flight
     }
 
-    /// From now on, keeps every request as it comes.
+    /// Records every request from now on.
     pub(crate) fn record(&self) {
         self.inner
             .change(|state| state.recording = Some(Vec::new()));
     }
 
-    /// The requests recorded since this was last asked.
+    /// The requests recorded since the last call.
     pub(crate) fn take_recorded(&self) -> Vec<Received> {
         let recording = &mut self.inner.state().recording;
         std::mem::take(recording.as_mut().expect("it records"))
     }
 
-    /// The requests that did not pass the checks, and why.
+    /// The requests that failed a check, and the reasons.
     pub(crate) fn refused(&self) -> Vec<Refused> {
         self.inner.state().refused.clone()
     }
 
-    /// From now on, `behaviour` meets the good requests to `whom`; after the behaviours that stand already.
+    /// Applies `behaviour` to the good requests to `whom`, after the behaviours that were asked for earlier.
     pub(crate) fn behave(&self, whom: impl Into<Whom>, behaviour: Behaviour) -> Asked<'_> {
         let serial = self.inner.change(|state| {
             state.asked += 1;
@@ -576,23 +577,23 @@ impl PushService {
         }
     }
 
-    /// From now on `plan` says what happens to the `n`th good request, counted from 0, to a subscription, whatever else
-    /// was asked for.
+    /// Lets `plan` decide the fate of the `n`th good request to each subscription, counted from 0. It comes before all
+    /// other behaviours.
     pub(crate) fn plan(&self, plan: impl Fn(&str, usize) -> Option<Behaviour> + Send + 'static) {
         self.inner.change(|state| state.plan = Some(Box::new(plan)));
     }
 
-    /// Connections that were reset as [`Behaviour::Reset`] asks, and when.
+    /// Numbers and times of the connections that [`Behaviour::Reset`] has reset.
     pub(crate) fn resets(&self) -> Vec<(usize, Instant)> {
         self.inner.state().resets.clone()
     }
 
-    /// Normal service for everyone again.
+    /// Ends every behaviour.
     pub(crate) fn behave_normally(&self) {
         self.inner.change(|state| state.behaviours.clear());
     }
 
-    /// Answers so, and delivers nothing.
+    /// Answers `canned` and delivers nothing.
     pub(crate) fn answer(&self, whom: impl Into<Whom>, canned: Canned) -> Asked<'_> {
         self.behave(whom, Behaviour::Answer(canned))
     }
@@ -602,12 +603,12 @@ impl PushService {
         self.behave(whom, Behaviour::Hang)
     }
 
-    /// Resets the TCP connection, and delivers nothing. In HTTP/2 this ends every request on it.
+    /// Resets the TCP connection and delivers nothing. In HTTP/2 this ends every request on the connection.
     pub(crate) fn reset(&self, whom: impl Into<Whom>) -> Asked<'_> {
         self.behave(whom, Behaviour::Reset)
     }
 
-    /// Delivers, then resets the TCP connection: the sender cannot know.
+    /// Delivers, then resets the TCP connection: the sender cannot know that the message was delivered.
     pub(crate) fn lose_answer(&self, whom: impl Into<Whom>) -> Asked<'_> {
         self.behave(whom, Behaviour::LoseAnswer)
     }
@@ -617,7 +618,7 @@ impl PushService {
         self.behave(whom, Behaviour::Slow(delay))
     }
 
-    /// Answers so after `delay`, and delivers nothing.
+    /// Answers `canned` after `delay`, and delivers nothing.
     pub(crate) fn answer_late(
         &self,
         whom: impl Into<Whom>,
@@ -627,7 +628,7 @@ impl PushService {
         self.behave(whom, Behaviour::Late(delay, canned))
     }
 
-    /// Answers the headers, then one octet of body a second without end. Delivers if `status` is a success.
+    /// Answers the headers, then one octet of body per second without end. Delivers if `status` is a success.
     pub(crate) fn drip(&self, whom: impl Into<Whom>, status: StatusCode) -> Asked<'_> {
         self.behave(whom, Behaviour::Drip(status))
     }
@@ -637,13 +638,13 @@ impl PushService {
         self.behave(whom, Behaviour::Huge(status))
     }
 
-    /// Answers 307 to `location`, which a sender must not follow.
+    /// Answers 307 with this `location`, which a sender must not follow.
     pub(crate) fn redirect(&self, whom: impl Into<Whom>, location: &str) -> Asked<'_> {
         self.answer(whom, Canned::status(307).header("location", location))
     }
 
-    /// Asks the clients of all open connections to go (GOAWAY in HTTP/2), and returns when they have: after
-    /// the requests in flight were answered.
+    /// Asks the clients of all open connections to leave (GOAWAY in HTTP/2). Returns when the connections have ended,
+    /// after their requests in flight were answered.
     pub(crate) async fn go_away(&self) {
         let lines: Vec<_> = self.inner.state().lines.values().cloned().collect();
         for line in &lines {
@@ -653,7 +654,7 @@ impl PushService {
         self.inner.until(gone).await;
     }
 
-    /// Resets all open connections, whatever is in flight on them.
+    /// Resets all open connections, with the requests in flight on them.
     pub(crate) fn reset_connections(&self) {
         for line in self.inner.state().lines.values() {
             line.reset();

@@ -1,4 +1,4 @@
-//! An HTTP client that sends what it is given, wrong or not, over one connection.
+//! An HTTP client that sends any request, right or wrong, over one connection.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use super::PushService;
 
-/// The protocols of a client that has no preference but the usual one.
+/// The protocols that an ordinary client offers.
 pub(crate) const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -36,7 +36,7 @@ enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
-/// An answer whose head has come.
+/// An answer whose headers have arrived.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -57,7 +57,7 @@ impl Answer {
 }
 
 impl Client {
-    /// Connects and trusts the service's own authority; `alpn` are the protocols offered.
+    /// Connects, and trusts the service's own certificate authority. `alpn` are the offered protocols.
     pub(crate) async fn connect(service: &PushService, alpn: &[&[u8]]) -> Result<Self, Failure> {
         let origin = service.origin();
         let (scheme, authority) = origin.split_once("://").ok_or("no scheme")?;
@@ -99,7 +99,7 @@ impl Client {
         })
     }
 
-    /// Sends one request; the answer's body is still to be read.
+    /// Sends one request. The body of the answer is still to be read.
     pub(crate) async fn send(&self, mut request: Request<Bytes>) -> Result<Answer, hyper::Error> {
         if matches!(self.sender, Sender::Http1(_)) {
             let host = self.origin.split_once("://").expect("a scheme").1;

@@ -1,4 +1,4 @@
-//! A subscriber: the keys that a browser makes when a page subscribes, and what it does with a message.
+//! A subscriber: the keys that a browser makes when a page subscribes, and decryption.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use ece::legacy::AesGcmEncryptedBlock;
 use serde_json::{Value, json};
 use webpush::Receiver;
 
-/// One subscription and its private key. Clones are the same subscriber.
+/// One subscription with its private key. Clones are the same subscriber.
 #[derive(Clone)]
 pub(crate) struct Browser(Arc<Subscriber>);
 
@@ -20,7 +20,7 @@ struct Subscriber {
 }
 
 impl Browser {
-    /// A new subscriber whom `endpoint` reaches; its last path segment is `id`.
+    /// A new subscriber at `endpoint`, whose last path segment is `id`.
     pub(crate) fn new(id: String, endpoint: String) -> Self {
         let (pair, auth) = ece::generate_keypair_and_auth_secret().expect("OpenSSL makes keys");
         let keys = pair.raw_components().expect("a new key has its parts");
@@ -32,12 +32,12 @@ impl Browser {
         }))
     }
 
-    /// How the push service names the subscription.
+    /// The push service's name for the subscription.
     pub(crate) fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// Where to send.
+    /// The URL that messages are posted to.
     pub(crate) fn endpoint(&self) -> &str {
         &self.0.endpoint
     }
@@ -61,7 +61,7 @@ impl Browser {
         })
     }
 
-    /// `PushSubscription.toJSON()` and the members of `more`, as a page adds its own.
+    /// `PushSubscription.toJSON()` with the members of `more` added, as pages do.
     pub(crate) fn to_json_with(&self, more: Value) -> Value {
         let (Value::Object(mut all), Value::Object(more)) = (self.to_json(), more) else {
             panic!("the additional members must be an object");
@@ -70,21 +70,21 @@ impl Browser {
         Value::Object(all)
     }
 
-    /// The same subscriber, as pushcast's own `decrypt` knows it.
+    /// The same subscriber for pushcast's own `decrypt`.
     pub(crate) fn receiver(&self) -> Receiver {
-        // OpenSSL leaves out leading zeros.
+        // OpenSSL omits leading zeros.
         let mut private = [0; 32];
         let raw = self.0.keys.private_key();
         private[32 - raw.len()..].copy_from_slice(raw);
         Receiver::from_raw(&private, &self.0.auth).expect("a key that OpenSSL made")
     }
 
-    /// Reads a message in the form of RFC 8291.
+    /// Decrypts a message of RFC 8291.
     pub(crate) fn decrypt_aes128gcm(&self, body: &[u8]) -> ece::Result<Vec<u8>> {
         ece::decrypt(&self.0.keys, &self.0.auth, body)
     }
 
-    /// Reads a message in the form of draft-ietf-webpush-encryption-04.
+    /// Decrypts a message of draft-ietf-webpush-encryption-04.
     pub(crate) fn decrypt_aesgcm(
         &self,
         dh: &[u8],

@@ -1,4 +1,4 @@
-//! Many subscribers at once, and what a campaign is to have done for them.
+//! Many subscribers at once, and their deliveries.
 
 /// One subscriber: the keys that a browser makes when a page subscribes.
 pub(crate) mod browser;
@@ -17,7 +17,7 @@ pub(crate) struct Subscribers {
 }
 
 impl Subscribers {
-    /// `n` of them, stored by the program's own import, each with the tags that `tags` gives it.
+    /// Imports `n` subscribers with the program's own command. `tags` gives the tags of each.
     pub(crate) async fn import(
         server: &Server,
         service: &PushService,
@@ -40,13 +40,13 @@ impl Subscribers {
     }
 }
 
-/// Number in the id that the push service has given to a subscription.
+/// The number in the id that the push service gave to a subscription.
 pub(crate) fn number(id: &str) -> usize {
     let digits = id.rsplit('-').next().expect("a number at the end");
     digits.parse().expect("a number")
 }
 
-/// How often each subscription was delivered to.
+/// The deliveries to each subscription.
 pub(crate) fn by_subscription(deliveries: &[Delivery]) -> HashMap<&str, Vec<&Delivery>> {
     let mut all: HashMap<&str, Vec<&Delivery>> = HashMap::new();
     for delivery in deliveries {

@@ -1,4 +1,4 @@
-//! EventBridge: keeps what it is told.
+//! EventBridge as a stand-in that keeps the announced events.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::fault_plan::{FaultPlan, StepFault};
 
-/// EventBridge: keeps what it is announced.
+/// Keeps the announced events.
 #[derive(Debug, Clone)]
 pub(super) struct Bus {
     pub(super) announced: Arc<Mutex<Vec<Value>>>,

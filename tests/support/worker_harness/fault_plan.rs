@@ -1,24 +1,24 @@
-//! A worker dies or fails at one of its steps.
+//! A worker that dies or fails at one of its steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// What becomes of a worker at one of its steps: requests to the database, the queue or the event bus.
+/// The fate of a worker at a step. A step is a request to the database, the queue or the event bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StepFault {
-    /// It is killed before the step.
+    /// The worker is killed before the step.
     Dies,
-    /// It is killed when the step is done, and knows nothing of it.
+    /// The step is done, and the worker is killed before it learns that.
     DiesAfter,
     /// The step fails.
     Fails,
-    /// The step is done, and seems to fail.
+    /// The step is done, and the worker sees a failure.
     FailsAfter,
 }
 
-/// Counts a worker's steps, and lets it die or fail at one of them.
+/// Counts a worker's steps, and lets the worker die or fail at one of them.
 #[derive(Debug)]
 pub(crate) struct FaultPlan {
     steps: AtomicUsize,
@@ -28,7 +28,7 @@ pub(crate) struct FaultPlan {
 }
 
 impl FaultPlan {
-    /// The fault comes at step `at`, counted from 0.
+    /// The fault happens at this step, counted from 0.
     pub(crate) fn new(fault: Option<(usize, StepFault)>) -> Arc<Self> {
         Arc::new(Self {
             steps: AtomicUsize::new(0),
@@ -38,8 +38,8 @@ impl FaultPlan {
         })
     }
 
-    /// Whether the fault has come.
-    pub(crate) fn came(&self) -> bool {
+    /// Whether the fault has happened.
+    pub(crate) fn happened(&self) -> bool {
         let steps = self.steps.load(Ordering::Relaxed);
         self.fault.is_some_and(|(at, _)| steps > at)
     }

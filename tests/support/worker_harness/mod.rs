@@ -1,5 +1,5 @@
-//! Everything that a campaign needs, in this process and in the test's hand: table and ledger in memory, a queue whose
-//! jobs come when the test's clock says so, an event bus, and workers that die or fail at any step of theirs.
+//! Everything that a campaign needs, in this process and under the test's control: subscribers and ledger in memory, a
+//! queue that follows the test's clock, an event bus, and workers that die or fail at any step.
 
 mod event_bus;
 mod fault_plan;
@@ -43,23 +43,24 @@ use super::push_service::PushService;
 use super::random::impatient;
 use super::subscribers::browser::Browser;
 
-/// What failed is delivered again after this long: less than a lease, so that the dead worker's lease is met.
+/// A failed delivery is repeated after this time. It is shorter than a lease, so the next worker meets the dead one's
+/// lease.
 const REDELIVERED_AFTER: Duration = Duration::from_secs(60);
-/// More deliveries than any campaign here takes.
-const ENDLESS: usize = 5_000;
-/// Time enough for somebody else to come first.
-const LATE: Duration = Duration::from_millis(200);
+/// More deliveries than any campaign here needs.
+const MAX_DELIVERIES: usize = 5_000;
+/// Long enough for another worker to come first.
+const ANSWER_DELAY: Duration = Duration::from_millis(200);
 
-/// How a delivery went.
+/// The end of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attempt {
     Succeeded,
     Failed,
-    /// The worker is dead.
+    /// The worker died.
     Died,
 }
 
-/// The machinery, without workers.
+/// The machinery without workers.
 pub(crate) struct WorkerHarness {
     pub(crate) services: Vec<PushService>,
     pub(crate) store: Store,
@@ -73,7 +74,7 @@ pub(crate) struct WorkerHarness {
 }
 
 impl WorkerHarness {
-    /// With so many push services.
+    /// Starts this number of push services.
     pub(crate) async fn new(services: usize) -> Self {
         let mut roots = NamedTempFile::new().expect("a file");
         let mut started = Vec::new();
@@ -107,7 +108,7 @@ impl WorkerHarness {
         AllowList::new(origins.map(|origin| Origin::parse(&origin).expect("an origin")))
     }
 
-    /// `n` more subscribers of one of the services.
+    /// Adds `n` subscribers of one of the services.
     pub(crate) async fn add_subscribers(&self, service: usize, n: usize) -> Vec<Browser> {
         let allowed = self.allowed();
         let browsers: Vec<_> = (0..n)
@@ -135,34 +136,37 @@ impl WorkerHarness {
         browsers
     }
 
-    /// A worker that nothing happens to. Its page is a hundredth of [`PAGE`](pushcast::campaign::PAGE) when it does a
-    /// hundred jobs at once.
+    /// A worker without faults. With a hundred jobs at once, its page is a hundredth of
+    /// [`PAGE`](pushcast::campaign::PAGE).
     pub(crate) fn worker(&self, name: &str, at_once: usize) -> Deliver<Jobs> {
         self.worker_with(name, at_once, &FaultPlan::new(None))
     }
 
-    /// A worker of whose updates every other one meets a transaction of somebody else's.
-    pub(crate) fn colliding(&self, name: &str) -> Deliver<Jobs> {
+    /// A worker whose every second update conflicts with another transaction.
+    pub(crate) fn conflicting(&self, name: &str) -> Deliver<Jobs> {
         let updates = AtomicUsize::new(0);
         let (client, _) = with_faults(&self.client, 1, move |operation| {
             let collides = operation == "UpdateItem"
                 && updates.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
             collides.then_some(Fault::Refused(400, "TransactionConflictException"))
         });
-        self.over(client, name, 1, &FaultPlan::new(None))
+        self.worker_with_client(client, name, 1, &FaultPlan::new(None))
     }
 
-    /// A worker whose request `at` to the database, counted from 0, is answered late; and its requests.
+    /// A worker whose `at`th database request, counted from 0, is answered late. Also returns its requests.
     pub(crate) fn late(&self, name: &str, at: usize) -> (Deliver<Jobs>, Seen) {
         let requests = AtomicUsize::new(0);
         let (client, seen) = with_faults(&self.client, 1, move |_| {
             let is_late = requests.fetch_add(1, Ordering::Relaxed) == at;
-            is_late.then_some(Fault::Late(LATE))
+            is_late.then_some(Fault::Late(ANSWER_DELAY))
         });
-        (self.over(client, name, 1, &FaultPlan::new(None)), seen)
+        (
+            self.worker_with_client(client, name, 1, &FaultPlan::new(None)),
+            seen,
+        )
     }
 
-    /// A worker with a faults.
+    /// A worker with faults.
     pub(crate) fn worker_with(
         &self,
         name: &str,
@@ -178,10 +182,10 @@ impl WorkerHarness {
                 StepFault::FailsAfter => Fault::LostAnswer,
             })
         });
-        self.over(client, name, at_once, faults)
+        self.worker_with_client(client, name, at_once, faults)
     }
 
-    fn over(
+    fn worker_with_client(
         &self,
         client: Client,
         name: &str,
@@ -217,7 +221,7 @@ impl WorkerHarness {
                 metrics: pushcast::telemetry::metrics::Metrics::off(),
                 most_segments: 1_000,
             },
-            // Tokens are held against the clock on the wall.
+            // Tokens are checked against the system's clock.
             pusher: Pusher::new(push, Arc::clone(&self.keyring), Clock::system()),
             allowed: self.allowed(),
             worker: Worker {
@@ -229,7 +233,7 @@ impl WorkerHarness {
         }
     }
 
-    /// Something happens for which there is to be a campaign.
+    /// Queues an event that starts a campaign.
     pub(crate) fn event(&self, event: &Value) {
         self.waiting.lock().unwrap().push(QueuedDelivery {
             due: self.time.now(),
@@ -238,14 +242,14 @@ impl WorkerHarness {
         });
     }
 
-    /// It is delivered again, some time later.
+    /// Queues the delivery again, some time later.
     pub(crate) fn redeliver(&self, mut waiting: QueuedDelivery) {
         waiting.due = self.time.later(REDELIVERED_AFTER);
         waiting.redelivered = true;
         self.waiting.lock().unwrap().push(waiting);
     }
 
-    /// The next delivery that is due; without one, nothing.
+    /// The next delivery that is due, if there is one.
     pub(crate) fn due(&self) -> Option<QueuedDelivery> {
         let mut waiting = self.waiting.lock().unwrap();
         let now = self.time.now();
@@ -253,27 +257,27 @@ impl WorkerHarness {
         Some(waiting.remove(at))
     }
 
-    /// The next delivery, when its time has come.
+    /// The next delivery. The clock moves on until it is due.
     pub(crate) fn next(&self) -> Option<QueuedDelivery> {
         let first = self.waiting.lock().unwrap().iter().map(|it| it.due).min()?;
-        self.time.until(first);
+        self.time.advance_to(first);
         self.due()
     }
 
-    /// The queue was in the process, and is gone with it.
-    pub(crate) fn forget_jobs(&self) {
+    /// The queue's process has died, and its jobs with it.
+    pub(crate) fn lose_jobs(&self) {
         let mut waiting = self.waiting.lock().unwrap();
         waiting.retain(|it| matches!(it.payload, Payload::Event(_)));
     }
 
-    /// What waits to be delivered.
+    /// The waiting deliveries.
     pub(crate) fn waiting(&self) -> Vec<QueuedDelivery> {
         self.waiting.lock().unwrap().clone()
     }
 
-    /// Everything that is delivered, until nothing is left to be.
+    /// Makes deliveries until none is left.
     pub(crate) async fn run_to_the_end(&self, worker: &Deliver<Jobs>) {
-        for _ in 0..ENDLESS {
+        for _ in 0..MAX_DELIVERIES {
             let Some(waiting) = self.next() else {
                 return;
             };
@@ -284,7 +288,7 @@ impl WorkerHarness {
         panic!("it does not end: {:?}", self.waiting());
     }
 
-    /// One delivery.
+    /// Makes one delivery.
     pub(crate) async fn deliver(
         &self,
         worker: &Deliver<Jobs>,
@@ -306,7 +310,7 @@ impl WorkerHarness {
         }
     }
 
-    /// The campaign with this id, and how the API shows it.
+    /// The campaign with this id, and its form in the API.
     pub(crate) async fn campaign(&self, id: &str) -> (Campaign, Value) {
         let id: CampaignId = id.parse().expect("an id");
         let campaign = self.store.ledger.campaign(&id).await.expect("it reads");
@@ -315,12 +319,12 @@ impl WorkerHarness {
         (campaign, shown.expect("it reads"))
     }
 
-    /// The ends that were announced.
+    /// The announced ends of campaigns.
     pub(crate) fn announced(&self) -> Vec<Value> {
         self.announced.lock().unwrap().clone()
     }
 
-    /// How many are subscribed: the count, which is the number of rows.
+    /// The count of subscribers, which must equal the number of rows.
     pub(crate) async fn subscribed(&self) -> u64 {
         let count = self.store.subscribers.count().await.expect("it counts");
         let (mut rows, mut from) = (0, None);

@@ -1,4 +1,4 @@
-//! A queue in the test's hand: what waits is delivered when the test asks for it.
+//! A queue under the test's control: it delivers a job when the test asks for it.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::fault_plan::{FaultPlan, StepFault};
 use super::time::Time;
 
-/// What is delivered to a worker.
+/// The content of a delivery to a worker.
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
     Event(Value),
     Job(Job),
 }
 
-/// A delivery that is to be made.
+/// A waiting delivery.
 #[derive(Debug, Clone)]
 pub(crate) struct QueuedDelivery {
     pub(crate) due: Timestamp,
@@ -27,7 +27,7 @@ pub(crate) struct QueuedDelivery {
     pub(crate) redelivered: bool,
 }
 
-/// One worker's way to the queue.
+/// One worker's access to the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Jobs {
     pub(super) waiting: Arc<Mutex<Vec<QueuedDelivery>>>,

@@ -1,4 +1,4 @@
-//! Time that passes when the test says so.
+//! A clock that the test moves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,15 +7,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// 2027-01-15T08:00:00Z.
-const BEGIN: i64 = 1_800_000_000_000;
+const START: i64 = 1_800_000_000_000;
 
-/// The time, which passes when the test says so.
+/// A clock that only the test moves.
 #[derive(Debug, Clone)]
 pub(crate) struct Time(Arc<AtomicI64>);
 
 impl Time {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(BEGIN)))
+        Self(Arc::new(AtomicI64::new(START)))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -23,9 +23,9 @@ impl Time {
         Timestamp::from_millisecond(millis).expect("a time")
     }
 
-    /// How much has passed since the beginning.
-    pub(crate) fn passed(&self) -> Duration {
-        let millis = self.0.load(Ordering::Relaxed) - BEGIN;
+    /// The time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let millis = self.0.load(Ordering::Relaxed) - START;
         Duration::from_millis(millis.try_into().expect("it passes"))
     }
 
@@ -34,13 +34,13 @@ impl Time {
         self.now().checked_add(by).expect("hours at most")
     }
 
-    /// Some time passes.
-    pub(crate) fn pass(&self, by: Duration) {
-        self.until(self.later(by));
+    /// Moves the clock on.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.advance_to(self.later(by));
     }
 
-    /// Waits without waiting.
-    pub(super) fn until(&self, at: Timestamp) {
+    /// Moves the clock on to `at`, instead of waiting.
+    pub(super) fn advance_to(&self, at: Timestamp) {
         self.0.fetch_max(at.as_millisecond(), Ordering::Relaxed);
     }
 }

@@ -119,7 +119,7 @@ impl Database {
             if !read.is_empty() {
                 items.extend(read);
                 attempts = Attempts::begin(COLLISION);
-            } else if !attempts.again(&self.chance).await {
+            } else if !attempts.wait_for_next(&self.chance).await {
                 return Err(StoreError::contended("BatchGetItem", &attempts));
             }
         }

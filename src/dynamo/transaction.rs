@@ -86,7 +86,7 @@ impl Database {
                 Some(StoreError::sdk(operation, error))
             };
             let may_pass = failure.as_ref().is_none_or(StoreError::is_transient);
-            if !may_pass || !attempts.again(&self.chance).await {
+            if !may_pass || !attempts.wait_for_next(&self.chance).await {
                 let contended = || StoreError::contended(operation, &attempts);
                 return Err(failure.unwrap_or_else(contended));
             }
@@ -102,7 +102,7 @@ impl Database {
         operation: &'static str,
         attempts: &mut Attempts,
     ) -> Result<(), StoreError> {
-        if attempts.again(&self.chance).await {
+        if attempts.wait_for_next(&self.chance).await {
             return Ok(());
         }
         Err(StoreError::contended(operation, attempts))

@@ -179,7 +179,8 @@ impl Database {
         let mut attempts = Attempts::begin(COLLISION);
         loop {
             match self.write_once(write.clone(), returned.clone()).await {
-                Err(error) if error.is_transient() && attempts.again(&self.chance).await => {}
+                Err(error)
+                    if error.is_transient() && attempts.wait_for_next(&self.chance).await => {}
                 answer => return answer,
             }
         }

@@ -776,7 +776,7 @@ async fn an_audience_that_is_none_is_refused_with_its_position() {
     for (audience, says) in [
         (json!("news && ("), "at character 10"),
         (json!("news beta"), "at character 6"),
-        (json!("!all"), "is nobody"),
+        (json!("!all"), "matches nobody"),
         (json!(""), "at character 1"),
         (json!(7), "must be a string"),
         (Value::Null, "is required"),

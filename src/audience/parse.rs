@@ -57,7 +57,7 @@ pub enum AudienceError {
     #[error("has more than {MAX_LEN} characters")]
     TooLong,
     /// The audience is empty, such as `!all`.
-    #[error("is nobody, since all is everyone")]
+    #[error("matches nobody, because `all` matches everyone")]
     Nobody,
 }
 

@@ -94,7 +94,7 @@ pub enum IncompatibleDelta {
     #[error("a row is to be removed that is not in the part")]
     ForeignRow,
     /// The delta counts some rows twice or not at all.
-    #[error("{rows} rows are counted {counted} times")]
+    #[error("the step adds {rows} rows, but the figures grow by {counted}")]
     Unbalanced {
         /// Rows that the step adds to the figures.
         rows: usize,

@@ -1,5 +1,5 @@
-//! DynamoDB, as both tables use it. In AWS it is the service; on one machine it is the same code against an embedded
-//! one, so that conditions, transactions and indexes are real everywhere.
+//! Access to DynamoDB for both tables. In AWS, the code calls the service. On one machine, the same code calls an
+//! embedded database, so that conditions, transactions and indexes are real everywhere.
 //!
 //! | file | owns |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | `item` | attribute values |
 //! | `key` | every key of the table `Ledger` |
 //! | `read`, `write` | one request: its table, key and expressions |
-//! | `transaction` | writing several items as one, again when it collides |
-//! | [`schema`] | the tables' shape: made locally, checked by the doctor |
+//! | `transaction` | writes several items in one transaction, and retries collisions |
+//! | [`schema`] | the tables' keys and index: created locally, checked by `pushcast doctor` |
 //! | [`embedded`] | the embedded database of `pushcast serve` |
 
 #[cfg(feature = "local")]
@@ -32,13 +32,13 @@ use crate::problem::Problem;
 /// Names of the two tables.
 #[derive(Debug, Clone)]
 pub struct Tables {
-    /// `Subscriptions`.
+    /// The name of the table of subscriptions.
     pub subscriptions: String,
-    /// `Ledger`.
+    /// The name of the table of campaigns and schedules.
     pub ledger: String,
 }
 
-/// A client, and the tables that it works on. A clone shares the client.
+/// A client and the names of its tables. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Database {
     pub(crate) client: Client,
@@ -47,7 +47,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and tables that exist.
+    /// Uses tables that exist already, and a client built with [`behavior_version`](crate::aws::behavior_version).
     pub fn new(client: Client, tables: Tables, chance: Chance) -> Self {
         Self {
             client,
@@ -57,31 +57,32 @@ impl Database {
     }
 }
 
-/// Why a call of the store failed. A write is done as a whole or not at all: no subscription changes without its count.
+/// Why a call to the database failed. A transaction is written as a whole or not at all, so no subscription changes
+/// without its count.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB refused, or could not be reached.
+    /// DynamoDB refused the request, or could not be reached.
     #[error("DynamoDB {operation} failed")]
     Sdk {
-        /// What was asked.
+        /// The operation that failed.
         operation: &'static str,
-        /// Whether it may succeed in a moment: throttled, timed out, unreachable.
+        /// Whether a retry may succeed: throttled, timed out, unreachable.
         transient: bool,
         /// The SDK's error.
         source: BoxError,
     },
-    /// Others kept writing the same items.
+    /// Other writers kept changing the same items.
     #[error("{operation} failed {attempts} times: others were writing the same items")]
     Contended {
-        /// What was asked.
+        /// The operation that failed.
         operation: &'static str,
-        /// How often it was attempted.
+        /// Number of attempts.
         attempts: u32,
     },
 }
 
 impl StoreError {
-    /// Whether trying again in a moment may help.
+    /// Whether a retry in a moment may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Sdk { transient, .. } => *transient,
@@ -109,11 +110,11 @@ impl StoreError {
                 service.raw().status().is_server_error()
                     || service.err().code().is_some_and(transaction::is_busy)
             }
-            // The request could not be built. The SDK may add other kinds.
+            // The SDK could not build the request, or has added a new kind of error.
             SdkError::ConstructionFailure(_) | _ => false,
         };
         let source = match error.code() {
-            // Its message may quote what was sent, and causes are logged.
+            // Its message may quote the request, which may hold endpoints and keys, and causes are logged.
             Some(code @ "ValidationException") => code.into(),
             _ => error.into(),
         };
@@ -126,7 +127,7 @@ impl StoreError {
 }
 
 impl From<StoreError> for Problem {
-    /// The cause goes to the log: it may name tables and roles.
+    /// The cause goes only to the log, because it may name tables and roles.
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
         if error.is_transient() {

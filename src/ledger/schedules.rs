@@ -46,7 +46,9 @@ impl Ledger {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn schedules(&self) -> Result<Vec<StoredSchedule>, StoreError> {
-        let query = self.db.query(&Partition::Schedules, Range::All, SCHEDULES_PAGE);
+        let query = self
+            .db
+            .query(&Partition::Schedules, Range::All, SCHEDULES_PAGE);
         let items = self.db.read_all(query).await?;
         let read = |item: Item| serde_dynamo::from_item(item).ok();
         Ok(items.into_iter().filter_map(read).collect())

@@ -108,7 +108,7 @@ impl Subscribers {
             }
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the opening balance of a day could not be written"
+                "could not write the opening balance of the day"
             ),
         }
     }

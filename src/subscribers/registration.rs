@@ -148,7 +148,7 @@ fn tags(members: Members<'_>) -> Result<Change<BTreeSet<String>>, Invalid> {
     let list = members.change("tags", Value::as_array, "must be a list of strings or null")?;
     list.check(|list| {
         if list.len() > MAX_TAGS {
-            let reason = format!("holds {} tags, at most {MAX_TAGS} are kept", list.len());
+            let reason = format!("holds {} tags, at most {MAX_TAGS} are allowed", list.len());
             return Err(members.invalid("tags", reason));
         }
         let tag = |(i, tag): (usize, &Value)| match tag.as_str() {

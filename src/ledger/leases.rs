@@ -1,6 +1,6 @@
 //! Leases: the right to work on a part. A worker takes a lease by writing a random name into the part's item. Every
-//! write to the part is conditional on that name (a *fence*). So a worker whose lease expired while it was still
-//! running cannot change anything.
+//! checkpoint is conditional on that name (a *fence*). So a worker that has lost its lease to another one cannot change
+//! anything.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! `cargo bench --bench message`: encrypts and signs one message of 300 bytes. Compares this with the work that no sender
-//! can avoid (a fresh P-256 key and one ECDH), and with the crate `web-push`. The ratios come from one interleaved run.
+//! `cargo bench --bench message`: encrypts and signs one message of 300 bytes. Compares this with the work that no
+//! sender can avoid (a fresh P-256 key and one ECDH), and with the crate `web-push`. The ratios come from one
+//! interleaved run.
 
 use std::hint::black_box;
 use std::io::Cursor;

@@ -1,7 +1,7 @@
-//! `cargo bench --bench worker`: the built function `deliver`, with the template's environment and time-out, works through
-//! a campaign to 5 000 subscribers, then in another stack through a campaign to 50 000. The benchmark prints the peak
-//! memory of each. It fails if the second is more than 20 % above the first, since a worker must hold only a page of
-//! subscribers, not the audience. As a test, it only checks that campaigns to fewer subscribers run.
+//! `cargo bench --bench worker`: the built function `deliver`, with the template's environment and time-out, works
+//! through a campaign to 5 000 subscribers, then in another stack through a campaign to 50 000. The benchmark prints
+//! the peak memory of each. It fails if the second is more than 20 % above the first, since a worker must hold only a
+//! page of subscribers, not the audience. As a test, it only checks that campaigns to fewer subscribers run.
 
 #![expect(
     clippy::unwrap_used,

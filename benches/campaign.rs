@@ -1,6 +1,6 @@
-//! `cargo bench --bench campaign`: one campaign to 100 000 subscribers in a database file, by the built program, to a
-//! push service in this process that takes everything after 30 ms. Says how fast that went, and how much memory the
-//! program took: fails when that was more than 150 MiB. As a test, the same with few subscribers.
+//! `cargo bench --bench campaign`: the built program runs one campaign to 100 000 subscribers in a database file. This
+//! process is the push service, and accepts every message after 30 ms. The benchmark prints the speed and the program's
+//! memory, and fails if the memory exceeds 150 MiB. As a test, it does the same with 500 subscribers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
@@ -27,74 +27,75 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use webpush::{Receiver, base64url};
 
-/// Of `pushcast serve`, in KiB: what a campaign may take, whatever its size.
-const MOST_MEMORY: u64 = 150 * 1024;
+/// Maximum memory of `pushcast serve` in KiB, for a campaign of any size.
+const MAX_MEMORY: u64 = 150 * 1024;
 
-const MANY: usize = 100_000;
-const FEW: usize = 500;
+const BENCH_SUBSCRIBERS: usize = 100_000;
+const TEST_SUBSCRIBERS: usize = 500;
 
-/// How long the push service thinks about a message, and how many it thinks about on one connection.
+/// How long the push service takes to answer.
 const LATENCY: Duration = Duration::from_millis(30);
-const STREAMS: u32 = 100;
+/// Maximum number of requests in flight on one connection.
+const MAX_STREAMS: u32 = 100;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pushcast");
 
-/// Takes everything, and counts it.
-struct Sink {
+/// A push service that accepts and counts every message.
+struct PushService {
     origin: String,
-    taken: Arc<AtomicUsize>,
+    accepted: Arc<AtomicUsize>,
 }
 
-impl Sink {
+impl PushService {
     async fn start(ca_file: &Path) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a port");
         let port = listener.local_addr().expect("it is bound").port();
         let tls = certify(ca_file);
-        let taken = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&taken);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&accepted);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A failure costs speed alone.
+                // A failure here only costs speed.
                 stream.set_nodelay(true).ok();
-                let (tls, taken) = (tls.clone(), Arc::clone(&counted));
+                let (tls, counter) = (tls.clone(), Arc::clone(&counter));
                 tokio::spawn(async move {
                     let Ok(stream) = tls.accept(stream).await else {
                         return;
                     };
-                    let take = |request| take(request, Arc::clone(&taken));
+                    let accept = |request| accept(request, Arc::clone(&counter));
                     let mut http = auto::Builder::new(TokioExecutor::new());
-                    http.http2().max_concurrent_streams(STREAMS);
-                    let served = http.serve_connection(TokioIo::new(stream), service_fn(take));
-                    // The program ends its connections as it likes.
+                    http.http2().max_concurrent_streams(MAX_STREAMS);
+                    let served = http.serve_connection(TokioIo::new(stream), service_fn(accept));
+                    // The program may close its connections at any time.
                     served.await.ok();
                 });
             }
         });
         Self {
             origin: format!("https://localhost:{port}"),
-            taken,
+            accepted,
         }
     }
 
-    fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 }
 
-async fn take(
+async fn accept(
     request: Request<Incoming>,
-    taken: Arc<AtomicUsize>,
+    counter: Arc<AtomicUsize>,
 ) -> Result<Response<Empty<Bytes>>, hyper::Error> {
     request.into_body().collect().await?;
     tokio::time::sleep(LATENCY).await;
-    taken.fetch_add(1, Ordering::Relaxed);
+    counter.fetch_add(1, Ordering::Relaxed);
     let mut response = Response::new(Empty::new());
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
 
-/// A certificate for this machine, whose authority is written to `ca_file`.
+/// Makes a certificate for `localhost`, and writes the certificate of its authority to `ca_file`.
 fn certify(ca_file: &Path) -> TlsAcceptor {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -116,13 +117,13 @@ fn certify(ca_file: &Path) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(tls))
 }
 
-/// The program and its files.
-struct Scene {
+/// The program's settings and files.
+struct Setup {
     folder: TempDir,
     origin: String,
 }
 
-impl Scene {
+impl Setup {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command
@@ -137,7 +138,7 @@ impl Scene {
         command
     }
 
-    /// Stores `n` subscribers. They share a key pair, which nobody here decrypts with.
+    /// Stores `n` subscribers. They share a key pair, since the push service does not decrypt.
     fn import(&self, n: usize) {
         let receiver = Receiver::generate().expect("keys");
         let keys = json!({
@@ -147,7 +148,7 @@ impl Scene {
         let path = self.folder.path().join("subscribers.jsonl");
         let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
         for i in 0..n {
-            // As long as those of FCM.
+            // About as long as an endpoint of FCM.
             let endpoint = format!("{}/wpush/v2/{i:0>150}", self.origin);
             let line = json!({"endpoint": endpoint, "keys": keys, "tags": ["news"]});
             writeln!(file, "{line}").expect("room on the disk");
@@ -159,8 +160,8 @@ impl Scene {
         assert!(imported.status.success(), "{imported:?}");
     }
 
-    /// The most memory of a process that opens the database and reads every subscriber once: what the program takes
-    /// without a campaign.
+    /// Peak memory, in KiB, of a process that opens the database and reads every subscriber once. The program needs as
+    /// much without a campaign.
     fn scan(&self, n: usize) -> Option<u64> {
         let mut command = self.command(&["subscriptions", "export"]);
         let exporting = command.stdout(Stdio::piped()).spawn();
@@ -179,7 +180,7 @@ impl Scene {
         memory
     }
 
-    /// `pushcast serve`, and where it listens.
+    /// Starts `pushcast serve`. Returns the process and its URL.
     fn serve(&self) -> (Running, String) {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -200,11 +201,11 @@ impl Scene {
     }
 }
 
-/// Killed when dropped.
+/// A child process. Dropping it kills it.
 struct Running(Child);
 
 impl Running {
-    /// A line of Linux's `/proc/<pid>/status`, in KiB; nothing elsewhere.
+    /// A value of Linux's `/proc/<pid>/status`, in KiB. `None` on other systems.
     fn memory(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
         let line = status.lines().find(|line| line.starts_with(name))?;
@@ -214,14 +215,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // One that has ended already needs neither.
+        // Both fail if the process has ended already.
         self.0.kill().ok();
         self.0.wait().ok();
     }
 }
 
-/// An answer of the program's API.
-async fn ask(request: Request<Full<Bytes>>) -> Value {
+/// Sends a request to the program's API and returns the JSON answer.
+async fn request_json(request: Request<Full<Bytes>>) -> Value {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answer = client.request(request).await.expect("an answer");
     assert!(answer.status().is_success(), "{answer:?}");
@@ -229,7 +230,7 @@ async fn ask(request: Request<Full<Bytes>>) -> Value {
     serde_json::from_slice(&body.to_bytes()).expect("JSON")
 }
 
-/// A campaign to everyone; how long it took.
+/// Runs a campaign to all subscribers. Returns how long it took.
 async fn campaign(url: &str, token: &str, n: usize) -> Duration {
     let request = |method: &str, path: &str, body: String| {
         Request::builder()
@@ -241,11 +242,11 @@ async fn campaign(url: &str, token: &str, n: usize) -> Duration {
     };
     let message = json!({"to": {"audience": "all"}, "data": "x".repeat(300)});
     let began = Instant::now();
-    let sent = ask(request("POST", "/push/send", message.to_string())).await;
+    let sent = request_json(request("POST", "/push/send", message.to_string())).await;
     let path = format!("/push/campaigns/{}", sent["campaign"].as_str().expect("id"));
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let campaign = ask(request("GET", &path, String::new())).await;
+        let campaign = request_json(request("GET", &path, String::new())).await;
         if campaign["status"] == "done" {
             assert_eq!(campaign["counts"]["accepted"], n, "{campaign}");
             return began.elapsed();
@@ -254,33 +255,37 @@ async fn campaign(url: &str, token: &str, n: usize) -> Duration {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what was measured is what it is for")]
+#[expect(clippy::print_stdout, reason = "the benchmark prints its results")]
 #[tokio::main]
 async fn main() -> ExitCode {
     let measuring = std::env::args().any(|argument| argument == "--bench");
-    let n = if measuring { MANY } else { FEW };
-    let folder = TempDir::new().expect("a folder");
-    let sink = Sink::start(&folder.path().join("ca.pem")).await;
-    let scene = Scene {
-        folder,
-        origin: sink.origin.clone(),
+    let n = if measuring {
+        BENCH_SUBSCRIBERS
+    } else {
+        TEST_SUBSCRIBERS
     };
-    scene.import(n);
-    let scan = scene.scan(n);
-    let (serving, url) = scene.serve();
+    let folder = TempDir::new().expect("a folder");
+    let service = PushService::start(&folder.path().join("ca.pem")).await;
+    let setup = Setup {
+        folder,
+        origin: service.origin.clone(),
+    };
+    setup.import(n);
+    let scan = setup.scan(n);
+    let (serving, url) = setup.serve();
     let before = serving.memory("VmRSS");
-    let took = campaign(&url, &scene.token(), n).await;
+    let took = campaign(&url, &setup.token(), n).await;
     let peak = serving.memory("VmHWM");
-    assert_eq!(sink.taken(), n, "everyone, once");
+    assert_eq!(service.accepted(), n, "each subscriber gets one push");
 
     let mib = |kib: Option<u64>| kib.map_or("?".to_owned(), |kib| format!("{} MiB", kib / 1024));
     println!("one campaign to {n} subscribers");
     println!("  {:.0} messages a second", per_second(n, took));
     println!("  {} before it", mib(before));
     println!("  {} to open the database and read it once", mib(scan));
-    println!("  {} at most during it", mib(peak));
-    if peak.is_some_and(|peak| peak > MOST_MEMORY) {
-        println!("more than {}", mib(Some(MOST_MEMORY)));
+    println!("  {} peak during it", mib(peak));
+    if peak.is_some_and(|peak| peak > MAX_MEMORY) {
+        println!("more than {}", mib(Some(MAX_MEMORY)));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

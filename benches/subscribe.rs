@@ -1,5 +1,5 @@
-//! `cargo bench --bench subscribe`: `POST /push/subscribe` over HTTP, new subscriptions into the embedded database in a
-//! file, 32 requests at a time. One element is one subscription.
+//! `cargo bench --bench subscribe`: sends `POST /push/subscribe` over HTTP, 32 requests at a time. Each stores a new
+//! subscription in the embedded database, in a file. One element is one subscription.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use webpush::{AllowList, Keyring, Receiver, VapidKey, base64url};
 
-const AT_ONCE: usize = 32;
+const CONCURRENCY: usize = 32;
 
 async fn serve(database: &std::path::Path) -> SocketAddr {
     let state = Subscribe {
@@ -81,7 +81,7 @@ fn subscribe(criterion: &mut Criterion) {
             runtime.block_on(async {
                 let start = Instant::now();
                 stream::iter(0..iterations)
-                    .for_each_concurrent(AT_ONCE, |_| one())
+                    .for_each_concurrent(CONCURRENCY, |_| one())
                     .await;
                 start.elapsed()
             })

@@ -1,7 +1,7 @@
-//! `cargo bench --bench worker`: the function `deliver`, as it is built and with the template's environment and time,
-//! works through a campaign to 5 000 subscribers, and another one, in another stack, through a campaign to 50 000. Says how
-//! much memory either took: fails when the second took more than a fifth more, since a worker holds a page, not an
-//! audience. As a test, the same with fewer subscribers, to see that it runs.
+//! `cargo bench --bench worker`: the built function `deliver`, with the template's environment and time-out, works
+//! through a campaign to 5 000 subscribers, then in another stack through a campaign to 50 000. The benchmark prints
+//! the peak memory of each. It fails if the second is more than 20 % above the first, since a worker must hold only a
+//! page of subscribers, not the audience. As a test, it only checks that campaigns to fewer subscribers run.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,23 +26,24 @@ use support::aws::lambda_runtime::Function;
 use support::aws::lambda_stack::{LambdaStack, allowed, event};
 use support::subscribers::browser::Browser;
 
-/// Both are more than one page. The larger one is many segments as well.
-const MANY: [usize; 2] = [5_000, 50_000];
-const FEW: [usize; 2] = [1_000, 4_000];
+/// Both are more than one page. The larger one also has many segments.
+const BENCH_SUBSCRIBERS: [usize; 2] = [5_000, 50_000];
+const TEST_SUBSCRIBERS: [usize; 2] = [1_000, 4_000];
 
-/// How much more the larger campaign may take, in percent: what an allocator makes of more of the same.
-const MORE: u64 = 20;
+/// Maximum additional memory of the larger campaign, in percent. An allocator needs some when more is allocated in
+/// total.
+const MAX_GROWTH: u64 = 20;
 
-/// What one campaign took.
-struct Took {
-    /// Memory of the worker before the campaign, and its peak, in KiB; nothing where there is no `/proc`.
+/// The measurements of one campaign.
+struct Measured {
+    /// Memory of the worker before the campaign, and its peak, in KiB. `None` on systems without `/proc`.
     before: Option<u64>,
     peak: Option<u64>,
     time: Duration,
     invocations: usize,
 }
 
-/// A line of Linux's `/proc/<pid>/status`, in KiB; nothing elsewhere.
+/// A value of Linux's `/proc/<pid>/status`, in KiB. `None` on other systems.
 fn memory(function: &Function, name: &str) -> Option<u64> {
     let pid = function.process.id()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -50,7 +51,7 @@ fn memory(function: &Function, name: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Stores `n` subscribers, each with keys of its own.
+/// Stores `n` subscribers, each with its own keys.
 async fn seed(stack: &LambdaStack, n: usize) {
     let (store, now) = (stack.store(), Clock::system().now());
     let allowed = allowed(&stack.service);
@@ -68,8 +69,8 @@ async fn seed(stack: &LambdaStack, n: usize) {
     }
 }
 
-/// Works through one campaign to `n` subscribers: every job by the same process, as Lambda keeps one for many.
-async fn campaign(n: usize) -> Took {
+/// Works through one campaign to `n` subscribers. One process handles every job, as Lambda reuses a process.
+async fn campaign(n: usize) -> Measured {
     let mut stack = LambdaStack::deploy().await;
     seed(&stack, n).await;
     let limit = stack.template.properties("Deliver")["Timeout"].as_i64();
@@ -100,8 +101,12 @@ async fn campaign(n: usize) -> Took {
     let peak = memory(&stack.deliver, "VmHWM");
     assert_eq!(campaign["status"], "done", "{campaign}");
     assert_eq!(campaign["counts"]["accepted"], n, "{campaign}");
-    assert_eq!(stack.service.deliveries().len(), n, "everyone, once");
-    Took {
+    assert_eq!(
+        stack.service.deliveries().len(),
+        n,
+        "each subscriber gets one push"
+    );
+    Measured {
         before,
         peak,
         time,
@@ -109,30 +114,35 @@ async fn campaign(n: usize) -> Took {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what was measured is what it is for")]
+#[expect(clippy::print_stdout, reason = "the benchmark prints its results")]
 #[tokio::main]
 async fn main() -> ExitCode {
     let measuring = std::env::args().any(|argument| argument == "--bench");
     let mib = |kib: Option<u64>| kib.map_or("?".to_owned(), |kib| format!("{} MiB", kib / 1024));
     println!("a deliver worker, and the campaigns that it works through");
     let mut peaks = Vec::new();
-    for n in if measuring { MANY } else { FEW } {
-        let took = campaign(n).await;
+    let sizes = if measuring {
+        BENCH_SUBSCRIBERS
+    } else {
+        TEST_SUBSCRIBERS
+    };
+    for n in sizes {
+        let measured = campaign(n).await;
         println!(
-            "  {n} subscribers: {} at most, {} before; {} invocations, {:.1} s",
-            mib(took.peak),
-            mib(took.before),
-            took.invocations,
-            took.time.as_secs_f64()
+            "  {n} subscribers: {} peak, {} before; {} invocations, {:.1} s",
+            mib(measured.peak),
+            mib(measured.before),
+            measured.invocations,
+            measured.time.as_secs_f64()
         );
-        peaks.extend(took.peak);
+        peaks.extend(measured.peak);
     }
-    // Between small ones, allocators make more of a difference than audiences.
+    // With small campaigns, the allocator makes more of a difference than the audience.
     if let [fewer, more] = peaks[..]
         && measuring
-        && more * 100 > fewer * (100 + MORE)
+        && more * 100 > fewer * (100 + MAX_GROWTH)
     {
-        println!("the larger campaign took more than {MORE} % more memory");
+        println!("the larger campaign took more than {MAX_GROWTH} % more memory");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -1,7 +1,7 @@
-//! When a call is made again after a failure that may pass: exponential backoff with full jitter.
+//! Retries a call after a transient failure: exponential backoff with full jitter.
 //!
-//! The wait before each attempt is drawn between zero and a limit that doubles, so that callers that collided do not
-//! collide again. Two limits end it: a number of attempts, and the time since the first one.
+//! The wait before each attempt is random, between zero and a limit that doubles, so that callers that collided once do
+//! not collide again. The caller gives up after a number of attempts, or when too much time has passed since the first.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Chance;
 
-/// How often a call is attempted, and how long the waits are.
+/// Limits on the attempts of one call, and on the waits between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// Maximum number of attempts, the first included.
     pub attempts: u32,
-    /// No attempt begins later than this after the first one began.
+    /// Time after the start of the first attempt in which a new attempt may start.
     pub patience: Duration,
     /// Upper limit of the wait before the second attempt. It doubles with each attempt.
     pub first: Duration,
@@ -23,7 +23,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait before the next attempt, `failed` attempts having failed in `elapsed` time. `None`: give up.
+    /// The wait before the next attempt, after `failed` attempts failed and `elapsed` time has passed. `None` when the
+    /// caller should give up.
     pub fn wait(&self, failed: u32, elapsed: Duration, chance: &Chance) -> Option<Duration> {
         if failed >= self.attempts || elapsed >= self.patience {
             return None;
@@ -40,24 +41,26 @@ impl Backoff {
 #[derive(Debug)]
 pub struct Attempts {
     backoff: Backoff,
-    began: Instant,
+    started: Instant,
     failed: u32,
 }
 
 impl Attempts {
-    /// The first attempt begins now.
+    /// Starts the clock: the first attempt begins now.
     pub fn begin(backoff: Backoff) -> Self {
         Self {
             backoff,
-            began: Instant::now(),
+            started: Instant::now(),
             failed: 0,
         }
     }
 
-    /// An attempt has failed: waits for the next one. False when there is none.
-    pub async fn again(&mut self, chance: &Chance) -> bool {
+    /// Records a failed attempt and waits before the next one. False when the caller should give up.
+    pub async fn wait_for_next(&mut self, chance: &Chance) -> bool {
         self.failed += 1;
-        let wait = self.backoff.wait(self.failed, self.began.elapsed(), chance);
+        let wait = self
+            .backoff
+            .wait(self.failed, self.started.elapsed(), chance);
         let Some(wait) = wait else {
             return false;
         };
@@ -65,7 +68,7 @@ impl Attempts {
         true
     }
 
-    /// How many attempts have failed.
+    /// Number of failed attempts.
     pub fn failed(&self) -> u32 {
         self.failed
     }
@@ -86,12 +89,13 @@ mod tests {
         Some(Duration::from_millis(n))
     }
 
-    /// Each wait is as long as it may be.
-    fn unlucky() -> Chance {
+    /// Draws a very large number every time.
+    fn large_draws() -> Chance {
         Chance::from_fn(|| u64::MAX - 1)
     }
 
-    /// `up_to` takes the remainder: with 0 drawn, it is 0; the limit itself is drawn with the limit.
+    /// The longest possible wait. [`Chance::up_to`] returns a drawn number up to its limit unchanged, so one of these
+    /// draws returns the limit.
     fn limit(failed: u32, elapsed: Duration) -> Option<Duration> {
         let wait = |drawn: u64| BACKOFF.wait(failed, elapsed, &Chance::from_fn(move || drawn));
         let micros = (0..=1_000_000_u64).rev().step_by(1_000);
@@ -110,16 +114,16 @@ mod tests {
     fn the_wait_is_drawn_between_zero_and_its_limit() {
         let at_once = Chance::from_fn(|| 0);
         assert_eq!(BACKOFF.wait(5, Duration::ZERO, &at_once), millis(0));
-        let wait = BACKOFF.wait(5, Duration::ZERO, &unlucky());
+        let wait = BACKOFF.wait(5, Duration::ZERO, &large_draws());
         assert!(wait <= millis(160), "{wait:?}");
     }
 
     #[test]
     fn the_last_attempt_and_the_end_of_patience_end_it() {
         let now = Duration::ZERO;
-        assert!(BACKOFF.wait(11, now, &unlucky()).is_some());
-        assert_eq!(BACKOFF.wait(12, now, &unlucky()), None);
-        assert_eq!(BACKOFF.wait(1, BACKOFF.patience, &unlucky()), None);
+        assert!(BACKOFF.wait(11, now, &large_draws()).is_some());
+        assert_eq!(BACKOFF.wait(12, now, &large_draws()), None);
+        assert_eq!(BACKOFF.wait(1, BACKOFF.patience, &large_draws()), None);
         // A wait does not outlast patience.
         let late = Duration::from_millis(4_900);
         assert_eq!(limit(11, late), millis(100));
@@ -128,15 +132,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_waits_together_stay_within_patience() {
         for seed in 0..50 {
-            let began = Instant::now();
+            let started = Instant::now();
             let drawn = std::sync::atomic::AtomicU64::new(seed);
             let chance = Chance::from_fn(move || {
                 drawn.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed)
             });
             let mut attempts = Attempts::begin(BACKOFF);
-            while attempts.again(&chance).await {}
+            while attempts.wait_for_next(&chance).await {}
             assert!(attempts.failed() <= BACKOFF.attempts);
-            assert!(began.elapsed() <= BACKOFF.patience + Duration::from_millis(20));
+            assert!(started.elapsed() <= BACKOFF.patience + Duration::from_millis(20));
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Time and chance, as arguments: the only place that asks the machine for either.
+//! Time and randomness, passed as arguments. Only this file asks the machine for either.
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use webpush::Clock;
 
-/// Where chance comes from: for jitter, and for tokens that must not repeat. Not for keys.
+/// A source of random numbers, for jitter and for tokens that must not repeat. Not for keys.
 #[derive(Clone)]
 pub struct Chance(Arc<dyn Fn() -> u64 + Send + Sync>);
 
@@ -19,7 +19,7 @@ impl Chance {
         }))
     }
 
-    /// Chance of one's own, for tests.
+    /// Calls `draw` for every number. Tests use it to choose the numbers.
     pub fn from_fn(draw: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(draw))
     }

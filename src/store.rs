@@ -1,4 +1,4 @@
-//! Both tables together.
+//! The two tables, subscribers and ledger, on one database.
 
 #[cfg(feature = "local")]
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::dynamo::{Database, Tables};
 use crate::ledger::Ledger;
 use crate::subscribers::Subscribers;
 
-/// Subscribers and ledger, over one database. A clone shares its client.
+/// The subscribers and the ledger on one database. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Store {
     /// The table `Subscriptions`, and the number of its rows.
@@ -23,7 +23,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and tables that exist.
+    /// Uses tables that exist already, and a client built with [`behavior_version`](crate::aws::behavior_version).
     pub fn new(client: Client, tables: Tables, chance: Chance) -> Self {
         let db = Database::new(client, tables, chance);
         let subscribers = Subscribers::new(db.clone());
@@ -39,8 +39,8 @@ impl Store {
         &self.db
     }
 
-    /// Over the embedded database in `file`, or a new one in memory. Creates the tables that are missing. The database is
-    /// closed when the last clone of the store is dropped.
+    /// Opens the embedded database in `file`, or a new one in memory, and creates missing tables. Dropping the last
+    /// clone of the store closes the database.
     ///
     /// # Errors
     /// [`OpenError`] says which step failed.

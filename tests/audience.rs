@@ -152,8 +152,11 @@ const SYNTAX_ERRORS: [(&str, &str); 20] = [
         "a \0",
         "at character 3: expected `&&`, `||` or the end, found `\\0`",
     ),
-    ("!all", "is nobody, since all is everyone"),
-    ("news && !all", "is nobody, since all is everyone"),
+    ("!all", "matches nobody, because `all` matches everyone"),
+    (
+        "news && !all",
+        "matches nobody, because `all` matches everyone",
+    ),
 ];
 
 #[test]

@@ -777,7 +777,7 @@ async fn a_wrong_audience_is_refused_with_the_error_s_position() {
     for (audience, says) in [
         (json!("news && ("), "at character 10"),
         (json!("news beta"), "at character 6"),
-        (json!("!all"), "is nobody"),
+        (json!("!all"), "matches nobody"),
         (json!(""), "at character 1"),
         (json!(7), "must be a string"),
         (Value::Null, "is required"),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What an audience is made of, unless it is everyone. Nothing is denied twice; a join has two nodes or more, none of
-/// them a join of the same operator.
+/// The expression of an audience other than `all`. It holds no double negation. A join has at least two nodes, and none
+/// of them is a join with the same operator.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     Tag(String),

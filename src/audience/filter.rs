@@ -1,4 +1,4 @@
-//! An audience as DynamoDB's filter of a scan.
+//! Turns an audience into a filter expression for a DynamoDB scan.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Node, Operator};
 
-/// A filter expression over the attribute `tags` of a subscription. A row without it has no tags: `contains` is false.
+/// A filter expression over the attribute `tags` of a subscription. In a row without tags the attribute is missing, and
+/// `contains` is false.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     /// `contains(#tags, :t0) AND NOT contains(#tags, :t1)`
     pub expression: String,
-    /// What `#tags` stands for.
+    /// The attribute name for the placeholder `#tags`.
     pub names: HashMap<String, String>,
-    /// What `:t0`, `:t1`.. stand for.
+    /// The values for the placeholders `:t0`, `:t1` and so on.
     pub values: HashMap<String, AttributeValue>,
 }
 
@@ -28,18 +29,18 @@ impl Filter {
         filter
     }
 
-    /// Denials go down to the tags (De Morgan), so that their number is bounded by the tags'. Parentheses stand only
-    /// where they change the meaning: DynamoDB refuses redundant ones.
-    fn add(&mut self, node: &Node, denied: bool, within: Operator) {
+    /// Appends `node`. Moves every negation down to a tag (De Morgan), so that there are at most as many negations as
+    /// tags. Writes parentheses only where they change the meaning, because DynamoDB refuses redundant ones.
+    fn add(&mut self, node: &Node, negated: bool, within: Operator) {
         match node {
             Node::Tag(tag) => {
-                let not = if denied { "NOT " } else { "" };
+                let not = if negated { "NOT " } else { "" };
                 let value = self.value(tag);
                 self.expression += &format!("{not}contains(#tags, {value})");
             }
-            Node::Not(node) => self.add(node, !denied, within),
+            Node::Not(node) => self.add(node, !negated, within),
             Node::Join(operator, nodes) => {
-                let (operator, word) = match (operator, denied) {
+                let (operator, word) = match (operator, negated) {
                     (Operator::And, false) | (Operator::Or, true) => (Operator::And, " AND "),
                     (Operator::Or, false) | (Operator::And, true) => (Operator::Or, " OR "),
                 };
@@ -47,14 +48,14 @@ impl Filter {
                 self.expression += if parentheses { "(" } else { "" };
                 for (i, node) in nodes.iter().enumerate() {
                     self.expression += if i > 0 { word } else { "" };
-                    self.add(node, denied, operator);
+                    self.add(node, negated, operator);
                 }
                 self.expression += if parentheses { ")" } else { "" };
             }
         }
     }
 
-    /// A tag that is named again is the same value.
+    /// The placeholder of a tag. A repeated tag reuses its placeholder.
     fn value(&mut self, tag: &str) -> String {
         let tag = AttributeValue::S(tag.to_owned());
         let known = self.values.iter().find(|(_, value)| **value == tag);

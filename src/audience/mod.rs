@@ -1,14 +1,14 @@
 //! The subscribers that a campaign is for: `all`, or an expression over tags such as `news && !(sports || beta)`.
 //!
-//! It is parsed once, at the edge. The value tells for one set of tags whether it fits, and becomes the filter with which
-//! DynamoDB reads a table. A test checks that both agree.
+//! The text is parsed once, where it enters the service. An [`Audience`] decides whether a set of tags belongs to it,
+//! and becomes a filter for DynamoDB. A test checks that both agree.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `expression` | an expression over tags |
-//! | `parse` | text -> [`Audience`], or where it is wrong |
-//! | [`tag`] | what a tag may be |
-//! | `filter` | [`Audience`] -> [`Filter`], an expression of DynamoDB's |
+//! | `parse` | text -> [`Audience`], or the position of the error |
+//! | [`tag`] | the characters and length of a tag |
+//! | `filter` | [`Audience`] -> [`Filter`], a DynamoDB expression |
 
 mod expression;
 mod filter;
@@ -22,24 +22,24 @@ use expression::Node;
 pub use filter::Filter;
 pub use parse::{AudienceError, MAX_DEPTH, MAX_LEN, MAX_NAMED};
 
-/// The word that stands for everyone. It hides a tag of the same name.
+/// The word that means all subscribers. No audience can name a tag `all`.
 const EVERYONE: &str = "all";
 
-/// Some of the subscribers, by their tags. Its text is the plainest with the same meaning in the same order:
-/// `((news))&& all` is `news`.
+/// A set of subscribers, chosen by their tags. [`Display`](fmt::Display) writes its simplest text and keeps the order
+/// of the tags: `((news))&& all` becomes `news`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Audience(Option<Node>);
 
 impl Audience {
-    /// Everyone: `all`.
+    /// All subscribers: `all`.
     pub const EVERYONE: Self = Self(None);
 
-    /// Whether a subscription with these tags belongs to it.
+    /// Whether a subscription with these tags belongs to the audience.
     pub fn admits(&self, tags: &BTreeSet<String>) -> bool {
         self.0.as_ref().is_none_or(|node| node.admits(tags))
     }
 
-    /// The same for DynamoDB, which takes no filter for everyone.
+    /// The audience as a DynamoDB filter. `None` for all subscribers, which need no filter.
     pub fn filter(&self) -> Option<Filter> {
         self.0.as_ref().map(Filter::new)
     }

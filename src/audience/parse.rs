@@ -1,10 +1,13 @@
+//! Parses the text of an audience:
+//!
 //! ```text
 //! or    = and ("||" and)*
 //! and   = unary ("&&" unary)*
 //! unary = "!" unary | "(" or ")" | "all" | tag
 //! ```
 //!
-//! Text from outside costs a bounded stack and ends as a filter that DynamoDB takes: its limits are these limits.
+//! The text comes from outside. The limits below bound the parser's stack, and make sure that DynamoDB accepts the
+//! filter.
 
 use std::str::FromStr;
 
@@ -12,50 +15,50 @@ use super::expression::{Node, Operator};
 use super::tag::{MAX_TAG_LEN, is_tag, is_tag_character};
 use super::{Audience, EVERYONE};
 
-/// Characters of an audience that are read, white space not counted.
+/// Maximum characters of an audience, not counting white space.
 pub const MAX_LEN: usize = 2048;
-/// Times that tags may be named. DynamoDB takes 300 operators and 4 kB in one expression; a tag costs at most three
-/// operators (`AND NOT contains`) and 32 bytes.
+/// Maximum number of tags that are named, repetitions included. A DynamoDB expression may have 300 operators and 4 kB;
+/// a tag takes at most three operators (`AND NOT contains`) and 32 bytes.
 pub const MAX_NAMED: usize = 100;
-/// Parentheses that may be open at once.
+/// Maximum depth of nested parentheses.
 pub const MAX_DEPTH: usize = 16;
 
 /// Why a text is not an audience. The first character is number 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AudienceError {
-    /// Something else should stand here.
+    /// The text has something unexpected at this position.
     #[error("at character {position}: expected {expected}, found {found}")]
     Syntax {
-        /// Which character, from 1.
+        /// Position of the character, from 1.
         position: usize,
-        /// What could stand here.
+        /// What the parser expected.
         expected: &'static str,
-        /// What does, in backquotes, or `the end`.
+        /// The character that it found, in backquotes, or `the end`.
         found: String,
     },
-    /// A tag that no subscription can have.
+    /// A tag is longer than any subscription's tag can be.
     #[error("at character {position}: a tag has at most {MAX_TAG_LEN} characters")]
     LongTag {
-        /// Of its first character, from 1.
+        /// Position of the tag's first character, from 1.
         position: usize,
     },
-    /// Parentheses in parentheses.
+    /// Parentheses are nested too deeply.
     #[error("at character {position}: more than {MAX_DEPTH} parentheses are open")]
     TooDeep {
-        /// Of the one too many, from 1.
+        /// Position of the first one too many, from 1.
         position: usize,
     },
-    /// More than one filter can ask for.
+    /// The text names more tags than a DynamoDB filter can hold.
     #[error("at character {position}: more than {MAX_NAMED} tags are named")]
     TooManyTags {
-        /// Of the one too many, from 1.
+        /// Position of the first one too many, from 1.
         position: usize,
     },
-    /// More text than is read.
+    /// The text is too long.
     #[error("has more than {MAX_LEN} characters")]
     TooLong,
-    /// `!all`
-    #[error("is nobody, since all is everyone")]
+    /// The audience is empty, such as `!all`.
+    #[error("matches nobody, because `all` matches everyone")]
     Nobody,
 }
 
@@ -85,7 +88,7 @@ impl FromStr for Audience {
     }
 }
 
-/// What a part of the text means: `all` and `!all` are folded away as they are met.
+/// The meaning of a part of the text. The parser simplifies `all` (true) and `!all` (false) at once.
 enum Part {
     Constant(bool),
     Node(Node),
@@ -101,7 +104,7 @@ struct Parser {
 impl Parser {
     /// `a || b || c`, or `a && b && c`.
     fn join(&mut self, operator: Operator) -> Result<Part, AudienceError> {
-        // True decides an "or", false an "and"; the other of the two adds nothing.
+        // `true` decides an "or", and `false` an "and". The other constant has no effect.
         let decisive = operator == Operator::Or;
         let (mut nodes, mut decided) = (Vec::new(), false);
         loop {
@@ -114,7 +117,7 @@ impl Parser {
                 Part::Node(Node::Join(same, inner)) if same == operator => nodes.extend(inner),
                 Part::Node(node) => nodes.push(node),
             }
-            if !self.passes(operator)? {
+            if !self.skip_operator(operator)? {
                 break;
             }
         }
@@ -131,12 +134,13 @@ impl Parser {
         })
     }
 
-    /// A tag, `all` or a group, perhaps denied. A loop, not a recursion: a text may be nothing but `!`.
+    /// A tag, `all` or a group, perhaps negated. It loops over `!` instead of recursing: a text may consist of `!`
+    /// alone.
     fn unary(&mut self) -> Result<Part, AudienceError> {
-        let mut denied = false;
+        let mut negated = false;
         while self.peek() == Some('!') {
             self.at += 1;
-            denied = !denied;
+            negated = !negated;
         }
         let part = match self.peek() {
             Some('(') => self.group()?,
@@ -144,7 +148,7 @@ impl Parser {
             _ => return Err(self.expected("a tag, `!` or `(`")),
         };
         Ok(match part {
-            part if !denied => part,
+            part if !negated => part,
             Part::Constant(constant) => Part::Constant(!constant),
             Part::Node(Node::Not(node)) => Part::Node(*node),
             Part::Node(node) => Part::Node(Node::Not(Box::new(node))),
@@ -183,8 +187,8 @@ impl Parser {
         Ok(Part::Node(Node::Tag(word)))
     }
 
-    /// Whether the operator stands here; goes past it.
-    fn passes(&mut self, operator: Operator) -> Result<bool, AudienceError> {
+    /// Skips the operator if it comes next. Returns whether it did.
+    fn skip_operator(&mut self, operator: Operator) -> Result<bool, AudienceError> {
         let (sign, expected) = match operator {
             Operator::And => ('&', "`&&`"),
             Operator::Or => ('|', "`||`"),
@@ -199,7 +203,7 @@ impl Parser {
         Ok(true)
     }
 
-    /// The next character that is not white space.
+    /// Skips white space and returns the next character, which stays unread.
     fn peek(&mut self) -> Option<char> {
         while self.text.get(self.at).is_some_and(|c| c.is_whitespace()) {
             self.at += 1;

@@ -1,4 +1,5 @@
-//! How far a part of a campaign is, and the change that one batch makes: values, which the ledger writes down.
+//! The progress of a part of a campaign, and the change that one batch makes. Both are plain values; the ledger stores
+//! them.
 //!
 //! A [`Checkpoint`] plus a [`Delta`] is the next checkpoint, or an error:
 //!
@@ -11,8 +12,8 @@
 //! | retrying endpoints | finish | done |
 //! | anything else | | [`IncompatibleDelta::WrongStep`] |
 //!
-//! Whatever the step, each row is counted exactly once: by the batch that reads it, and moved from `retrying` to another
-//! count by the part that ends it.
+//! Each row is counted exactly once, by the batch that reads it. If that batch counts it as `retrying`, the retry part
+//! that ends it moves it to another count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,48 +22,48 @@ use super::figures::{Figures, Tally};
 use super::part::{HeldPart, NewPart};
 use webpush::PushService;
 
-/// Rows that one transaction removes, at most: a transaction holds 100 items.
+/// Maximum number of rows that one transaction removes. A transaction holds 100 items.
 pub const MAX_REMOVED: usize = 60;
 
-/// Retry parts that one delta opens, at most: they share a transaction with the rows that are removed.
+/// Maximum number of retry parts that one delta opens. They share a transaction with the removed rows.
 pub const MAX_OPENED: usize = 30;
 
-/// How far a part is.
+/// The progress of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// A segment that is read, from its beginning or after an endpoint.
+    /// A segment that workers are still reading, from its beginning or from an endpoint on.
     Reading {
-        /// The last endpoint of the batch before.
+        /// The last endpoint of the previous batch. `None` at the beginning.
         after: Option<String>,
     },
-    /// A segment that is read to its end. Retry parts of it may be open.
+    /// A segment that was read to its end. Some of its retry parts may still be open.
     Read,
-    /// A retry part whose endpoints are not counted yet.
+    /// A retry part that still has endpoints to push to.
     Retrying {
-        /// Whom to push to.
+        /// Endpoints to push to, each counted as `retrying`.
         endpoints: BTreeSet<String>,
     },
-    /// A retry part that is done: its item is deleted.
+    /// A finished retry part. Its item is deleted.
     Done,
 }
 
 /// How a delta moves the checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// A batch of a segment was pushed.
+    /// The worker pushed a batch of a segment.
     Advance {
-        /// The last endpoint read. None while nothing was read yet.
+        /// The last endpoint of the batch; `None` if the batch does not move the position.
         cursor: Option<String>,
-        /// Nothing comes after it.
+        /// Whether this batch is the last of the segment.
         is_last: bool,
-        /// Rows in the batch: each is counted by this delta.
+        /// Rows in the batch. This delta counts each of them.
         rows: usize,
-        /// Rows that were looked at: more than `rows` where the audience has only some of them.
+        /// Rows that the scan looked at, including rows outside the audience.
         scanned: u64,
     },
-    /// Rows of a batch are removed before the rest of it is written.
+    /// Removes some rows of a batch before the rest of the batch is written.
     Remove,
-    /// A retry part was pushed: each of its endpoints is counted, or waits in another part.
+    /// The worker pushed a retry part. Each of its endpoints is now counted, or waits in another part.
     Finish,
 }
 
@@ -71,36 +72,36 @@ pub enum Step {
 pub struct Delta<Row> {
     /// How the checkpoint moves.
     pub step: Step,
-    /// Changes of the campaign's figures.
+    /// Changes to the campaign's figures.
     pub figures: Figures,
-    /// What each origin has answered.
+    /// Each origin's answers, and how many of them report a fault of ours.
     pub faults: Faults,
-    /// Retry parts that are opened, and queued for when they are due.
+    /// New retry parts. The worker queues a job for each, for when it is due.
     pub opened: Vec<NewPart>,
-    /// Retry parts that are opened for stragglers, and held by the worker.
+    /// New retry parts for stragglers. The worker keeps their leases.
     pub held: Vec<HeldPart>,
-    /// Rows to be removed, by endpoint, unless their browser has written them again.
+    /// Rows to remove, by endpoint. A row that its browser has written again since stays.
     pub gone: BTreeMap<String, Row>,
 }
 
-/// Why a delta does not fit a checkpoint. Always a bug: nothing is written.
+/// Why a delta does not fit a checkpoint. This is always a bug, and nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IncompatibleDelta {
     /// The part is done, or is of another kind.
     #[error("the part is not at a checkpoint from which this step leads on")]
     WrongStep,
-    /// A row is removed that the part does not hold.
+    /// The delta removes a row that the part does not hold.
     #[error("a row is to be removed that is not in the part")]
     ForeignRow,
-    /// Rows are counted twice, or not at all.
-    #[error("{rows} rows are counted {counted} times")]
+    /// The delta counts some rows twice or not at all.
+    #[error("the step adds {rows} rows, but the figures grow by {counted}")]
     Unbalanced {
         /// Rows that the step adds to the figures.
         rows: usize,
-        /// What the figures grow by.
+        /// Rows that the delta adds to the figures.
         counted: i64,
     },
-    /// More than one transaction takes.
+    /// The delta opens more retry parts than fit into one transaction.
     #[error("{0} retry parts are opened at once: at most {MAX_OPENED} are")]
     TooManyParts(usize),
 }
@@ -109,7 +110,7 @@ impl Checkpoint {
     /// The checkpoint after `delta`.
     ///
     /// # Errors
-    /// When the delta does not lead on from here; see the table of this module.
+    /// When the step does not fit this checkpoint (see the table of this module), or the counts are wrong.
     pub fn try_apply<Row>(&self, delta: &Delta<Row>) -> Result<Self, IncompatibleDelta> {
         let opened = delta.opened.len() + delta.held.len();
         if opened > MAX_OPENED {
@@ -160,8 +161,8 @@ impl Checkpoint {
 }
 
 impl<Row> Delta<Row> {
-    /// The same change as several deltas, of which each removes at most `max` rows. All but the last only remove rows,
-    /// and count them.
+    /// Splits the change into deltas that each remove at most `max` rows. All but the last only remove rows and count
+    /// them.
     pub fn split(mut self, max: usize) -> Vec<Self> {
         let mut pieces = Vec::new();
         while self.gone.len() > max
@@ -188,7 +189,7 @@ impl<Row> Delta<Row> {
         pieces
     }
 
-    /// How the rows in `gone` are counted: a retry part has counted them as `retrying` before.
+    /// The figures for removing `gone`. The rows of a retry part are so far counted as `retrying`.
     fn counts_of(&self, gone: &BTreeMap<String, Row>) -> Figures {
         let mut figures = Figures::default();
         for endpoint in gone.keys() {

@@ -1,22 +1,23 @@
-//! When a fault of our own halts a campaign: after more than 50 answers that say "your token, key or headers are wrong",
-//! if they are more than 20 % of what one origin has answered. A push that could not be signed counts as such an answer.
+//! Decides when a fault of our own halts a campaign: when one origin has answered "your token, key or headers are
+//! wrong" more than 50 times, and in more than 20 % of its answers. A push that could not be signed counts as such an
+//! answer.
 //!
 //! Each checkpoint adds its answers to the segment's item in the ledger. A worker that meets a fault reads the sum over
-//! all segments: a campaign halts whether its faults are in one segment, or a few in each.
+//! all segments, so that faults spread thinly over many segments halt the campaign too.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use webpush::{Origin, Outcome, Report};
 
-/// Faults of one origin that never halt a campaign: a service may have a bad moment.
+/// Number of faults per origin that never halts a campaign: a push service may answer wrongly for a moment.
 const TOLERATED_FAULTS: u64 = 50;
-/// Percentage of one origin's answers that may be faults.
+/// Maximum percentage of faults among one origin's answers.
 const TOLERATED_PERCENT: u64 = 20;
-/// Maximum number of origins in one checkpoint: an expression of DynamoDB holds 4 kB.
+/// Maximum number of origins in one checkpoint: a DynamoDB expression holds 4 kB.
 const MAX_ORIGINS: usize = 50;
 
-/// What each origin has answered, and how much of it was our fault.
+/// The number of each origin's answers, and how many of them report a fault of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults(BTreeMap<String, Answers>);
 
@@ -25,8 +26,8 @@ struct Answers {
     /// Pushes that were answered, or could not be signed.
     answers: u64,
     faults: u64,
-    /// Status and words of the last fault. The ledger does not keep them.
-    words: Option<String>,
+    /// Status and error text of the last fault. The ledger does not store it.
+    last_error: Option<String>,
 }
 
 impl Answers {
@@ -37,8 +38,8 @@ impl Answers {
 }
 
 impl Faults {
-    /// Notes one push. A push without an answer is ignored, unless it could not be signed: KMS may refuse for good, and
-    /// no push service will ever say so.
+    /// Counts one push. A push without an answer is ignored, unless it could not be signed: if KMS refuses for good, no
+    /// push service ever answers.
     pub fn note(&mut self, origin: &Origin, report: &Report) {
         let (status, is_fault) = (report.status(), *report.outcome() == Outcome::OurFault);
         if status.is_none() && !is_fault {
@@ -50,7 +51,7 @@ impl Faults {
             tally.faults += 1;
             let status = status.map(|status| status.to_string());
             let said: Vec<String> = status.into_iter().chain(report.detail()).collect();
-            tally.words = Some(said.join(" "));
+            tally.last_error = Some(said.join(" "));
         }
     }
 
@@ -59,20 +60,20 @@ impl Faults {
         self.0.values().any(|tally| tally.faults > 0)
     }
 
-    /// Adds `later`, whose words are the last ones.
+    /// Adds `later`. Its error texts replace the ones here.
     pub fn merge(&mut self, later: &Self) {
         for (origin, other) in &later.0 {
             let tally = self.0.entry(origin.clone()).or_default();
             tally.answers += other.answers;
             tally.faults += other.faults;
-            if other.words.is_some() {
-                tally.words.clone_from(&other.words);
+            if other.last_error.is_some() {
+                tally.last_error.clone_from(&other.last_error);
             }
         }
     }
 
-    /// Counts that are not zero: attributes of an item in the ledger. Their names hold how often the campaign was
-    /// resumed, since faults before the last resumption count no more. At most fifty origins, those with most faults first.
+    /// The nonzero counts as attributes of a ledger item, of at most 50 origins, most faults first. Each name holds how
+    /// often the campaign was resumed, because faults before the last resumption no longer count.
     pub fn entries(&self, resumed: u32) -> impl Iterator<Item = (String, u64)> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(_, tally)| Reverse((tally.faults, tally.answers)));
@@ -86,7 +87,7 @@ impl Faults {
         all.into_iter().flat_map(of).filter(|(_, n)| *n > 0)
     }
 
-    /// Adds an attribute that [`Faults::entries`] has named. Other names are ignored.
+    /// Adds an attribute that [`Faults::entries`] wrote. Ignores other names, and counts of another resumption.
     pub fn read(&mut self, name: &str, n: u64, resumed: u32) {
         let mut words = name.splitn(3, '#');
         let (Some(kind), Some(when), Some(origin)) = (words.next(), words.next(), words.next())
@@ -103,16 +104,17 @@ impl Faults {
         }
     }
 
-    /// The reason to halt the campaign, in words for the operator; None while there is none.
+    /// Why the campaign must halt, as a text for the operator. `None` while the faults are tolerable.
     pub fn halt_reason(&self) -> Option<String> {
         let (origin, tally) = self
             .0
             .iter()
             .find(|(_, answers)| answers.are_intolerable())?;
-        let words = tally.words.as_ref();
-        let words = words.map_or_else(String::new, |words| format!(", the last with: {words}"));
+        let last_error = tally.last_error.as_ref();
+        let last_error =
+            last_error.map_or_else(String::new, |text| format!(", the last with: {text}"));
         Some(format!(
-            "{origin}: our token, key or headers were at fault in {} of {} pushes{words}. \
+            "{origin}: our token, key or headers were at fault in {} of {} pushes{last_error}. \
              Nobody was removed. Repair it (`pushcast doctor` may know), then resume.",
             tally.faults, tally.answers
         ))

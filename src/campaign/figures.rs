@@ -1,4 +1,4 @@
-//! What became of each subscriber, by push service. The figures add up to everyone who was read.
+//! The results of a campaign, counted by push service. The counts add up to all subscribers that workers have read.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use serde_json::{Map, Value, json};
 
 use webpush::PushService;
 
-/// How one subscriber is counted.
+/// The result that one subscriber is counted under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tally {
-    /// The service took the message.
+    /// The push service accepted the message.
     Accepted,
     /// The subscription has ended.
     Gone,
     /// The subscription was made with a key that is not among ours.
     Mismatched,
-    /// The service takes no message of this size.
+    /// The push service accepts no message of this size.
     TooLarge,
-    /// The service refuses the message, or the row cannot be pushed to.
+    /// The push service refuses the message, or the stored row is not valid.
     Refused,
-    /// Given up after the last attempt, or when the TTL had run out.
+    /// The worker gave up after the last attempt, or because the TTL had expired.
     Failed,
-    /// A retry part holds it.
+    /// A retry part holds the subscriber's endpoint.
     Retrying,
 }
 
@@ -68,24 +68,24 @@ impl Figures {
         }
     }
 
-    /// The count of `tally`, over all services.
+    /// The count of `tally`, over all push services.
     pub fn of(&self, tally: Tally) -> i64 {
         let counted = self.0.iter().filter(|((_, other), _)| *other == tally);
         counted.map(|(_, n)| n).sum()
     }
 
-    /// Everyone who is counted.
+    /// The sum of all counts.
     pub fn total(&self) -> i64 {
         self.0.values().sum()
     }
 
-    /// Counts that are not zero, named `<service>.<tally>`: attributes of an item in the ledger.
+    /// The nonzero counts as attributes of a ledger item, named `<service>.<tally>`.
     pub fn entries(&self) -> impl Iterator<Item = (String, i64)> {
         let changed = self.0.iter().filter(|(_, n)| **n != 0);
         changed.map(|((service, tally), n)| (format!("{service}.{}", tally.label()), *n))
     }
 
-    /// Adds an attribute that [`Figures::entries`] has named. Other names are ignored.
+    /// Adds an attribute that [`Figures::entries`] wrote. Ignores other names.
     pub fn read(&mut self, name: &str, n: i64) {
         let Some((service, tally)) = name.split_once('.') else {
             return;
@@ -97,13 +97,13 @@ impl Figures {
         }
     }
 
-    /// `{"accepted": n, ..}`, over all services.
+    /// `{"accepted": n, ..}`, over all push services.
     pub fn counts(&self) -> Value {
         let count = |tally: Tally| (tally.label().to_owned(), json!(self.of(tally)));
         Value::Object(Tally::ALL.into_iter().map(count).collect())
     }
 
-    /// `{"fcm": {"accepted": n, ..}, ..}`, without services that have no counts.
+    /// `{"fcm": {"accepted": n, ..}, ..}`, without push services whose counts are all zero.
     pub fn by_service(&self) -> Value {
         let mut services = Map::new();
         for service in PushService::ALL {

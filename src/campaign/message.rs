@@ -1,4 +1,4 @@
-//! A message as JSON: what is pushed to one person's devices, or to the audience of a campaign.
+//! Reads a message from JSON. The service pushes it to one user's devices, or to the audience of a campaign.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::json::{Invalid, Members};
 use webpush::DEFAULT_TTL;
 use webpush::{MAX_PLAINTEXT, Message, Notification, Topic};
 
-/// The longest TTL, in seconds: services read 31 bits (RFC 8030, section 5.2).
+/// Maximum TTL, in seconds: push services read 31 bits (RFC 8030, section 5.2).
 const MAX_TTL: u64 = (1 << 31) - 1;
 
 impl Campaign {
@@ -15,7 +15,7 @@ impl Campaign {
     /// pushes to the same subscriber.
     ///
     /// # Errors
-    /// When the ledger holds a message that breaks a rule of today.
+    /// When the stored message breaks a rule that was added since it was stored.
     pub fn to_message(&self) -> Result<Message, Invalid> {
         let mut message = read_message(Members::at_top(&self.message))?;
         message
@@ -28,7 +28,7 @@ impl Campaign {
 /// Reads a message: its payload, TTL, urgency and topic.
 ///
 /// # Errors
-/// Names the member that is wrong.
+/// [`Invalid`] names the member that is wrong.
 pub fn read_message(members: Members<'_>) -> Result<Message, Invalid> {
     let (member, payload) = payload(members)?;
     if payload.len() > MAX_PLAINTEXT {
@@ -57,7 +57,7 @@ pub fn read_message(members: Members<'_>) -> Result<Message, Invalid> {
     })
 }
 
-/// Seconds for which a push service keeps the message.
+/// Seconds for which a push service keeps an undelivered message.
 fn ttl(members: Members<'_>) -> Result<u32, Invalid> {
     let Some(ttl) = members.get("ttl") else {
         return Ok(DEFAULT_TTL);
@@ -69,7 +69,7 @@ fn ttl(members: Members<'_>) -> Result<u32, Invalid> {
     })
 }
 
-/// The payload's bytes, and the member that they come from.
+/// The name of the member that holds the payload, and the payload's bytes.
 fn payload(members: Members<'_>) -> Result<(&'static str, Vec<u8>), Invalid> {
     match (members.get("notification"), members.get("data")) {
         (Some(notification), None) => {

@@ -1,20 +1,20 @@
 //! Campaigns: values and arithmetic, no I/O.
 //!
-//! A campaign is one message to an audience. Its plan cuts the table of subscriptions into segments; what must be
-//! pushed again becomes a retry part, a list of endpoints of its own. Segments and retry parts are the campaign's
-//! *parts*: each is worked on under a lease, by one worker at a time, and a job in the queue only points to one.
+//! A campaign is one message to an audience. Its plan divides the table of subscriptions into segments. Pushes that
+//! must be retried form a *retry part*, a list of endpoints. Segments and retry parts are the campaign's *parts*. One
+//! worker at a time works on a part, under a lease. A job in the queue only names a part.
 //!
 //! | file | owns |
 //! |---|---|
 //! | this one | the campaign, its parts and its plan |
 //! | [`state`] | a campaign's states, and the transitions between them |
-//! | [`figures`] | what became of everyone, by push service |
+//! | [`figures`] | results, counted by push service |
 //! | [`request`], [`message`] | a campaign and its message, read from JSON |
-//! | [`policy`] | what the outcome of a push asks for the row and for the message |
-//! | [`retry`], [`part`] | when a push is made again; retry parts |
-//! | [`checkpoint`] | how far a part is, and the change that one batch makes |
-//! | [`faults`] | when our own fault halts it |
-//! | [`lane`], [`rate`] | the next delivery engine, not yet called by a worker: which refusals to believe, and the rate that a service takes |
+//! | [`policy`] | what to do with the row and the message after a push |
+//! | [`retry`], [`part`] | when a push is retried; retry parts |
+//! | [`checkpoint`] | the progress of a part, and the change that one batch makes |
+//! | [`faults`] | when a fault of our own halts a campaign |
+//! | [`lane`], [`rate`] | for the next delivery engine, not yet used: which refusals to believe; the rate a service takes |
 //! | [`view`] | the campaign as the API and events show it |
 
 pub mod checkpoint;
@@ -43,23 +43,23 @@ pub use state::{End, State, Status, Transition};
 
 use crate::audience::Audience;
 
-/// The most pushes of one process that may be under way, or answered, and not yet written down: what a crash can
-/// repeat.
+/// Maximum number of pushes that one process has dispatched and not yet recorded in the ledger. A crash repeats at most
+/// these.
 pub const PAGE: usize = 500;
 
-/// Rows that a segment is meant to hold: half a minute's work.
+/// Target number of rows per segment: about 30 seconds of work.
 const SEGMENT_ROWS: u64 = 5_000;
 
-/// More segments than this are longer ones instead: their items are read whenever a campaign is looked at.
-const MOST_SEGMENTS: u32 = 1_000;
+/// Maximum number of segments. Every view of a campaign reads all their items, so larger tables get longer segments.
+const MAX_SEGMENTS: u32 = 1_000;
 
-/// What a campaign that keeps to a rate may do in one segment: the rate is shared out among them.
+/// Messages a second for each segment of a rate-limited campaign. The segments share the campaign's rate.
 const SEGMENT_RATE: u32 = 250;
 
-/// The longest id: it is part of keys and paths.
+/// Maximum characters of an id. Ids are part of keys and URL paths.
 pub const MAX_ID_LEN: usize = 128;
 
-/// A campaign's name: the message's `id`, or one made for it.
+/// A campaign's id: the request's `id`, or a generated one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CampaignId(String);
@@ -70,7 +70,7 @@ pub struct CampaignId(String);
 pub struct NotAnId;
 
 impl CampaignId {
-    /// As it was given.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -82,9 +82,9 @@ impl FromStr for CampaignId {
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let alphabet =
             |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'~' | b'-');
-        // A dot or two alone would be a step in a path.
-        let step = text == "." || text == "..";
-        if (1..=MAX_ID_LEN).contains(&text.len()) && text.bytes().all(alphabet) && !step {
+        // In a URL path, `.` and `..` name other folders.
+        let is_dot_segment = text == "." || text == "..";
+        if (1..=MAX_ID_LEN).contains(&text.len()) && text.bytes().all(alphabet) && !is_dot_segment {
             return Ok(Self(text.to_owned()));
         }
         Err(NotAnId)
@@ -114,30 +114,30 @@ impl fmt::Display for CampaignId {
 /// A campaign as the ledger holds it.
 #[derive(Debug, Clone)]
 pub struct Campaign {
-    /// Its name.
+    /// Its id.
     pub id: CampaignId,
-    /// How far it is.
+    /// Its state.
     pub state: State,
-    /// To whom.
+    /// The subscribers that it is for.
     pub audience: Audience,
     /// The message's members.
     pub message: Map<String, Value>,
-    /// Messages a second, at most.
+    /// Maximum number of messages a second.
     pub rate: Option<u32>,
     /// When it was planned.
     pub created_at: Timestamp,
-    /// Subscriptions there were when it was planned.
+    /// Number of subscriptions when it was planned.
     pub subscribers: u64,
-    /// How many segments it has.
+    /// Number of segments.
     pub segments: u32,
-    /// How many of them are done, with every retry of theirs.
+    /// Number of segments that are done, including their retry parts.
     pub segments_done: u32,
     /// How often it was resumed.
     pub resumed: u32,
 }
 
 impl Campaign {
-    /// How far it is.
+    /// Its state without the state's data.
     pub fn status(&self) -> Status {
         self.state.status()
     }
@@ -147,29 +147,29 @@ impl Campaign {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PartKey {
-    /// Segment i of a parallel scan.
+    /// Segment number of a parallel scan, from 0.
     Segment(u32),
-    /// Endpoints of a segment that are to be pushed to again.
+    /// Endpoints of a segment that a worker must push to again.
     Retry {
-        /// The segment that read them.
+        /// The segment that holds them.
         segment: u32,
-        /// Tells the retries of one segment apart.
+        /// Distinguishes the retry parts of one segment.
         serial: u64,
     },
 }
 
 impl PartKey {
-    /// The keys of all segments begin with this, and no others.
+    /// Prefix of the keys of all segments, and of no other keys.
     pub(crate) const SEGMENTS: &str = "segment#";
-    /// The keys of all retry parts begin with this, and no others.
+    /// Prefix of the keys of all retry parts, and of no other keys.
     pub(crate) const RETRIES: &str = "retry#";
 
-    /// The keys of one segment's retry parts begin with this, and no others.
+    /// Prefix of the keys of one segment's retry parts, and of no other keys.
     pub(crate) fn retries_of(segment: u32) -> String {
         format!("{}{segment:05}#", Self::RETRIES)
     }
 
-    /// The segment that it is, or that it comes from.
+    /// The number of the segment, or of the segment that the retry part belongs to.
     pub fn segment(&self) -> u32 {
         match self {
             Self::Segment(segment) | Self::Retry { segment, .. } => *segment,
@@ -197,7 +197,7 @@ impl FromStr for PartKey {
                 serial: u64::from_str_radix(serial, 16).map_err(|_| NotAPart)?,
             }
         };
-        // One part has one key.
+        // Refuses other spellings, such as missing leading zeros: a part has exactly one key.
         if key.to_string() == text {
             Ok(key)
         } else {
@@ -231,8 +231,8 @@ impl fmt::Display for PartKey {
     }
 }
 
-/// A job in the queue: a pointer, nothing else. The ledger is the truth, so a job that is lost or doubled loses and
-/// doubles nothing.
+/// A job in the queue. It only names a part; the ledger holds all progress. So a job that is lost or delivered twice
+/// neither loses nor repeats a push.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Job {
     /// Which campaign.
@@ -241,13 +241,13 @@ pub struct Job {
     pub part: PartKey,
 }
 
-/// Into how many segments `subscribers` are cut. A campaign that keeps to a rate has no more of them than it takes to
-/// reach it, since each keeps to its share.
+/// The number of segments for `subscribers`. A rate-limited campaign gets only as many as it needs to reach its rate,
+/// because each segment sends at an equal share of the rate.
 pub fn segments(subscribers: u64, rate: Option<u32>, at_most: u32) -> u32 {
     let wanted = subscribers.div_ceil(SEGMENT_ROWS);
-    let wanted = u32::try_from(wanted).unwrap_or(MOST_SEGMENTS);
-    let for_rate = rate.map_or(MOST_SEGMENTS, |rate| rate.div_ceil(SEGMENT_RATE));
+    let wanted = u32::try_from(wanted).unwrap_or(MAX_SEGMENTS);
+    let for_rate = rate.map_or(MAX_SEGMENTS, |rate| rate.div_ceil(SEGMENT_RATE));
     wanted
         .min(for_rate)
-        .clamp(1, at_most.clamp(1, MOST_SEGMENTS))
+        .clamp(1, at_most.clamp(1, MAX_SEGMENTS))
 }

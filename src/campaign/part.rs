@@ -1,4 +1,4 @@
-//! Retry parts: endpoints that are pushed to again, as the ledger holds them.
+//! Retry parts: lists of endpoints that a worker must push to again, as the ledger stores them.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use super::PartKey;
 use super::retry::RetryState;
 
-/// Maximum bytes of the endpoints in one retry part: an item of DynamoDB holds 400 kB.
+/// Maximum bytes of the endpoints in one retry part. A DynamoDB item holds 400 kB.
 const MAX_PART_BYTES: usize = 256 * 1024;
 
-/// What a retry part holds.
+/// The content of a retry part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// Whom to push to.
+    /// Endpoints to push to.
     pub endpoints: BTreeSet<String>,
-    /// How often it was tried, and when it is due.
+    /// The number of attempts so far, and when the next one is due.
     pub state: RetryState,
 }
 
@@ -24,22 +24,22 @@ pub struct Retry {
 pub struct NewPart {
     /// Its key.
     pub key: PartKey,
-    /// What it holds.
+    /// Its content.
     pub retry: Retry,
 }
 
-/// A new retry part of stragglers: the worker that opens it still waits for their answers, and holds its lease.
+/// A new retry part for stragglers. The worker that opens it keeps its lease, because it still waits for their answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldPart {
     /// The part.
     pub part: NewPart,
-    /// Who holds its lease.
+    /// The worker's name in the lease.
     pub owner: String,
     /// When the lease ends.
     pub until: Timestamp,
 }
 
-/// Retry parts for `endpoints`: as few as items of the ledger allow.
+/// Divides `endpoints` into as few retry parts as the size of a ledger item allows.
 pub fn parts(
     endpoints: BTreeSet<String>,
     state: RetryState,

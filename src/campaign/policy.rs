@@ -1,46 +1,46 @@
-//! The policy: what the outcome of one push asks for the subscriber's row, and for the message. There is one, for a
-//! single send and for a campaign alike.
+//! The policy: what to do with the subscriber's row and with the message after a push. Single sends and campaigns share
+//! it.
 
 use std::time::Duration;
 
 use super::figures::Tally;
 use webpush::{KeyId, Outcome, Report};
 
-/// What one outcome asks for.
+/// What to do after one push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// For the subscriber's row. A single send does this and no more.
+    /// For the subscriber's row. A single send acts only on this.
     pub row: RowAction,
-    /// For the message. A single send leaves this to its caller, who is told the outcome.
+    /// For the message. After a single send, the API client sees the outcome and decides.
     pub message: MessageAction,
 }
 
-/// What is done with a subscriber's row.
+/// What to do with a subscriber's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowAction {
-    /// It stays as it is.
+    /// Leave the row as it is.
     Keep,
-    /// The service accepted a push under another key than the row names: the next push begins with this one.
+    /// Store this key in the row. The push service accepted it instead of the row's key; the next push tries it first.
     RememberKey(KeyId),
-    /// The subscription has ended: the row is removed.
+    /// Remove the row: the subscription has ended.
     Remove,
 }
 
-/// What is done with a message.
+/// What to do with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageAction {
-    /// The push is over.
+    /// Count the result. The push is over.
     Count(Tally),
-    /// It is pushed again, not sooner than the service asks for.
+    /// Push again, not sooner than the push service asks.
     Retry {
-        /// The service's `Retry-After`.
+        /// The push service's `Retry-After`.
         after: Option<Duration>,
     },
-    /// Our token, key or headers are wrong: it is pushed again once the operator has repaired them.
+    /// Our token, key or headers are wrong. Push again after the operator has repaired them.
     RetryAfterRepair,
 }
 
-/// Reads a report. `made_with` is the key that the subscriber's row names.
+/// Decides what to do after a push. `made_with` is the key that the subscriber's row names.
 pub fn decide(report: &Report, made_with: Option<&KeyId>) -> Decision {
     use MessageAction::{Count, Retry, RetryAfterRepair};
     let (row, message) = match report.outcome() {

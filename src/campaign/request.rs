@@ -1,4 +1,4 @@
-//! A request for a campaign, read from JSON: its message, audience, id and rate.
+//! Reads a campaign request from JSON: its message, audience, id and rate.
 
 use serde_json::{Map, Value};
 
@@ -8,11 +8,11 @@ use crate::audience::Audience;
 use crate::json::{Invalid, Members};
 use webpush::{MAX_PLAINTEXT, Message, Topic};
 
-/// The fastest rate, in messages a second: more than any push service takes.
+/// Maximum rate, in messages a second: more than any push service accepts.
 pub const MAX_RATE: u64 = 1_000_000;
 
-/// Members of a message that the ledger keeps with a campaign.
-const KEPT: [&str; 7] = [
+/// Members of a message that the ledger stores with a campaign.
+const STORED_MEMBERS: [&str; 7] = [
     "notification",
     "data",
     "ttl",
@@ -25,13 +25,13 @@ const KEPT: [&str; 7] = [
 /// A message to an audience: a campaign before the ledger holds it.
 #[derive(Debug, Clone)]
 pub struct CampaignRequest {
-    /// Given by the sender, so that the same request again is the same campaign.
+    /// Chosen by the sender, so that repeating a request does not start a second campaign.
     pub id: Option<CampaignId>,
-    /// To whom.
+    /// The subscribers to push to.
     pub audience: Audience,
-    /// Messages a second, at most.
+    /// Maximum number of messages a second.
     pub rate: Option<u32>,
-    /// The message's members as they were given: `message` was read from them.
+    /// The message's members as the sender gave them. `message` is the checked form.
     members: Map<String, Value>,
     message: Message,
 }
@@ -40,7 +40,7 @@ impl CampaignRequest {
     /// Reads `{"to": {"audience": ..}, ..}`.
     ///
     /// # Errors
-    /// Names the member that is wrong.
+    /// [`Invalid`] names the member that is wrong.
     pub fn read(members: Members<'_>) -> Result<Self, Invalid> {
         let to = members.object("to", "to.")?;
         let audience = to.string("audience")?;
@@ -49,7 +49,7 @@ impl CampaignRequest {
             .map_err(|error| to.invalid("audience", error))?;
         let message = read_message(members)?;
         let id = members.optional_string("id")?.map(str::parse).transpose();
-        let kept = KEPT.iter().filter_map(|name| {
+        let stored = STORED_MEMBERS.iter().filter_map(|name| {
             let value = members.get(name)?;
             Some(((*name).to_owned(), value.clone()))
         });
@@ -57,13 +57,13 @@ impl CampaignRequest {
             id: id.map_err(|error| members.invalid("id", error))?,
             audience,
             rate: rate(members)?,
-            members: kept.collect(),
+            members: stored.collect(),
             message,
         })
     }
 
     /// The message's members as the campaign `id` sends them. A notification without a `tag` gets one, so that a
-    /// browser shows it once even when it is pushed twice. A notification that is too large for a tag goes without.
+    /// browser shows it once even if it is pushed twice. A notification that leaves no room for a tag gets none.
     pub fn members_for(&self, id: &CampaignId) -> Map<String, Value> {
         let mut members = self.members.clone();
         let Some(Value::Object(notification)) = members.get_mut("notification") else {
@@ -78,7 +78,7 @@ impl CampaignRequest {
     }
 }
 
-/// Bytes that a tag adds to a payload. A topic is base64url: JSON escapes none of it.
+/// Bytes that a tag adds to a payload. A topic is base64url, which JSON does not escape.
 fn tag_size(tag: &Topic) -> usize {
     r#","tag":"""#.len() + tag.as_str().len()
 }
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// A request whose payload leaves `room` bytes of what push services take.
+    /// A request whose payload is `room` bytes smaller than the maximum.
     fn with_room(room: usize) -> CampaignRequest {
         let request = |body: &str| {
             let notification = json!({

@@ -1,7 +1,7 @@
-//! When a push is made again: attempts and deferrals, their back-off, and when they end.
+//! Decides when a push is retried: attempts and deferrals, their backoff, and when the worker gives up.
 //!
-//! An *attempt* is a push that was dispatched. A *deferral* is a push that was not: its push service had no free slot, or
-//! the worker had no time. It costs no attempt.
+//! An *attempt* is a push that the worker dispatched. A *deferral* is a push that it did not dispatch, because the push
+//! service had no free slot or the worker had no time left. A deferral does not count as an attempt.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::figures::Tally;
 use super::policy::MessageAction;
 use crate::time::after;
 
-/// Attempts for one subscriber, the first push included.
+/// Maximum number of attempts for one subscriber, the first push included.
 pub const MAX_ATTEMPTS: u32 = 5;
 
-/// Waits before the second, third, fourth and last attempt: 78 minutes in all, which is longer than known outages of
-/// push services. A `Retry-After` that asks for more gets more.
+/// Minimum waits before the second, third, fourth and last attempt. Their sum, 78 minutes, is longer than known outages
+/// of push services. A longer `Retry-After` takes precedence.
 const BACKOFF: [Duration; 4] = [
     Duration::from_secs(30),
     Duration::from_secs(3 * 60),
@@ -23,44 +23,44 @@ const BACKOFF: [Duration; 4] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// Waits are rounded up to a multiple of an eighth of their size: retries that are due at almost the same time share one
-/// part.
+/// Waits are rounded up to a multiple of about an eighth of their length, so that retries due at almost the same time
+/// share one part.
 const ROUNDING: u64 = 8;
 
-/// The first deferral; each next one waits twice as long.
+/// Wait after the first deferral. It doubles with each further deferral.
 const FIRST_DEFERRAL: Duration = Duration::from_secs(5);
-/// The longest deferral.
+/// Maximum wait after a deferral.
 const MAX_DEFERRAL: Duration = Duration::from_secs(5 * 60);
-/// Ten deferrals, 5 s doubling to 5 min, take about 25 minutes. A service that has no free slot for so long is away:
-/// the next deferral counts as an attempt, or a campaign would never end.
+/// Ten deferrals, 5 s doubling to 5 min, take about 25 minutes. A push service without a free slot for that long is
+/// down. The next deferral then counts as an attempt; otherwise a campaign might never end.
 const MAX_DEFERRALS: u32 = 10;
-/// A push that was never dispatched is deferred for at least this long before it is given up, whatever its TTL.
+/// Minimum time for which a push may be deferred before its first attempt, even if its TTL is shorter.
 const MIN_DEFERRAL_TIME: Duration = Duration::from_secs(60 * 60);
 
-/// How often a push was tried, and when it is due. Pushes with the same state share a part.
+/// The number of attempts of a push, and when the next is due. Pushes with the same state share a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetryState {
     /// Attempts so far.
     pub attempts: u32,
     /// Deferrals since the last attempt.
     pub deferrals: u32,
-    /// The next attempt is due then.
+    /// When the next attempt is due.
     pub not_before: Timestamp,
-    /// The message is useless from then on: its TTL counts from the first push. None while no attempt counts.
+    /// When the message expires: its TTL counts from the first push. `None` for a new push, and after a fault of ours.
     pub expires: Option<Timestamp>,
 }
 
-/// What becomes of one subscriber's message.
+/// What happens next to one subscriber's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// It is counted: nothing more is pushed.
+    /// The worker counts the result and does not push again.
     Count(Tally),
-    /// It is pushed again.
+    /// A worker pushes again.
     Retry(RetryState),
 }
 
 impl RetryState {
-    /// A push that was not tried yet.
+    /// The state of a push without an attempt.
     pub fn new(now: Timestamp) -> Self {
         Self {
             attempts: 0,
@@ -76,7 +76,7 @@ impl RetryState {
         first_push.unwrap_or_else(|| after(now, seconds(ttl)))
     }
 
-    /// The push was not dispatched: no attempt, and twice the wait of the last deferral.
+    /// The worker did not dispatch the push. The wait is twice that of the last deferral.
     pub fn defer(self, ttl: u32, now: Timestamp) -> Next {
         let wait = FIRST_DEFERRAL.saturating_mul(2_u32.saturating_pow(self.deferrals));
         let patience = seconds(ttl).max(MIN_DEFERRAL_TIME);
@@ -96,14 +96,14 @@ impl RetryState {
         Next::Retry(next)
     }
 
-    /// The push was dispatched, and `action` is what its outcome asks for the message.
+    /// The worker dispatched the push, and its outcome asks for `action`.
     pub fn attempted(self, action: &MessageAction, ttl: u32, now: Timestamp) -> Next {
         let attempts = self.attempts + 1;
         let expires = self.expiry(ttl, now);
         let (wanted, expires_at) = match action {
             MessageAction::Count(tally) => return Next::Count(*tally),
             MessageAction::Retry { after } => (*after, Some(expires)),
-            // The campaign may halt, and stand still for longer than the TTL: nobody is given up for that.
+            // The campaign may halt for longer than the TTL. No subscriber is given up because of that.
             MessageAction::RetryAfterRepair => (None, None),
         };
         let not_before = after(now, backoff(attempts, wanted));
@@ -124,7 +124,7 @@ fn seconds(ttl: u32) -> Duration {
     Duration::from_secs(u64::from(ttl))
 }
 
-/// The wait after `attempts` attempts: at least as long as the service asks, rounded up.
+/// The wait after `attempts` attempts, at least as long as the push service asks, rounded up.
 fn backoff(attempts: u32, wanted: Option<Duration>) -> Duration {
     let ours = BACKOFF[(attempts.max(1) as usize - 1).min(BACKOFF.len() - 1)];
     let asked = wanted.unwrap_or_default().max(ours);

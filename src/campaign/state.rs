@@ -3,24 +3,24 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How far a campaign is, without the state's own data.
+/// The state of a campaign, without the state's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Written down; its jobs are not all in the queue yet.
+    /// In the ledger, but some of its jobs are not in the queue yet.
     Planned,
-    /// Under way.
+    /// Workers are pushing.
     Running,
-    /// Everyone has been pushed to, or given up.
+    /// Every subscriber of the audience has a final result.
     Done,
-    /// Stopped by a fault of ours, which the operator has to repair before `resume`.
+    /// Stopped by a fault of ours. The operator must repair it before `resume`.
     Halted,
     /// Stopped by the operator.
     Cancelled,
 }
 
 impl Status {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 5] = [
         Self::Planned,
         Self::Running,
@@ -29,7 +29,7 @@ impl Status {
         Self::Cancelled,
     ];
 
-    /// One lower-case word, for the API, the ledger and events.
+    /// One lower-case word, used in the API, the ledger and events.
     pub fn label(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -40,7 +40,7 @@ impl Status {
         }
     }
 
-    /// Whether workers push for a campaign of this status.
+    /// Whether workers push for a campaign with this status.
     pub fn is_under_way(self) -> bool {
         match self {
             Self::Planned | Self::Running => true,
@@ -49,18 +49,18 @@ impl Status {
     }
 }
 
-/// How far a campaign is, with what only that state has.
+/// The state of a campaign, with the data that only this state has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Written down; its jobs are not all in the queue yet.
+    /// In the ledger, but some of its jobs are not in the queue yet.
     Planned,
-    /// Under way.
+    /// Workers are pushing.
     Running,
-    /// Everyone has been pushed to, or given up.
+    /// Every subscriber of the audience has a final result.
     Done(End),
-    /// Stopped by a fault of ours, which the operator has to repair before `resume`.
+    /// Stopped by a fault of ours. The operator must repair it before `resume`.
     Halted {
-        /// What was at fault.
+        /// What was at fault, as a text for the operator.
         reason: String,
         /// When it was halted.
         end: End,
@@ -74,12 +74,12 @@ pub enum State {
     },
 }
 
-/// The end of a campaign. `resume` makes it undone.
+/// The end of a campaign. `resume` removes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// When.
+    /// When the campaign ended.
     pub at: Timestamp,
-    /// Whether the event that tells of it has been sent.
+    /// Whether the service has sent the event that announces it.
     pub announced: bool,
 }
 
@@ -123,27 +123,27 @@ pub enum Transition<'a> {
         /// When.
         at: Timestamp,
     },
-    /// A fault of ours stops it.
+    /// A fault of ours stops the campaign.
     Halt {
         /// When.
         at: Timestamp,
         /// What is at fault.
         reason: &'a str,
-        /// How often the campaign had been resumed when the fault was met. If the operator has resumed it since, it
-        /// stays under way: the fault is taken as repaired.
+        /// How often the campaign had been resumed when the worker met the fault. If the operator has resumed it since,
+        /// the campaign stays under way: the worker assumes that the fault is repaired.
         resumed: u32,
     },
-    /// The operator stops it.
+    /// The operator stops the campaign.
     Cancel {
         /// When.
         at: Timestamp,
     },
-    /// The operator lets it go on from its checkpoints.
+    /// The operator resumes the campaign from its checkpoints.
     Resume,
 }
 
 impl Transition<'_> {
-    /// The states that it starts from.
+    /// The states in which it is allowed.
     pub fn from(&self) -> &'static [Status] {
         match self {
             Self::Start => &[Status::Planned],

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Campaign;
 use super::figures::Figures;
 
-/// The campaign, with what became of everyone so far.
+/// The campaign and its results so far. `scanned` is the number of rows that workers have looked at.
 pub fn view(campaign: &Campaign, figures: &Figures, scanned: u64) -> Value {
     let mut view = json!({
         "id": campaign.id,

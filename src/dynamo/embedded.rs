@@ -1,7 +1,7 @@
 //! The embedded DynamoDB: `dynoxide`, on SQLite, in memory or in a file.
 //!
-//! The process answers the SDK's requests itself. It opens no port, where anyone on the machine, or a page in a browser,
-//! could read every subscriber's keys without a password.
+//! The process answers the SDK's requests itself. It opens no port, because any program on the machine, and any page in
+//! a browser, could use the port to read every subscriber's keys without a password.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,8 +27,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{StoreError, Tables, schema};
 use crate::aws::behavior_version;
 
-/// How long to wait for another command that is writing.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long SQLite waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -36,18 +36,18 @@ pub enum OpenError {
     /// SQLite refused the file.
     #[error("the database {path} cannot be opened")]
     File {
-        /// Which file.
+        /// The file's path.
         path: String,
-        /// Why.
+        /// The cause.
         source: DynoxideError,
     },
-    /// The operating system gave no thread.
+    /// The operating system did not start a thread.
     #[error("the database's thread cannot be started")]
     Thread(#[source] std::io::Error),
-    /// The tables cannot be created.
+    /// The database refused to create the tables.
     #[error("the tables cannot be created")]
     Tables(#[source] StoreError),
-    /// The index cannot be created.
+    /// SQLite refused to create the index.
     #[error("the index of subscriptions cannot be created")]
     Index(#[source] rusqlite::Error),
 }
@@ -60,8 +60,8 @@ pub fn tables() -> Tables {
     }
 }
 
-/// Opens the database in `file`, or a new one in memory, and creates the tables that are missing. The database is closed
-/// when the last clone of the client is dropped.
+/// Opens the database in `file`, or a new one in memory, and creates missing tables. Dropping the last clone of the
+/// client closes the database.
 ///
 /// # Errors
 /// [`OpenError`] says which step failed.
@@ -71,17 +71,17 @@ pub async fn open(file: Option<&Path>) -> Result<Client, OpenError> {
         .await
         .map_err(OpenError::Tables)?;
     if let Some(file) = file {
-        index(file).map_err(OpenError::Index)?;
+        create_hash_index(file).map_err(OpenError::Index)?;
     }
     Ok(client)
 }
 
-/// Segments are read in the order of a hash, so that the subscribers of all push services come mixed. dynoxide keeps the
-/// hash in a column without an index: it would sort the whole table for every page. SQLite uses this index, although
-/// dynoxide does not know of it.
-fn index(file: &Path) -> Result<(), rusqlite::Error> {
+/// Creates an index on the hash of the keys. Scans read segments in the order of this hash, so that the subscribers of
+/// all push services are mixed. dynoxide keeps the hash in a column without an index, and SQLite would sort the whole
+/// table for every page. SQLite uses this index although dynoxide does not know it.
+fn create_hash_index(file: &Path) -> Result<(), rusqlite::Error> {
     let database = rusqlite::Connection::open(file)?;
-    database.busy_timeout(BUSY)?;
+    database.busy_timeout(BUSY_TIMEOUT)?;
     let Tables { subscriptions, .. } = tables();
     database.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS \"{subscriptions} by hash\" ON \"{subscriptions}\" (hash_prefix)"
@@ -106,15 +106,15 @@ pub fn client(file: Option<&Path>) -> Result<Client, OpenError> {
     let config = Config::builder()
         .behavior_version(behavior_version())
         .region(Region::from_static("local"))
-        // The SDK signs every request; nothing checks the signature here.
+        // The SDK must sign every request, but the embedded database does not check the signature.
         .credentials_provider(Credentials::new(
             "embedded", "embedded", None, None, "embedded",
         ))
         .http_client(http_client_fn(move |_, _| connector.clone()))
-        // No request is lost on the way to a database in the same process. `crate::backoff` handles collisions.
+        // No request to a database in the same process is lost. `crate::backoff` handles collisions.
         .retry_config(RetryConfig::disabled())
-        // Nothing streams here. The SDK would take a database that needs five seconds for a dead connection, and a
-        // write that is done for one that failed.
+        // The SDK would treat a database that takes five seconds as a dead connection, and would report a write as
+        // failed although the database did it.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     Ok(Client::from_conf(config))
@@ -138,13 +138,13 @@ impl Embedded {
             .name("database".to_owned())
             .spawn(move || {
                 while let Some(call) = incoming.blocking_recv() {
-                    // A bug in one operation costs that operation, not every one after it.
+                    // A panic in one operation must not end the thread, and with it all later operations.
                     let work = AssertUnwindSafe(|| answer(&database, &call.operation, &call.body));
                     let result = catch_unwind(work).unwrap_or_else(|_| {
                         let why = "the database panicked".to_owned();
                         Err(DynoxideError::InternalServerError(why))
                     });
-                    // The caller may have given up; the write stands all the same.
+                    // The caller may have given up. The write is done anyway.
                     drop(call.answer.send(result));
                 }
             })?;
@@ -173,7 +173,7 @@ impl HttpConnector for Embedded {
             let closed = |error| ConnectorError::io(std::io::Error::other(error).into());
             sent.map_err(|_| closed("the database is closed"))?;
             let result = answered.await.map_err(|_| closed("the database stopped"))?;
-            let (status, body) = match result.map_err(full_is_not_busy) {
+            let (status, body) = match result.map_err(disk_full_is_permanent) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json()),
             };
@@ -184,8 +184,9 @@ impl HttpConnector for Embedded {
     }
 }
 
-/// dynoxide reports a full disk as an internal error, which callers try again. It does not pass by itself.
-fn full_is_not_busy(error: DynoxideError) -> DynoxideError {
+/// dynoxide reports a full disk as an internal error, which callers retry. A retry does not help, so this changes the
+/// error.
+fn disk_full_is_permanent(error: DynoxideError) -> DynoxideError {
     let said = error.to_string();
     if said.contains("disk is full") {
         return DynoxideError::LimitExceededException(said);
@@ -193,7 +194,7 @@ fn full_is_not_busy(error: DynoxideError) -> DynoxideError {
     error
 }
 
-/// The operations that the store calls.
+/// Answers one request. It knows the operations that the store uses.
 fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     match operation {
         "BatchGetItem" => run(body, |request| database.batch_get_item(request)),

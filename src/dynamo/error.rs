@@ -7,31 +7,32 @@ use http::StatusCode;
 use crate::backoff::Attempts;
 use crate::problem::Problem;
 
-/// Why a call of the store failed. A write is done as a whole or not at all: no subscription changes without its count.
+/// Why a call to the database failed. A transaction is written as a whole or not at all, so no subscription changes
+/// without its count.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB refused, or could not be reached.
+    /// DynamoDB refused the request, or could not be reached.
     #[error("DynamoDB {operation} failed")]
     Sdk {
-        /// What was asked.
+        /// The operation that failed.
         operation: &'static str,
-        /// Whether it may succeed in a moment: throttled, timed out, unreachable.
+        /// Whether a retry may succeed: throttled, timed out, unreachable.
         transient: bool,
         /// The SDK's error.
         source: BoxError,
     },
-    /// Others kept writing the same items.
+    /// Other writers kept changing the same items.
     #[error("{operation} failed {attempts} times: others were writing the same items")]
     Contended {
-        /// What was asked.
+        /// The operation that failed.
         operation: &'static str,
-        /// How often it was attempted.
+        /// Number of attempts.
         attempts: u32,
     },
 }
 
 impl StoreError {
-    /// Whether trying again in a moment may help.
+    /// Whether a retry in a moment may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Sdk { transient, .. } => *transient,
@@ -59,11 +60,11 @@ impl StoreError {
                 service.raw().status().is_server_error()
                     || service.err().code().is_some_and(is_busy)
             }
-            // The request could not be built. The SDK may add other kinds.
+            // The SDK could not build the request, or has added a new kind of error.
             SdkError::ConstructionFailure(_) | _ => false,
         };
         let source = match error.code() {
-            // Its message may quote what was sent, and causes are logged.
+            // Its message may quote the request, which may hold endpoints and keys, and causes are logged.
             Some(code @ "ValidationException") => code.into(),
             _ => error.into(),
         };
@@ -76,7 +77,7 @@ impl StoreError {
 }
 
 impl From<StoreError> for Problem {
-    /// The cause goes to the log: it may name tables and roles.
+    /// The cause goes only to the log, because it may name tables and roles.
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
         if error.is_transient() {
@@ -96,7 +97,7 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// Whether a call may succeed in a moment, by DynamoDB's code: of an error, or of one item of a cancelled transaction.
+/// Whether a retry may succeed, by DynamoDB's code of an error or of one item of a cancelled transaction.
 pub(super) fn is_busy(code: &str) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! Items of DynamoDB, and the attribute values that both tables use.
+//! DynamoDB items, and helpers for their attribute values.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
-/// An item: attributes by name.
+/// An item: attribute values by name.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 pub(crate) fn string(text: &str) -> AttributeValue {
@@ -21,12 +21,12 @@ pub(crate) fn number(n: impl ToString) -> AttributeValue {
     AttributeValue::N(n.to_string())
 }
 
-/// A number that the item holds under `name`.
+/// The number in the attribute `name`. `None` if it is missing, negative or not whole.
 pub(crate) fn count(item: &Item, name: &str) -> Option<u64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// A struct of texts, numbers and booleans as an item.
+/// Turns a struct of texts, numbers and booleans into an item.
 pub(crate) fn to_item(attributes: &impl Serialize) -> Item {
     serde_dynamo::to_item(attributes).expect("a struct of texts, numbers and booleans")
 }

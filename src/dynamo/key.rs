@@ -1,6 +1,7 @@
-//! Every key of the table `Ledger`: its spelling, and the order of the items of one partition.
+//! Every key of the table `Ledger`: how it is written, and the order of the items in a partition.
 //!
-//! The table's partition key is `id`, its sort key `part`. This file alone spells either.
+//! The table's partition key is `id`, its sort key `part`. Only the text of a part's sort key comes from
+//! elsewhere: [`PartKey`].
 
 use std::fmt;
 
@@ -18,12 +19,12 @@ pub(super) const PART: &str = "part";
 const CAMPAIGN: &str = "campaign";
 const SAMPLE: &str = "sample";
 
-/// The items of one partition, which one query reads in the order of their sort keys.
+/// A partition. One query reads its items in the order of their sort keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Partition {
     /// The number of subscriptions, spread over several items.
     Counts,
-    /// What that number was before the first change of each day, oldest first.
+    /// The opening balance of each day, oldest first: the number of subscriptions before its first change.
     Days,
     /// The sample of tags.
     Tags,
@@ -31,9 +32,9 @@ pub(crate) enum Partition {
     Schedules,
     /// All campaigns, oldest first.
     Campaigns,
-    /// Campaigns that are not over, or whose end is not announced.
+    /// Unfinished campaigns: under way, or ended but not yet announced.
     Unfinished,
-    /// One campaign: first itself, then its retry parts, then its segments.
+    /// One campaign: first its own item, then its retry parts, then its segments.
     Campaign(CampaignId),
 }
 
@@ -71,27 +72,27 @@ impl Partition {
 /// The key of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LedgerKey {
-    /// A share of the number of subscriptions.
+    /// One shard of the number of subscriptions.
     Count {
-        /// Which share: below 100.
+        /// The shard's number, below 100.
         shard: u8,
     },
-    /// The number of subscriptions before the first change of a day.
+    /// The opening balance of a day.
     Day(Date),
     /// The sample of tags.
     TagSample,
     /// A schedule of the local server, by name.
     Schedule(String),
-    /// A campaign's place in the list of all campaigns.
+    /// A campaign's entry in the list of all campaigns.
     Listed {
-        /// When it was planned.
+        /// When the campaign was planned.
         planned: Timestamp,
-        /// Which campaign.
+        /// The campaign's id.
         id: CampaignId,
     },
-    /// A campaign's place in the list of those that are not over.
+    /// A campaign's entry in the list of unfinished campaigns.
     Unfinished(CampaignId),
-    /// A campaign.
+    /// A campaign's own item.
     Campaign(CampaignId),
     /// A part of a campaign.
     Part(CampaignId, PartKey),
@@ -118,7 +119,7 @@ impl LedgerKey {
             Self::Day(date) => date.to_string(),
             Self::TagSample => SAMPLE.to_owned(),
             Self::Schedule(name) => name.clone(),
-            // 16 digits of microseconds sort as they count, until the year 2286.
+            // As text, 16 digits of microseconds sort in the order of time until the year 2286.
             Self::Listed { planned, id } => format!("{:016}#{id}", planned.as_microsecond()),
             Self::Unfinished(id) => id.to_string(),
             Self::Campaign(_) => CAMPAIGN.to_owned(),
@@ -126,7 +127,7 @@ impl LedgerKey {
         }
     }
 
-    /// Reads a sort key of `partition`; nothing where no key is spelled so.
+    /// Parses a sort key of `partition`. `None` if the text is not a key.
     pub(crate) fn parse(partition: &Partition, sort_key: &str) -> Option<Self> {
         let key = match partition {
             Partition::Counts => Self::Count {
@@ -146,17 +147,17 @@ impl LedgerKey {
             Partition::Campaign(id) if sort_key == CAMPAIGN => Self::Campaign(id.clone()),
             Partition::Campaign(id) => Self::Part(id.clone(), sort_key.parse().ok()?),
         };
-        // One item has one key.
+        // Refuses other spellings, such as missing leading zeros: an item has exactly one key.
         (key.sort_key() == sort_key).then_some(key)
     }
 
-    /// The key of an item that was read.
+    /// Parses the key of an item that was read.
     pub(crate) fn of(item: &Item) -> Option<Self> {
         let text = |name| item.get(name)?.as_s().ok();
         Self::parse(&Partition::parse(text(ID)?)?, text(PART)?)
     }
 
-    /// The key's attributes.
+    /// The key as an item's attributes.
     pub(crate) fn item(&self) -> Item {
         Item::from([
             (ID.to_owned(), string(&self.partition().to_string())),
@@ -173,7 +174,7 @@ mod tests {
         text.parse().expect("an id")
     }
 
-    /// Every key, with its spelling.
+    /// Every kind of key, with its partition and sort key as text.
     fn keys() -> Vec<(LedgerKey, &'static str, &'static str)> {
         let planned = Timestamp::from_microsecond(1_795_694_400_000_001).expect("a time");
         let part = |part| LedgerKey::Part(id("c:1"), part);

@@ -1,5 +1,5 @@
-//! DynamoDB, as both tables use it. In AWS it is the service; on one machine it is the same code against an embedded
-//! one, so that conditions, transactions and indexes are real everywhere.
+//! Access to DynamoDB for both tables. In AWS, the code calls the service. On one machine, the same code calls an
+//! embedded database, so that conditions, transactions and indexes are real everywhere.
 //!
 //! | file | owns |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `item` | attribute values |
 //! | `key` | every key of the table `Ledger` |
 //! | `read`, `write` | one request: its table, key and expressions |
-//! | `transaction` | writing several items as one, again when it collides |
-//! | [`schema`] | the tables' shape: made locally, checked by the doctor |
+//! | `transaction` | writes several items in one transaction, and retries collisions |
+//! | [`schema`] | the tables' keys and index: created locally, checked by `pushcast doctor` |
 //! | [`embedded`] | the embedded database of `pushcast serve` |
 
 #[cfg(feature = "local")]
@@ -30,13 +30,13 @@ use crate::clock::Chance;
 /// Names of the two tables.
 #[derive(Debug, Clone)]
 pub struct Tables {
-    /// `Subscriptions`.
+    /// The name of the table of subscriptions.
     pub subscriptions: String,
-    /// `Ledger`.
+    /// The name of the table of campaigns and schedules.
     pub ledger: String,
 }
 
-/// A client, and the tables that it works on. A clone shares the client.
+/// A client and the names of its tables. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Database {
     pub(crate) client: Client,
@@ -45,7 +45,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Over a client that was built with [`behavior_version`](crate::aws::behavior_version), and tables that exist.
+    /// Uses tables that exist already, and a client built with [`behavior_version`](crate::aws::behavior_version).
     pub fn new(client: Client, tables: Tables, chance: Chance) -> Self {
         Self {
             client,

@@ -1,4 +1,4 @@
-//! Reading: one item, the items of one partition of the ledger, items by their keys.
+//! Reads one item, the items of a ledger partition, or items by their keys.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -13,19 +13,19 @@ use crate::backoff::Attempts;
 /// Maximum number of keys in one batch (`BatchGetItem`).
 const MAX_BATCH: usize = 100;
 
-/// Which items of a partition.
+/// A choice of items in a partition.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Range<'a> {
-    /// All of them.
+    /// All items.
     All,
-    /// Those whose sort key begins with this.
+    /// Items whose sort key begins with this text.
     Prefix(&'a str),
-    /// Those up to this sort key, itself included.
+    /// Items up to and including this sort key.
     UpTo(&'a str),
 }
 
 impl Database {
-    /// Reads one item as it is now.
+    /// Reads one item, with a consistent read.
     pub(crate) async fn get(&self, location: Location) -> Result<Option<Item>, StoreError> {
         let found = self
             .client
@@ -39,7 +39,7 @@ impl Database {
         Ok(found.item)
     }
 
-    /// A query of the ledger that reads items as they are now, at most `limit` in one request.
+    /// A query of the ledger with consistent reads, up to `limit` items in one request.
     pub(crate) fn query(
         &self,
         partition: &Partition,
@@ -77,7 +77,7 @@ impl Database {
         items.map_err(|error| StoreError::sdk("Query", error))
     }
 
-    /// Reads these items of one table as they are now, in no order. Those that are not there are left out.
+    /// Reads these items of one table with consistent reads, in no order. Leaves out items that do not exist.
     pub(crate) async fn read_some(&self, locations: &[Location]) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::with_capacity(locations.len());
         for some in locations.chunks(MAX_BATCH) {
@@ -107,7 +107,7 @@ impl Database {
             let mut found = found.map_err(|error| StoreError::sdk("BatchGetItem", error))?;
             let read = found.responses.as_mut().and_then(|them| them.remove(table));
             let read = read.unwrap_or_default();
-            // Keys that did not fit into one answer, or that the table was too busy for.
+            // DynamoDB leaves out keys when the answer is full or the table is too busy.
             let left = found
                 .unprocessed_keys
                 .and_then(|mut them| them.remove(table));
@@ -119,7 +119,7 @@ impl Database {
             if !read.is_empty() {
                 items.extend(read);
                 attempts = Attempts::begin(COLLISION);
-            } else if !attempts.again(&self.chance).await {
+            } else if !attempts.wait_for_next(&self.chance).await {
                 return Err(StoreError::contended("BatchGetItem", &attempts));
             }
         }

@@ -15,7 +15,7 @@ use super::{Database, StoreError, Tables};
 /// The index that finds a user's subscriptions.
 pub const BY_USER: &str = "by-user";
 
-/// Creates the tables that are not there yet.
+/// Creates the tables that do not exist yet.
 ///
 /// # Errors
 /// When one cannot be created.
@@ -79,10 +79,10 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
 }
 
 impl Database {
-    /// Sentences on what is wrong with the tables' keys and index; none when they are right.
+    /// Checks the tables' keys and index. Returns one sentence for each table that is wrong.
     ///
     /// # Errors
-    /// When a table cannot be described: it is missing, or the caller has no right to do so.
+    /// When DynamoDB does not describe a table, because it does not exist or the caller lacks the permission.
     pub async fn check_tables(&self) -> Result<Vec<String>, StoreError> {
         let mut wrong = Vec::new();
         for (table, keys, index) in [
@@ -91,13 +91,17 @@ impl Database {
         ] {
             let described = self.client.describe_table().table_name(table).send().await;
             let described = described.map_err(|error| StoreError::sdk("DescribeTable", error))?;
-            wrong.extend(described.table().and_then(|t| fault(table, t, keys, index)));
+            wrong.extend(
+                described
+                    .table()
+                    .and_then(|t| schema_error(table, t, keys, index)),
+            );
         }
         Ok(wrong)
     }
 }
 
-fn fault(
+fn schema_error(
     name: &str,
     table: &TableDescription,
     keys: &[&str],

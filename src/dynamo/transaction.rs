@@ -1,5 +1,5 @@
-//! Writing several items as one. A collision with another writer is tried again; a condition that does not hold is an
-//! answer, not an error.
+//! Writes several items in one transaction, and retries after a collision with another writer. A condition that does
+//! not hold is an answer, not an error.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::Database;
 use super::error::{StoreError, is_busy};
 use crate::backoff::{Attempts, Backoff};
 
-/// Items of one transaction, at most.
+/// Maximum number of items in one transaction.
 pub(crate) const MAX_ITEMS: usize = 100;
 
-/// For one call of DynamoDB that collides with others, is throttled, or fails otherwise for a moment.
+/// Backoff for one call to DynamoDB that collides with another writer, is throttled, or has another transient failure.
 pub(crate) const COLLISION: Backoff = Backoff {
     attempts: 12,
     patience: Duration::from_secs(5),
@@ -21,29 +21,29 @@ pub(crate) const COLLISION: Backoff = Backoff {
     longest: Duration::from_secs(1),
 };
 
-/// For a write that is decided anew because its item has changed since it was read. The last decision's calls have 5 s
-/// of their own: all ends within the 30 s after which API Gateway gives up. A busy database may need seconds for one
-/// decision, so that less would fail a caller who met another writer once.
+/// Backoff for a write that must read and decide again, because its item has changed since it was read. The calls of
+/// the last decision may take 5 s more, so everything ends within API Gateway's 30 s limit. A shorter time would not
+/// do: a busy database may need seconds for one decision, and a single collision would fail the request.
 pub(crate) const DECISION: Backoff = Backoff {
     attempts: 50,
     patience: Duration::from_secs(25),
     ..COLLISION
 };
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Transacted {
     /// All items are written.
     Done,
-    /// None is: the conditions of these items, by position, did not hold.
+    /// Nothing is written: the conditions of these items, by position, did not hold.
     Unmet(Vec<usize>),
 }
 
 impl Database {
     /// Writes all of `items` or none.
     ///
-    /// All attempts carry one token: when the answer to a write that was done is lost, the next attempt is answered as
-    /// the first would have been, and changes nothing (`ClientRequestToken`).
+    /// All attempts carry the same `ClientRequestToken`. If DynamoDB has done the write but its answer was lost, the
+    /// next attempt gets the same answer and changes nothing.
     pub(crate) async fn transact(
         &self,
         operation: &'static str,
@@ -71,23 +71,23 @@ impl Database {
                 Some(StoreError::sdk(operation, error))
             };
             let may_pass = failure.as_ref().is_none_or(StoreError::is_transient);
-            if !may_pass || !attempts.again(&self.chance).await {
+            if !may_pass || !attempts.wait_for_next(&self.chance).await {
                 let contended = || StoreError::contended(operation, &attempts);
                 return Err(failure.unwrap_or_else(contended));
             }
         }
     }
 
-    /// A write is to be decided anew: waits before that.
+    /// Waits before the caller reads and decides a write again.
     ///
     /// # Errors
-    /// [`StoreError::Contended`] when it was decided often enough.
+    /// [`StoreError::Contended`] when the caller should give up.
     pub(crate) async fn decide_again(
         &self,
         operation: &'static str,
         attempts: &mut Attempts,
     ) -> Result<(), StoreError> {
-        if attempts.again(&self.chance).await {
+        if attempts.wait_for_next(&self.chance).await {
             return Ok(());
         }
         Err(StoreError::contended(operation, attempts))
@@ -100,7 +100,7 @@ enum Cancelled {
     Busy,
     /// The conditions of these items, by position, did not hold.
     Unmet(Vec<usize>),
-    /// For another reason.
+    /// Another reason.
     Otherwise,
 }
 

@@ -1,5 +1,5 @@
-//! One write: of a whole item, of some of its attributes, or its removal. It knows its table and key, so that what
-//! callers spell is the expression.
+//! One write: it puts, updates or deletes an item. It knows its table and key, so callers give only the attributes or
+//! the expression.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ use crate::backoff::Attempts;
 /// The partition key of the table `Subscriptions`.
 pub(crate) const ENDPOINT: &str = "endpoint";
 
-/// Condition of a write: there is no item with this key.
+/// Condition of a write to the ledger: there is no item with this key.
 pub(crate) const IS_NEW: &str = "attribute_not_exists(id)";
 
-/// Where an item lies: its table and its key.
+/// The location of an item: its table and key.
 #[derive(Clone)]
 pub(crate) struct Location {
     pub(super) table: String,
@@ -51,7 +51,7 @@ impl Database {
 
 #[derive(Clone)]
 enum Action {
-    /// The attributes, without the key.
+    /// The item's attributes, without its key.
     Put(Item),
     Update(String),
     Delete,
@@ -68,7 +68,7 @@ pub(crate) struct Write {
 }
 
 impl Location {
-    /// Writes the whole item; `attributes` are without its key.
+    /// Writes the whole item. `attributes` do not include its key.
     pub(crate) fn put(self, attributes: Item) -> Write {
         self.write(Action::Put(attributes))
     }
@@ -95,39 +95,39 @@ impl Location {
 }
 
 impl Write {
-    /// Only while `condition` holds.
+    /// Makes the write conditional: it does nothing unless `condition` holds.
     pub(crate) fn when(mut self, condition: impl Into<String>) -> Self {
         self.condition = Some(condition.into());
         self
     }
 
-    /// What a placeholder `#name` of an expression stands for.
+    /// Sets the attribute name for a placeholder `#name` of an expression.
     pub(crate) fn name(mut self, placeholder: &str, name: &str) -> Self {
         let names = self.names.get_or_insert_default();
         names.insert(placeholder.to_owned(), name.to_owned());
         self
     }
 
-    /// What a placeholder `:value` of an expression stands for.
+    /// Sets the value for a placeholder `:value` of an expression.
     pub(crate) fn value(mut self, placeholder: &str, value: AttributeValue) -> Self {
         let values = self.values.get_or_insert_default();
         values.insert(placeholder.to_owned(), value);
         self
     }
 
-    /// What several placeholders stand for.
+    /// Sets the attribute names for several placeholders.
     pub(crate) fn names(mut self, names: HashMap<String, String>) -> Self {
         self.names.get_or_insert_default().extend(names);
         self
     }
 
-    /// What several placeholders stand for.
+    /// Sets the values for several placeholders.
     pub(crate) fn values(mut self, values: Item) -> Self {
         self.values.get_or_insert_default().extend(values);
         self
     }
 
-    /// The write as one of a transaction's.
+    /// The write as an item of a transaction.
     pub(crate) fn transact(self) -> TransactWriteItem {
         let item = TransactWriteItem::builder();
         let Location { table, key } = self.location;
@@ -135,7 +135,7 @@ impl Write {
             Action::Put(attributes) => item.put(
                 Put::builder()
                     .table_name(table)
-                    .set_item(Some(whole(key, attributes)))
+                    .set_item(Some(with_key(key, attributes)))
                     .set_condition_expression(self.condition)
                     .set_expression_attribute_names(self.names)
                     .set_expression_attribute_values(self.values)
@@ -169,8 +169,8 @@ impl Write {
 }
 
 impl Database {
-    /// Does one write. Gives back the attributes that `returned` asks for; `None` when the condition does not hold and
-    /// nothing is written. A failure that may pass is tried again: a transaction may be writing the same item.
+    /// Does one write. Returns the attributes that `returned` asks for, or `None` if the condition does not hold and
+    /// nothing is written. Retries transient failures, since a transaction may be writing the same item.
     pub(crate) async fn write(
         &self,
         write: Write,
@@ -179,13 +179,14 @@ impl Database {
         let mut attempts = Attempts::begin(COLLISION);
         loop {
             match self.write_once(write.clone(), returned.clone()).await {
-                Err(error) if error.is_transient() && attempts.again(&self.chance).await => {}
+                Err(error)
+                    if error.is_transient() && attempts.wait_for_next(&self.chance).await => {}
                 answer => return answer,
             }
         }
     }
 
-    /// Does one write as [`Database::write`] does; what fails is not tried again.
+    /// As [`Database::write`], but without retries.
     pub(crate) async fn write_once(
         &self,
         write: Write,
@@ -196,7 +197,7 @@ impl Database {
             Action::Put(attributes) => {
                 let put = self.client.put_item().table_name(table);
                 let put = put
-                    .set_item(Some(whole(key, attributes)))
+                    .set_item(Some(with_key(key, attributes)))
                     .set_condition_expression(write.condition)
                     .set_expression_attribute_names(write.names)
                     .set_expression_attribute_values(write.values);
@@ -231,7 +232,7 @@ impl Database {
     }
 }
 
-/// A condition that does not hold is an answer, not an error.
+/// Turns a failed condition into `None`, since it is an answer and not an error.
 fn answer<E>(
     operation: &'static str,
     sent: Result<Option<Item>, SdkError<E, HttpResponse>>,
@@ -247,8 +248,8 @@ where
     }
 }
 
-/// An item with its key.
-fn whole(mut key: Item, attributes: Item) -> Item {
+/// Adds the key to an item's attributes.
+fn with_key(mut key: Item, attributes: Item) -> Item {
     key.extend(attributes);
     key
 }

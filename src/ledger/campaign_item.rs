@@ -1,4 +1,4 @@
-//! A campaign as its item stores it.
+//! The ledger item that stores a campaign.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use crate::campaign::{Campaign, CampaignId, End, State, Status, Transition};
 use crate::dynamo::item::{Item, number, string, to_item};
 use crate::dynamo::write::{Location, Write};
 
-/// The attributes of the item, its key apart.
+/// The attributes of the item, without its key.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     status: Status,
@@ -24,7 +24,7 @@ struct Stored {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     announced: bool,
     audience: String,
-    /// JSON.
+    /// The message's members, as JSON.
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<u32>,
@@ -40,7 +40,7 @@ struct Stored {
 }
 
 impl Stored {
-    /// `None` where the item lacks what its status needs.
+    /// The campaign's state. `None` if the item lacks an attribute that its status needs.
     fn state(&self) -> Option<State> {
         let end = self.finished_at.map(|at| End {
             at,
@@ -81,7 +81,7 @@ pub(super) fn attributes(campaign: &Campaign) -> Item {
     })
 }
 
-/// The campaign in an item; `None` where the item is none.
+/// Reads a campaign from an item. `None` if the item is not a valid campaign.
 pub(super) fn read(id: &CampaignId, item: Item) -> Option<Campaign> {
     let stored: Stored = serde_dynamo::from_item(item).ok()?;
     Some(Campaign {
@@ -98,8 +98,8 @@ pub(super) fn read(id: &CampaignId, item: Item) -> Option<Campaign> {
     })
 }
 
-/// The change of a campaign's item that `transition` makes, on condition that the campaign is in one of the states that
-/// it starts from.
+/// The update of a campaign's item for `transition`. Its condition is that the campaign is in a state that allows the
+/// transition.
 pub(super) fn transition(campaign: Location, transition: Transition<'_>) -> Write {
     let from = (0..).zip(transition.from());
     let from: Vec<_> = from

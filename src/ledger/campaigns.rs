@@ -1,4 +1,4 @@
-//! Campaigns: planned, read, moved from one state to the next.
+//! Plans campaigns, reads them, and changes their state.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -10,17 +10,17 @@ use crate::dynamo::key::LedgerKey;
 use crate::dynamo::transaction::Transacted;
 use crate::dynamo::write::{IS_NEW, Location};
 
-/// Whether a plan was new.
+/// Whether [`Ledger::plan`] wrote a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planned {
-    /// The campaign is written.
+    /// The campaign is new, and now in the ledger.
     New,
-    /// There is a campaign with this id; nothing is written.
+    /// The id is taken. Nothing was written.
     Known,
 }
 
 impl Ledger {
-    /// Writes a campaign, unless there is one with its id. [`plan_segments`](Self::plan_segments) writes its segments.
+    /// Writes a campaign unless its id is taken. [`plan_segments`](Self::plan_segments) writes its segments.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -46,7 +46,7 @@ impl Ledger {
         Ok(item.and_then(|item| campaign_item::read(id, item)))
     }
 
-    /// Moves a campaign to another state. `None` when it is in no state that the transition starts from.
+    /// Moves a campaign to another state. `None` if its current state does not allow the transition.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -66,7 +66,7 @@ impl Ledger {
         }
     }
 
-    /// Remembers that the end of a campaign has been announced: nothing of it is left to be done.
+    /// Records that the service has announced the end of a campaign. Removes it from the list of unfinished campaigns.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -82,12 +82,12 @@ impl Ledger {
             update.transact(),
             self.unlist_unfinished(&campaign.id).transact(),
         ];
-        // If the condition does not hold, the campaign was resumed: its next end will be announced.
+        // If the condition does not hold, the operator has resumed the campaign, and its next end will be announced.
         self.db.transact("mark as announced", items).await?;
         Ok(())
     }
 
-    /// Where the campaign's own item lies.
+    /// The location of the campaign's own item.
     pub(super) fn campaign_item(&self, id: &CampaignId) -> Location {
         self.db.ledger(&LedgerKey::Campaign(id.clone()))
     }

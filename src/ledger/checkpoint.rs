@@ -1,4 +1,5 @@
-//! Writes a checkpoint: the change that one batch makes, as one transaction that is fenced by the part's lease.
+//! Writes a checkpoint: one transaction with the change that one batch makes. Its condition is that the worker still
+//! holds the part's lease (a *fence*).
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
@@ -14,21 +15,22 @@ use crate::dynamo::item::{Item, number, string};
 use crate::dynamo::transaction::Transacted;
 use crate::dynamo::write::Write;
 use crate::subscribers::Row;
-use crate::subscribers::count::Change;
+use crate::subscribers::count::CountChange;
 
 /// Whether a checkpoint was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// It is in the ledger.
+    /// The checkpoint is in the ledger.
     Done,
-    /// Another worker holds the lease: nothing is written.
+    /// The worker has lost the lease. Nothing was written by this transaction.
     Fenced,
 }
 
 impl Ledger {
-    /// Writes what one batch has changed, as one: the checkpoint, the figures, removed rows and new retry parts. Where
-    /// that is too much for one transaction, rows are removed and counted first, in transactions of their own.
-    /// The lease of a segment is renewed until `renew`, and given back without.
+    /// Writes the changes of one batch in one transaction: the checkpoint, the figures, removed rows and new retry
+    /// parts. If they do not fit, earlier transactions remove and count some of the rows. Renews the lease of a segment
+    /// until
+    /// `renew`; without `renew`, gives it back.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -50,8 +52,8 @@ impl Ledger {
         Ok(Written::Done)
     }
 
-    /// Writes items and removes rows, as one. The first item holds the fence. A row whose browser has written it again
-    /// stays.
+    /// Writes items and removes rows in one transaction. The first item holds the fence. A row that its browser has
+    /// written again stays.
     async fn write(
         &self,
         items: Vec<TransactWriteItem>,
@@ -63,7 +65,7 @@ impl Ledger {
             let fixed = all.len();
             let deletes = removed.iter();
             all.extend(deletes.map(|row| self.subscribers.delete_unchanged(row)));
-            let change = Change::of([], removed.iter().map(|row| row.endpoint.as_str()));
+            let change = CountChange::of([], removed.iter().map(|row| row.endpoint.as_str()));
             match self
                 .subscribers
                 .transact_counted("checkpoint", all, &change, now)
@@ -79,7 +81,7 @@ impl Ledger {
         }
     }
 
-    /// The items of one transaction; the first one holds the fence.
+    /// The items of one transaction. The first one holds the fence.
     fn items(
         &self,
         campaign: &Campaign,
@@ -105,14 +107,14 @@ impl Ledger {
                 segment.advance(cursor.as_deref(), *is_last, *scanned);
                 segment.fence(&lease.owner, renew);
             }
-            // Nobody reads these rows again: they count as looked at.
+            // No later scan reads these rows again, so count them as looked at now.
             (Step::Remove, PartKey::Segment(_)) => {
                 segment.scanned(delta.gone.len());
                 segment.fence_only(&lease.owner);
             }
-            // The part forgets these endpoints, or they would be counted twice.
+            // Remove these endpoints from the part, or it would count them twice.
             (Step::Remove, PartKey::Retry { .. }) => {
-                items.push(self.forget_endpoints(id, lease, delta));
+                items.push(self.remove_endpoints(id, lease, delta));
             }
             (Step::Finish, _) => {
                 segment.closed += 1;
@@ -131,7 +133,7 @@ impl Ledger {
         fenced(delete, lease).transact()
     }
 
-    fn forget_endpoints(
+    fn remove_endpoints(
         &self,
         id: &CampaignId,
         lease: &Lease,

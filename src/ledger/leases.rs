@@ -1,5 +1,6 @@
-//! The right to work on a part. Whoever takes a lease writes its own name, drawn by chance, into the part's item. Every
-//! write is conditional on that name (a *fence*): a worker that was thought dead and is not changes nothing.
+//! Leases: the right to work on a part. A worker takes a lease by writing a random name into the part's item. Every
+//! checkpoint is conditional on that name (a *fence*). So a worker that has lost its lease to another one cannot change
+//! anything.
 
 use std::time::Duration;
 
@@ -16,12 +17,13 @@ use crate::dynamo::StoreError;
 use crate::dynamo::item::{Item, number, string};
 use crate::time::after;
 
-/// Who works here.
+/// The process that works on parts.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    /// The process's name, drawn at its start.
+    /// The process's random name, chosen at its start.
     pub name: String,
-    /// Whether no other process works on this ledger: then whoever holds a lease under another name is dead.
+    /// Whether no other process works on this ledger. Then a lease under another name belongs to a process that has
+    /// ended, and can be taken at once.
     pub alone: bool,
 }
 
@@ -38,25 +40,25 @@ impl Worker {
 /// The right to work on a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Which part.
+    /// The part.
     pub part: PartKey,
-    /// The holder's name, which stands in the part's item.
+    /// The holder's name, as the part's item stores it.
     pub owner: String,
 }
 
-/// A part that a worker has asked for.
+/// The answer to a worker that asks for a part.
 #[derive(Debug, Clone)]
 pub enum Taken<T> {
-    /// The worker has the lease.
+    /// The worker now has the lease.
     Ours(Lease, T),
-    /// Another worker has it, at the latest until then.
+    /// Another worker has the lease, at the latest until this time.
     Held(Timestamp),
-    /// The part is done, or was never there.
+    /// The part is done, or never existed.
     Missing,
 }
 
 impl Ledger {
-    /// Takes a segment, unless another worker has it.
+    /// Takes the lease of a segment, unless another worker holds it.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -71,7 +73,7 @@ impl Ledger {
         self.take(id, part, worker, lease, now, read_segment).await
     }
 
-    /// Takes a retry part, unless another worker has it.
+    /// Takes the lease of a retry part, unless another worker holds it.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -123,7 +125,7 @@ impl Ledger {
         let Some(item) = self.part(id, part).await? else {
             return Ok(Taken::Missing);
         };
-        // The lease was written and the answer lost: nobody else has drawn this name.
+        // An earlier attempt wrote the lease, but its answer was lost: no other worker uses this name.
         if item.get("owner") == Some(&string(&owner)) {
             return Ok(ours(&item));
         }
@@ -131,7 +133,7 @@ impl Ledger {
         Ok(Taken::Held(until))
     }
 
-    /// Gives a lease back before its time. A lease that another worker has meanwhile stays theirs.
+    /// Gives a lease back before it expires. Does nothing if another worker has taken it meanwhile.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -148,7 +150,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// A name for one lease that nobody else has: the worker's own, and chance.
+    /// A unique name for one lease: the worker's name and a random number.
     pub fn owner(&self, worker: &Worker) -> String {
         format!("{}/{:016x}", worker.name, self.db.chance.draw())
     }

@@ -1,4 +1,5 @@
-//! Two lists that find campaigns: all of them, newest first, and those that are not over or not announced.
+//! Two lists of campaigns: all campaigns, newest first; and unfinished ones, which are under way or whose end is not
+//! yet announced.
 
 use super::Ledger;
 use crate::campaign::{Campaign, CampaignId};
@@ -8,7 +9,7 @@ use crate::dynamo::key::{LedgerKey, Partition};
 use crate::dynamo::read::Range;
 use crate::dynamo::write::{Location, Write};
 
-/// Unfinished campaigns that one request reads, at most.
+/// Maximum number of unfinished campaigns that one request reads.
 const UNFINISHED_PAGE: i32 = 1_000;
 
 /// Some campaigns, and where the next ones begin.
@@ -21,7 +22,7 @@ pub struct CampaignPage {
 }
 
 impl Ledger {
-    /// At most `limit` of all campaigns, newest first, from where another page says.
+    /// Up to `limit` campaigns, newest first. `from` is the [`CampaignPage::next`] of the page before.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -34,7 +35,7 @@ impl Ledger {
         let found = self
             .db
             .query(&Partition::Campaigns, Range::All, limit)
-            // A page may miss a campaign of this moment, at half the price.
+            // Half the price of a consistent read. The page may miss a campaign that was just planned.
             .consistent_read(false)
             .scan_index_forward(false)
             .set_exclusive_start_key(start.map(|key| key.item()))
@@ -72,7 +73,7 @@ impl Ledger {
         Ok(items.iter().filter_map(id).collect())
     }
 
-    /// Enters a campaign into the list of all.
+    /// Adds a campaign to the list of all.
     pub(super) fn list(&self, campaign: &Campaign) -> Write {
         let id = &campaign.id;
         let listed = LedgerKey::Listed {
@@ -82,12 +83,12 @@ impl Ledger {
         link(self.db.ledger(&listed), id)
     }
 
-    /// Enters a campaign into the list of the unfinished ones.
+    /// Adds a campaign to the list of unfinished ones.
     pub(super) fn list_unfinished(&self, id: &CampaignId) -> Write {
         link(self.unfinished_item(id), id)
     }
 
-    /// Takes a campaign off the list of the unfinished ones.
+    /// Removes a campaign from the list of unfinished ones.
     pub(super) fn unlist_unfinished(&self, id: &CampaignId) -> Write {
         self.unfinished_item(id).delete()
     }
@@ -101,7 +102,7 @@ fn link(from: Location, to: &CampaignId) -> Write {
     from.put(Item::from([("campaign".to_owned(), string(to.as_str()))]))
 }
 
-/// Whether [`CampaignPage::next`] may be this.
+/// Whether `next` is a valid [`CampaignPage::next`].
 pub fn is_listed(next: &str) -> bool {
     LedgerKey::parse(&Partition::Campaigns, next).is_some()
 }

@@ -3,11 +3,11 @@
 //! | file | owns |
 //! |---|---|
 //! | `campaigns`, `campaign_item` | campaigns and their state; the item that stores one |
-//! | `lists` | how campaigns are found |
-//! | `progress` | what became of a campaign so far |
-//! | `parts`, `segments` | what is left to be done |
-//! | `leases` | who works on each part of a campaign |
-//! | `slots` | when a rate-limited campaign may push |
+//! | `lists` | the lists of all and of unfinished campaigns |
+//! | `progress` | a campaign's results so far |
+//! | `parts`, `segments` | parts that are still open; planning and closing segments |
+//! | `leases` | which worker may work on a part |
+//! | `slots` | the sending slots of a rate-limited campaign |
 //! | `checkpoint`, `segment_update` | the change that one batch makes, written as one transaction |
 //! | `schedules` | the local server's schedules |
 
@@ -34,16 +34,16 @@ pub use segments::Segment;
 use crate::dynamo::Database;
 use crate::subscribers::Subscribers;
 
-/// The ledger. A clone shares the client.
+/// The ledger. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     db: Database,
-    /// A settlement removes subscribers, and counts them.
+    /// A checkpoint removes ended subscriptions and updates their count.
     subscribers: Subscribers,
 }
 
 impl Ledger {
-    /// Over tables that exist.
+    /// Uses tables that exist already.
     pub fn new(db: Database, subscribers: Subscribers) -> Self {
         Self { db, subscribers }
     }

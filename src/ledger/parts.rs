@@ -1,4 +1,4 @@
-//! A campaign's parts, segments and retry parts alike: what of them is left to be done.
+//! A campaign's parts: which segments and retry parts are still open.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::dynamo::key::{LedgerKey, Partition};
 use crate::dynamo::read::Range;
 use crate::dynamo::write::Location;
 
-/// Minimum time between two jobs that are queued for a part because its own job may be lost.
-const RECOVERED: Duration = Duration::from_secs(50);
-/// Parts that one request reads, at most.
-const PAGE: i32 = 500;
+/// Minimum time between two jobs that are queued for a part in case its own job was lost.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(50);
+/// Maximum number of parts that one request reads.
+const PARTS_PAGE: i32 = 500;
 
 impl Ledger {
-    /// When a retry part may be pushed to; `None` when it is done.
+    /// When a retry part is due; `None` if it is done.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -34,8 +34,8 @@ impl Ledger {
         Ok(item.map(|item| read_retry(&item).state.not_before))
     }
 
-    /// Every part that is still to be worked on: segments that are not done, and retry parts with when they are due.
-    /// Only those of one segment, where one is given.
+    /// The open parts of a campaign, or of one segment of it: segments that are not done, and retry parts with the time
+    /// when they are due.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -56,7 +56,7 @@ impl Ledger {
         for prefix in prefixes {
             let query = self
                 .db
-                .query(&campaign, Range::Prefix(&prefix), PAGE)
+                .query(&campaign, Range::Prefix(&prefix), PARTS_PAGE)
                 .filter_expression("attribute_not_exists(closed)")
                 .projection_expression("id, part, not_before");
             let items = self.db.read_all(query).await?;
@@ -70,8 +70,8 @@ impl Ledger {
         Ok(open)
     }
 
-    /// Notes that a job is queued for a part, in case it has none. False when one was queued a moment ago, or the part
-    /// is done.
+    /// Records that the caller queues a job for a part whose own job may be lost. False if that happened in the last 50
+    /// s, or if the part is done.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -81,8 +81,8 @@ impl Ledger {
         part: &PartKey,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let again = SignedDuration::try_from(RECOVERED).unwrap_or(SignedDuration::ZERO);
-        let before = now.checked_sub(again).unwrap_or(now);
+        let interval = SignedDuration::try_from(RECOVERY_INTERVAL).unwrap_or(SignedDuration::ZERO);
+        let before = now.checked_sub(interval).unwrap_or(now);
         let free = "attribute_not_exists(recovered_at) OR recovered_at <= :before";
         let update = self
             .part_item(id, part)
@@ -101,7 +101,7 @@ impl Ledger {
         }
     }
 
-    /// Where a part's item lies.
+    /// The location of a part's item.
     pub(super) fn part_item(&self, id: &CampaignId, part: &PartKey) -> Location {
         self.db.ledger(&LedgerKey::Part(id.clone(), part.clone()))
     }
@@ -127,14 +127,14 @@ pub(super) fn is_true(item: &Item, name: &str) -> bool {
 
 pub(super) fn read_retry(item: &Item) -> Retry {
     let endpoints = item.get("endpoints").and_then(|value| value.as_ss().ok());
-    let small = |name: &str| count(item, name).and_then(|n| u32::try_from(n).ok());
+    let read_u32 = |name: &str| count(item, name).and_then(|n| u32::try_from(n).ok());
     Retry {
         endpoints: endpoints
             .map(|endpoints| endpoints.iter().cloned().collect())
             .unwrap_or_default(),
         state: RetryState {
-            attempts: small("attempts").unwrap_or_default(),
-            deferrals: small("waits").unwrap_or_default(),
+            attempts: read_u32("attempts").unwrap_or_default(),
+            deferrals: read_u32("waits").unwrap_or_default(),
             not_before: read_millis(item, "not_before").unwrap_or(Timestamp::UNIX_EPOCH),
             expires: read_millis(item, "expires"),
         },

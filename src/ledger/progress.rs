@@ -1,4 +1,4 @@
-//! What became of a campaign so far: the sum over its segments.
+//! A campaign's results so far: the sum over its segments.
 
 use std::str::FromStr;
 
@@ -9,20 +9,20 @@ use crate::dynamo::item::{Item, count};
 use crate::dynamo::key::Partition;
 use crate::dynamo::read::Range;
 
-/// Segments that one request reads, at most.
-const PAGE: i32 = 1_000;
+/// Maximum number of segments that one request reads.
+const SEGMENTS_PAGE: i32 = 1_000;
 
-/// What became of every subscriber who was read so far.
+/// The results for all subscribers that workers have read so far.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
-    /// By push service.
+    /// Results by push service.
     pub figures: Figures,
-    /// Rows that were looked at, those of the audience and others.
+    /// Rows that the scans looked at, including rows outside the audience.
     pub scanned: u64,
 }
 
 impl Ledger {
-    /// What became of every subscriber who was read so far.
+    /// The results for all subscribers that workers have read so far.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -37,7 +37,7 @@ impl Ledger {
         Ok(progress)
     }
 
-    /// What origins have answered since the campaign was resumed for the `resumed`th time.
+    /// The answers of each origin since the campaign was resumed for the `resumed`th time.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -51,12 +51,12 @@ impl Ledger {
         Ok(faults)
     }
 
-    /// Every segment's item as it is now: the worker that writes the last one may end the campaign.
+    /// Every segment's item, with a consistent read: the worker that finishes the last segment may end the campaign.
     async fn segment_items(&self, id: &CampaignId) -> Result<Vec<Item>, StoreError> {
         let campaign = Partition::Campaign(id.clone());
         let query = self
             .db
-            .query(&campaign, Range::Prefix(PartKey::SEGMENTS), PAGE);
+            .query(&campaign, Range::Prefix(PartKey::SEGMENTS), SEGMENTS_PAGE);
         self.db.read_all(query).await
     }
 }

@@ -1,4 +1,4 @@
-//! The schedules of the local server: one item each, with the time of its next firing.
+//! The schedules of the local server. Each is one item, which holds the time of the next firing.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
@@ -12,26 +12,26 @@ use crate::dynamo::key::{LedgerKey, Partition};
 use crate::dynamo::read::Range;
 use crate::dynamo::write::{Location, Write};
 
-/// Schedules that one request reads, at most.
-const PAGE: i32 = 100;
+/// Maximum number of schedules that one request reads.
+const SCHEDULES_PAGE: i32 = 100;
 
-/// A schedule as it is stored, unread.
+/// A schedule as it is stored, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredSchedule {
-    /// Its name: the item's sort key.
+    /// The name, which is the item's sort key.
     #[serde(skip_serializing, rename = "part")]
     pub name: String,
-    /// When it fires.
+    /// The expression that says when it fires.
     pub expression: String,
     /// The time zone of the expression.
     pub timezone: String,
-    /// The message, JSON.
+    /// The message, as JSON.
     pub message: String,
-    /// The time from which a rate counts, in microseconds. It also tells the schedule from others of its name, which
-    /// it has replaced.
+    /// The time from which a rate expression counts, in microseconds. It also distinguishes the schedule from earlier
+    /// ones with the same name.
     #[serde(with = "microsecond::required")]
     pub created_at: Timestamp,
-    /// The next firing, in whole seconds; `None` after the last.
+    /// The next firing, in whole seconds; `None` after the last one.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -46,13 +46,15 @@ impl Ledger {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn schedules(&self) -> Result<Vec<StoredSchedule>, StoreError> {
-        let query = self.db.query(&Partition::Schedules, Range::All, PAGE);
+        let query = self
+            .db
+            .query(&Partition::Schedules, Range::All, SCHEDULES_PAGE);
         let items = self.db.read_all(query).await?;
         let read = |item: Item| serde_dynamo::from_item(item).ok();
         Ok(items.into_iter().filter_map(read).collect())
     }
 
-    /// Stores a schedule in the place of the one of its name. True if there was one.
+    /// Stores a schedule. True if it replaced one with the same name.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -61,7 +63,7 @@ impl Ledger {
         self.was_there(put).await
     }
 
-    /// Removes a schedule. False if there was none of this name.
+    /// Removes a schedule. False if there was none with this name.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -69,8 +71,8 @@ impl Ledger {
         self.was_there(self.schedule_item(name).delete()).await
     }
 
-    /// Records that `schedule` has fired: `next` is its next time, or it has none. False, and nothing is changed, if it
-    /// has been replaced or removed since it was read, or if the firing is recorded already.
+    /// Records that `schedule` has fired, and `next`, the time of its next firing, if any. Returns false and changes
+    /// nothing if it was replaced or removed since it was read, or if this firing is recorded already.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -89,7 +91,7 @@ impl Ledger {
         self.write_unchanged(schedule, update).await
     }
 
-    /// Removes `schedule`, which has fired for the only time. False as for [`Ledger::schedule_fired`].
+    /// Removes `schedule` after its only firing. False in the same cases as [`Ledger::schedule_fired`].
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -102,13 +104,13 @@ impl Ledger {
         self.db.ledger(&LedgerKey::Schedule(name.to_owned()))
     }
 
-    /// Does a write, and says whether it found an item.
+    /// Does a write. Returns whether the item existed before.
     async fn was_there(&self, write: Write) -> Result<bool, StoreError> {
         let old = self.db.write_once(write, ReturnValue::AllOld).await?;
         Ok(old.is_some_and(|item| !item.is_empty()))
     }
 
-    /// Does a write while the schedule is the one that was read, and its firing is not recorded.
+    /// Does a write only if the stored schedule is still the one that was read, and its firing is not recorded.
     async fn write_unchanged(
         &self,
         schedule: &StoredSchedule,

@@ -1,5 +1,5 @@
-//! The update of a segment's item that a checkpoint makes. Figures and the number of open retry parts are added to, since
-//! several workers add to them.
+//! Builds the update of a segment's item for a checkpoint. It changes figures and the number of open retry parts by
+//! `ADD`, because several workers change them at once.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use crate::dynamo::write::{Location, Write};
 
 /// An update expression under construction.
 pub(super) struct SegmentUpdate {
-    /// Retry parts that are opened.
+    /// Number of retry parts that the checkpoint opens.
     pub(super) opened: usize,
-    /// Retry parts that are done.
+    /// Number of retry parts that the checkpoint finishes.
     pub(super) closed: usize,
     set: Vec<String>,
     add: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct SegmentUpdate {
 }
 
 impl SegmentUpdate {
-    /// Adds `figures`.
+    /// Starts an update that adds `figures`.
     pub(super) fn new(figures: &Figures) -> Self {
         let mut update = Self {
             opened: 0,
@@ -43,14 +43,14 @@ impl SegmentUpdate {
         update
     }
 
-    /// Adds what origins have answered, for a campaign that was resumed so often.
+    /// Adds the origins' answers. `resumed` is how often the campaign was resumed.
     pub(super) fn add_faults(&mut self, faults: &Faults, resumed: u32) {
         for (i, (name, n)) in faults.entries(resumed).enumerate() {
             self.add(&format!("#a{i}"), &name, number(n));
         }
     }
 
-    /// Moves the checkpoint.
+    /// Moves the segment's position to `cursor`. The last batch marks the segment as read.
     pub(super) fn advance(&mut self, cursor: Option<&str>, is_last: bool, scanned: u64) {
         self.add("#scanned", "scanned", number(scanned));
         if let Some(cursor) = cursor {
@@ -61,18 +61,19 @@ impl SegmentUpdate {
         }
     }
 
-    /// Counts rows that were looked at.
+    /// Counts rows that a scan looked at.
     pub(super) fn scanned(&mut self, rows: usize) {
         self.add("#scanned", "scanned", number(rows));
     }
 
-    /// Holds only while the lease is `owner`'s, and leaves the lease as it is.
+    /// Makes the update conditional on `owner` holding the lease. Does not change the lease.
     pub(super) fn fence_only(&mut self, owner: &str) {
         self.name("#owner", "owner", string(owner));
         self.condition = Some("#owner = :owner");
     }
 
-    /// Holds only while the lease is `owner`'s. Renews it until `renew`; without, gives it back.
+    /// Makes the update conditional on `owner` holding the lease. Renews the lease until `renew`; without `renew`,
+    /// gives it back.
     pub(super) fn fence(&mut self, owner: &str, renew: Option<Timestamp>) {
         self.fence_only(owner);
         match renew {

@@ -1,4 +1,4 @@
-//! A campaign's segments: planned, looked at, closed.
+//! Plans, reads and closes a campaign's segments.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
@@ -11,26 +11,26 @@ use crate::dynamo::item::{Item, count, number};
 use crate::dynamo::transaction::{MAX_ITEMS, Transacted};
 use crate::dynamo::write::IS_NEW;
 
-/// How far a segment is.
+/// The progress of a segment.
 #[derive(Debug, Clone, Default)]
 pub struct Segment {
-    /// The last endpoint that was read.
+    /// The last endpoint that a worker has read.
     pub cursor: Option<String>,
-    /// Whether everyone has been read.
+    /// Whether the segment was read to its end.
     pub read: bool,
-    /// Retry parts that are still open.
+    /// Number of retry parts that are still open.
     pub open: u64,
-    /// Whether the segment is done, with every retry part.
+    /// Whether the segment is done, including its retry parts.
     pub closed: bool,
     /// For a rate-limited campaign: end of the last reserved sending slot.
     pub paced_to: Option<Timestamp>,
 }
 
 impl Ledger {
-    /// Writes the segments of a campaign that are not there yet.
+    /// Writes the missing segments of a campaign.
     ///
     /// # Errors
-    /// When DynamoDB fails. Another call writes the rest.
+    /// When DynamoDB fails. Another call writes the remaining ones.
     pub async fn plan_segments(&self, id: &CampaignId, segments: u32) -> Result<(), StoreError> {
         let put = |segment: &u32| {
             let open = Item::from([("open".to_owned(), number(0))]);
@@ -53,7 +53,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// How far a segment is, whoever works on it.
+    /// The progress of a segment. The caller needs no lease.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -66,8 +66,8 @@ impl Ledger {
         Ok(item.as_ref().map(read_segment))
     }
 
-    /// Counts a segment as done, once it is read to its end and none of its retry parts is open. True when it is done,
-    /// by this call or before.
+    /// Counts a segment as done if it was read to its end and has no open retry parts. True if it is done, by this call
+    /// or an earlier one.
     ///
     /// # Errors
     /// When DynamoDB fails.

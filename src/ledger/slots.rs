@@ -1,4 +1,4 @@
-//! Sending slots of a rate-limited campaign: each segment has one timeline, on which workers reserve time for pushes.
+//! Sending slots of a rate-limited campaign. Each segment has a timeline on which workers reserve time for pushes.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::dynamo::transaction::DECISION;
 use crate::time::after;
 
 impl Ledger {
-    /// Reserves `time` for pushes of one segment, after every slot that is reserved already. Says when it begins.
+    /// Reserves `time` for pushes of one segment, after all slots that are reserved already. Returns when the slot
+    /// begins.
     ///
     /// # Errors
     /// When DynamoDB fails.

@@ -1,6 +1,6 @@
-//! The number of subscriptions, in all and by push service, and how many were ever added. The figures are spread over
+//! The number of subscriptions, in total and by push service, and how many were ever added. The figures are spread over
 //! several items (shards), so that many browsers can subscribe at once. They change in the same transaction as the
-//! subscription, and so are exact under any race and any crash.
+//! subscription, so that no race and no crash can make them wrong.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -17,12 +17,12 @@ use crate::dynamo::read::Range;
 use crate::dynamo::transaction::Transacted;
 use crate::dynamo::write::{Location, Write};
 
-/// Items that the figures are spread over. DynamoDB refuses a transaction on an item that another one is writing.
+/// Number of items that share the figures. DynamoDB refuses a transaction on an item that another one is writing.
 const SHARDS: u8 = 16;
 
 /// Attribute of the number of subscriptions.
 const N: &str = "n";
-/// Attribute of the number that was ever added.
+/// Attribute of the number of subscriptions that were ever added.
 const ADDED: &str = "added";
 
 /// The number of subscriptions.
@@ -30,21 +30,21 @@ const ADDED: &str = "added";
 pub struct Totals {
     /// Subscriptions.
     pub count: u64,
-    /// Subscriptions that were ever added. It only grows, and only differences have a meaning: a database can be older
-    /// than this figure.
+    /// Subscriptions that were ever added. It only grows. Use only differences: rows that are older than this figure
+    /// are not in it.
     pub added: u64,
     services: BTreeMap<&'static str, i64>,
 }
 
 impl Totals {
-    /// Subscriptions by push service; the figures add up to [`Totals::count`]. Rows that are older than these figures
+    /// Subscriptions by push service. The figures add up to [`Totals::count`]. Rows that are older than these figures
     /// count as `other`.
     pub fn services(&self) -> BTreeMap<&'static str, u64> {
         let of = |service: PushService| {
             let n = self.services.get(service.label()).copied();
             (
                 service.label(),
-                // Below zero after the removal of a row that is older than the figures: it was never counted.
+                // Negative if rows were removed that are older than the figures, and so were never counted.
                 u64::try_from(n.unwrap_or_default()).unwrap_or_default(),
             )
         };
@@ -68,55 +68,57 @@ impl Totals {
     }
 }
 
-/// What a write does to the figures.
+/// The change that a write makes to the figures.
 #[derive(Debug, Default)]
-pub(crate) struct Change {
-    /// By attribute; none is zero.
-    by: BTreeMap<&'static str, i64>,
-    /// The shard that takes the change.
+pub(crate) struct CountChange {
+    /// Amounts by attribute, all nonzero.
+    amounts: BTreeMap<&'static str, i64>,
+    /// The shard that stores the change.
     shard: u8,
 }
 
-impl Change {
-    /// By the endpoints of the rows that are added, and of those that are removed. A row that takes the place of another
-    /// has moved: it is not added, and the other is not removed.
+impl CountChange {
+    /// The change for the endpoints of added and removed rows. A row that replaces another one has moved, and does not
+    /// count as an added subscription.
     pub(crate) fn of<'a>(
         added: impl IntoIterator<Item = &'a str>,
         removed: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let added = added.into_iter().map(|endpoint| (endpoint, 1));
         let removed = removed.into_iter().map(|endpoint| (endpoint, -1));
-        let mut by = BTreeMap::<_, i64>::new();
+        let mut amounts = BTreeMap::<_, i64>::new();
         let mut first = None;
         for (endpoint, one) in added.chain(removed) {
             first.get_or_insert(endpoint);
-            *by.entry(N).or_default() += one;
-            *by.entry(PushService::of_url(endpoint).label()).or_default() += one;
+            *amounts.entry(N).or_default() += one;
+            *amounts
+                .entry(PushService::of_url(endpoint).label())
+                .or_default() += one;
         }
-        let more = by.get(N).copied().unwrap_or_default();
-        by.insert(ADDED, more.max(0));
-        by.retain(|_, by| *by != 0);
+        let growth = amounts.get(N).copied().unwrap_or_default();
+        amounts.insert(ADDED, growth.max(0));
+        amounts.retain(|_, amount| *amount != 0);
         Self {
-            by,
+            amounts,
             shard: first.map(shard).unwrap_or_default(),
         }
     }
 
     fn is_none(&self) -> bool {
-        self.by.is_empty()
+        self.amounts.is_empty()
     }
 
     fn write(&self, to: Location) -> Write {
-        // "other" is a word that DynamoDB reserves: each name gets a placeholder.
+        // DynamoDB reserves the word "other", so each name gets a placeholder.
         let add: Vec<_> = self
-            .by
+            .amounts
             .keys()
             .map(|name| format!("#{name} :{name}"))
             .collect();
         let mut update = to.update(format!("ADD {}", add.join(", ")));
-        for (name, by) in &self.by {
+        for (name, amount) in &self.amounts {
             update = update.name(&format!("#{name}"), name);
-            update = update.value(&format!(":{name}"), number(by));
+            update = update.value(&format!(":{name}"), number(amount));
         }
         update
     }
@@ -131,7 +133,7 @@ impl Subscribers {
         Ok(self.totals().await?.count)
     }
 
-    /// The number of subscriptions, in all and by push service.
+    /// The number of subscriptions, in total and by push service.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -145,13 +147,13 @@ impl Subscribers {
         Ok(Totals::read(found.items()))
     }
 
-    /// Writes all of `items` and the change of the figures that they make, or nothing. Every write that adds or removes
-    /// a row comes through here, so that no day begins without its opening balance.
+    /// Writes `items` and their change of the figures in one transaction. Every write that adds or removes a row must
+    /// use this, because it also writes the opening balance of the day.
     pub(crate) async fn transact_counted(
         &self,
         operation: &'static str,
         mut items: Vec<TransactWriteItem>,
-        change: &Change,
+        change: &CountChange,
         now: Timestamp,
     ) -> Result<Transacted, StoreError> {
         if !change.is_none() {
@@ -165,7 +167,7 @@ impl Subscribers {
     }
 }
 
-/// The shard that counts this endpoint. Only the sum over all shards has a meaning, so this choice may change.
+/// The shard that counts this endpoint. Readers use only the sum over all shards, so this choice may change.
 fn shard(endpoint: &str) -> u8 {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(endpoint);
     u8::try_from(hash % u64::from(SHARDS)).expect("below 16")

@@ -1,6 +1,6 @@
-//! Growth day by day, without a write for each subscription. The first change of a day (UTC) writes the figures before
-//! it: the day's *opening balance*. A day's growth is the difference between its opening balance and the next one. A day
-//! without one is a day without a change.
+//! Growth day by day, without a write for each subscription. Before the first change of a day (UTC), the service writes
+//! the current figures, the day's *opening balance*. A day's growth is the difference between its opening balance and
+//! the next one. A day without an opening balance is a day without a change.
 
 use std::sync::atomic::Ordering;
 
@@ -18,21 +18,21 @@ use crate::dynamo::key::{LedgerKey, Partition};
 use crate::dynamo::read::Range;
 use crate::dynamo::write::IS_NEW;
 
-/// Maximum number of days that are shown.
+/// Maximum number of days that [`Subscribers::days`] returns.
 pub const MOST_DAYS: i32 = 90;
 
-const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 /// One day of growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Day {
-    /// In UTC.
+    /// The day, in UTC.
     pub date: Date,
-    /// Subscriptions at its end; for today, at this moment.
+    /// Number of subscriptions at the end of the day; for today, the current number.
     pub count: u64,
-    /// Subscriptions that were added.
+    /// Number of subscriptions that were added.
     pub new: u64,
-    /// Subscriptions that were removed.
+    /// Number of subscriptions that were removed.
     pub gone: u64,
 }
 
@@ -60,8 +60,8 @@ impl OpeningBalance {
         serde_dynamo::from_item(item.clone()).ok()
     }
 
-    /// The day that ends with `next`, the opening balance after it. `None` if that one was written before this one, by a
-    /// process whose clock was ahead: the numbers of subscriptions added and removed only grow.
+    /// The day that ends with `next`, the following opening balance. `None` if `next` was written before this balance,
+    /// by a process whose clock was ahead. The numbers show it: subscriptions added and removed only grow.
     fn until(&self, next: &Self) -> Option<Day> {
         let new = next.added.checked_sub(self.added)?;
         Some(Day {
@@ -74,13 +74,14 @@ impl OpeningBalance {
 }
 
 impl Subscribers {
-    /// The last days up to today, oldest first, without a gap: at most [`MOST_DAYS`], and none before the first balance.
+    /// The last days up to today, oldest first and without a gap: at most [`MOST_DAYS`], starting with the first
+    /// balance.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn days(&self, totals: &Totals, now: Timestamp) -> Result<Vec<Day>, StoreError> {
         let today = date(now);
-        // A process whose clock was wrong may have opened a day to come.
+        // A process whose clock was ahead may have written a balance for a future day.
         let until_today = today.to_string();
         let found = self
             .db
@@ -94,10 +95,10 @@ impl Subscribers {
         Ok(growth(&balances, totals, today))
     }
 
-    /// Writes today's opening balance unless it exists; later calls find in memory that it does. A failure is logged and
-    /// does not fail the subscription: the next change tries again, and the changes until then count as yesterday's.
+    /// Writes today's opening balance unless it exists. The process remembers that it does. A failure is logged and
+    /// does not fail the subscription. The next change tries again; changes until then count as yesterday's.
     pub(crate) async fn open_day(&self, now: Timestamp) {
-        let today = now.as_second().div_euclid(SECONDS_OF_A_DAY);
+        let today = now.as_second().div_euclid(SECONDS_PER_DAY);
         if self.opened.load(Ordering::Relaxed) >= today {
             return;
         }
@@ -107,12 +108,12 @@ impl Subscribers {
             }
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "the opening balance of a day could not be written"
+                "could not write the opening balance of the day"
             ),
         }
     }
 
-    /// The first balance that is written stands.
+    /// Keeps the balance that another process may have written first.
     async fn write_opening_balance(&self, date: Date) -> Result<(), StoreError> {
         let balance = OpeningBalance::of(date, &self.totals().await?);
         let day = self.db.ledger(&LedgerKey::Day(date));
@@ -126,16 +127,16 @@ fn date(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-/// The days up to today, oldest first, from their opening balances, newest first.
+/// Turns opening balances (newest first) into days up to today (oldest first).
 fn growth(balances: &[OpeningBalance], present: &Totals, today: Date) -> Vec<Day> {
     let window = today.saturating_sub((MOST_DAYS - 1).days());
-    // The balance at the end of `date`.
+    // The opening balance of the day after `date`.
     let mut next = OpeningBalance::of(today, present);
     let mut days = Vec::new();
     let mut balances = balances.iter().peekable();
     let mut date = today;
     while balances.peek().is_some() && date >= window {
-        let quiet = Day {
+        let unchanged = Day {
             date,
             count: next.count,
             new: 0,
@@ -143,7 +144,7 @@ fn growth(balances: &[OpeningBalance], present: &Totals, today: Date) -> Vec<Day
         };
         let balance = balances.next_if(|balance| balance.date == date);
         let changed = balance.and_then(|balance| Some((balance, balance.until(&next)?)));
-        days.push(changed.map_or(quiet, |(_, day)| day));
+        days.push(changed.map_or(unchanged, |(_, day)| day));
         next = changed.map_or(next, |(balance, _)| *balance);
         date = date.saturating_sub(1.days());
     }

@@ -1,14 +1,14 @@
-//! The table `Subscriptions`: one row for each endpoint, and exact figures of their number.
+//! The table `Subscriptions`: one row for each endpoint. The exact number of rows is in the table `Ledger`.
 //!
 //! | file | owns |
 //! |---|---|
 //! | [`registration`] | a browser's subscription, checked |
-//! | `write`, `upsert` | subscribing, moving, unsubscribing; the count agrees with the rows |
-//! | `read` | one row, a user's rows, all of them |
+//! | `write`, `upsert` | subscribe, move, unsubscribe; each write keeps the count exact |
+//! | `read` | one row, a user's rows, a segment's rows, all rows |
 //! | `row` | a subscription as it is stored |
-//! | `count` | the number of subscriptions, in all and by push service |
+//! | `count` | the number of subscriptions, in total and by push service |
 //! | `history` | growth, day by day |
-//! | `sample`, `tags` | estimates: the size of an audience, and which tags there are |
+//! | `sample`, `tags` | estimates: the size of an audience, and the tags in use |
 
 pub(crate) mod count;
 mod history;
@@ -33,16 +33,16 @@ pub use write::{MAX_AT_ONCE, Pruned, Subscribed};
 
 use crate::dynamo::Database;
 
-/// The subscribers. A clone shares the client.
+/// The subscribers. Clones share the client.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
     db: Database,
-    /// The last day, since 1970, whose opening balance is known to be written.
+    /// The last day, counted from 1970-01-01, whose opening balance this process knows to exist.
     opened: Arc<AtomicI64>,
 }
 
 impl Subscribers {
-    /// Over tables that exist.
+    /// Uses tables that exist already.
     pub fn new(db: Database) -> Self {
         Self {
             db,

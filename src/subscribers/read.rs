@@ -1,4 +1,4 @@
-//! Reading subscriptions: one, those of a user, all, those of a segment, those of a list of endpoints.
+//! Reads subscriptions: one, a user's, all, a segment's, or those of a list of endpoints.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,9 +14,9 @@ use crate::dynamo::write::ENDPOINT;
 /// Some rows of a segment.
 #[derive(Clone, Default)]
 pub struct SegmentPage {
-    /// Those of the audience.
+    /// The rows that belong to the audience.
     pub rows: Vec<Row>,
-    /// Rows that were looked at.
+    /// Rows that the scan looked at.
     pub scanned: u64,
     /// The last row's endpoint; `None` at the end of the segment.
     pub next: Option<String>,
@@ -43,7 +43,7 @@ impl Subscribers {
         Ok(found.as_ref().map(Row::read))
     }
 
-    /// One user's subscriptions, `limit` at a time. The index may be a moment behind.
+    /// One user's subscriptions, `limit` at a time. It reads an index that may miss writes of the last moments.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -94,8 +94,8 @@ impl Subscribers {
         })
     }
 
-    /// The subscriptions of `audience` in one of `of` segments. Looks at most at `limit` rows, after the endpoint
-    /// `after`. The read is consistent: it finds every subscription that was written before.
+    /// The subscriptions of `audience` in one of `of` segments. Looks at up to `limit` rows after the endpoint `after`.
+    /// The read is consistent: it finds every subscription that was written before.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -137,7 +137,7 @@ impl Subscribers {
         })
     }
 
-    /// The subscriptions with these endpoints, in no order. Those that are gone are left out.
+    /// The subscriptions with these endpoints, in no order. Endpoints without a row are left out.
     ///
     /// # Errors
     /// When DynamoDB fails.

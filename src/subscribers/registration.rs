@@ -1,4 +1,4 @@
-//! A browser's subscription, checked: JSON in, [`Registration`] out. No other file sees an endpoint that is not on the
+//! Checks a browser's subscription: JSON in, [`Registration`] out. No other file sees an endpoint that is not on the
 //! allow list, a key that is not on the curve, or a user id without proof.
 
 use std::collections::BTreeSet;
@@ -19,12 +19,12 @@ pub const MAX_TAGS: usize = 50;
 /// Maximum number of bytes in a user id.
 pub const MAX_USER_LEN: usize = 256;
 
-/// A subscription to be stored, with what is known of its owner.
+/// A subscription to store, with what the subscriber or operator says about its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// Where and for whom to encrypt.
+    /// The endpoint to push to, and the keys to encrypt with.
     pub subscription: Subscription,
-    /// When the browser says it ends.
+    /// When the subscription ends, according to the browser.
     pub expires_at: Option<Timestamp>,
     /// Topics that the subscriber asked for.
     pub tags: Change<BTreeSet<String>>,
@@ -32,20 +32,21 @@ pub struct Registration {
     pub user: Change<String>,
     /// An IANA time zone.
     pub timezone: Change<String>,
-    /// The key it was made with.
+    /// The VAPID key that it was made with.
     pub vapid: MadeWith,
-    /// When it was first stored; now, unless it is imported.
+    /// When it was first stored, if it is imported; otherwise now.
     pub created_at: Option<Timestamp>,
 }
 
-/// What is known of the VAPID key that a subscription was made with.
+/// The VAPID key that a subscription was made with, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MadeWith {
-    /// The page said so.
+    /// The page or the import named the key.
     Known(KeyId),
-    /// The page did not say. It is the current key, unless the row has one: the row may be older than a rotation.
+    /// The page did not name a key. This is the current one; it applies unless the row has one, since the row may be
+    /// older than a key rotation.
     Presumed(KeyId),
-    /// Nothing: the subscription is imported.
+    /// An import that does not name the key.
     Unknown,
 }
 
@@ -55,13 +56,13 @@ pub enum Refusal {
     /// A member is wrong.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// A user id without its signature.
+    /// The user id has no valid signature.
     #[error("user is not proven by userSignature")]
     UserNotProven,
 }
 
 impl Registration {
-    /// Reads the body of `POST /push/subscribe`; unknown members are ignored.
+    /// Reads the body of `POST /push/subscribe`. Ignores unknown members.
     ///
     /// # Errors
     /// [`Refusal`] names the first member that is wrong.
@@ -86,8 +87,8 @@ impl Registration {
         Ok(registration)
     }
 
-    /// Reads a line of `pushcast subscriptions export`, or any `PushSubscription.toJSON()`. It comes from an operator,
-    /// so that a user id needs no proof.
+    /// Reads a line of `pushcast subscriptions export`, or any `PushSubscription.toJSON()`. The operator is trusted: a
+    /// user id needs no proof.
     ///
     /// # Errors
     /// [`Invalid`] names the first member that is wrong.
@@ -127,7 +128,7 @@ impl Registration {
     }
 }
 
-/// Milliseconds since 1970, as JavaScript writes them: perhaps with a fraction.
+/// Milliseconds since 1970. JavaScript may write them with a fraction.
 fn timestamp(members: Members<'_>, name: &str) -> Result<Option<Timestamp>, Invalid> {
     let wrong = || members.invalid(name, "must be a number of milliseconds since 1970, or null");
     let Some(value) = members.get(name) else {
@@ -147,7 +148,7 @@ fn tags(members: Members<'_>) -> Result<Change<BTreeSet<String>>, Invalid> {
     let list = members.change("tags", Value::as_array, "must be a list of strings or null")?;
     list.check(|list| {
         if list.len() > MAX_TAGS {
-            let reason = format!("holds {} tags, at most {MAX_TAGS} are kept", list.len());
+            let reason = format!("holds {} tags, at most {MAX_TAGS} are allowed", list.len());
             return Err(members.invalid("tags", reason));
         }
         let tag = |(i, tag): (usize, &Value)| match tag.as_str() {
@@ -174,20 +175,21 @@ fn check_zone(members: Members<'_>, zone: &str) -> Result<String, Invalid> {
         .map_err(|_| members.invalid("timezone", "must be an IANA time zone such as Europe/Paris"))
 }
 
-/// The key that the page subscribed with: one of the keyring's, presumably the current one if the page does not say.
+/// The key that the page subscribed with. It must be in the keyring. If the page names none, the current key is
+/// presumed.
 fn application_server_key(members: Members<'_>, keyring: &Keyring) -> Result<MadeWith, Invalid> {
     let Some(text) = members.optional_string("applicationServerKey")? else {
         return Ok(MadeWith::Presumed(keyring.current().id().clone()));
     };
     let wrong = |reason: &str| members.invalid("applicationServerKey", reason);
     let public = base64url::decode(text).map_err(|error| wrong(&error.to_string()))?;
-    let ours = "is not a key of this server: subscribe with the one that GET /push/key gives";
-    let vapid = keyring.find(&public).ok_or_else(|| wrong(ours))?;
+    let not_ours = "is not a key of this server: subscribe with the one that GET /push/key gives";
+    let vapid = keyring.find(&public).ok_or_else(|| wrong(not_ours))?;
     Ok(MadeWith::Known(vapid.id().clone()))
 }
 
-/// An endpoint that is looked up, not pushed to: a row can be older than today's rules. A longer one cannot be a key of
-/// the table: a partition key of DynamoDB holds 2048 bytes.
+/// Reads an endpoint to look up, not to push to. Only its length is checked, because a stored row can be older than
+/// today's rules. A DynamoDB partition key holds 2048 bytes, so no row has a longer one.
 ///
 /// # Errors
 /// When it is empty or longer than an endpoint may be.

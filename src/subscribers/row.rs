@@ -10,10 +10,10 @@ use webpush::{
 
 use crate::dynamo::item::{Item, bytes, number};
 
-/// A row as it is stored. Rows can be older than today's rules: [`Row::subscription`] checks them.
+/// A stored row. It can be older than today's rules, so [`Row::subscription`] checks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row {
-    /// As the browser gave it. Never log it.
+    /// The endpoint, as the browser gave it. Never log it.
     pub endpoint: String,
     p256dh: Vec<u8>,
     auth: Vec<u8>,
@@ -23,17 +23,17 @@ pub struct Row {
     pub user: Option<String>,
     /// An IANA time zone.
     pub timezone: Option<String>,
-    /// The key it was made with.
+    /// The VAPID key that it was made with.
     pub vapid: Option<KeyId>,
-    /// When the browser says it ends.
+    /// When the subscription ends, according to the browser.
     pub expires_at: Option<Timestamp>,
     /// When it was first stored.
     pub created_at: Option<Timestamp>,
-    /// When its browser last wrote it, in microseconds. With the keys, it is the condition of a prune.
+    /// When the browser last wrote it, in microseconds since 1970. Conditional writes compare it and the keys.
     updated_at: i64,
 }
 
-/// Whoever has the endpoint and the keys can push to the browser: neither is shown, nor who the subscriber is.
+/// Hides the endpoint and the keys, with which anyone can push to the browser, and the user id.
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Row")
@@ -46,22 +46,22 @@ impl fmt::Debug for Row {
     }
 }
 
-/// Why a stored row cannot be sent to.
+/// Why the service cannot push to a stored row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
-    /// Its endpoint breaks a rule of today.
+    /// The endpoint breaks a rule, perhaps one that is newer than the row.
     #[error("endpoint {0}")]
     Endpoint(#[from] EndpointError),
-    /// Its keys are not keys.
+    /// The keys are not valid.
     #[error(transparent)]
     Keys(#[from] KeysError),
 }
 
 impl Row {
-    /// The row as a subscription, checked.
+    /// Checks the row and returns its subscription.
     ///
     /// # Errors
-    /// When it breaks a rule of today.
+    /// When the endpoint or the keys break a rule.
     pub fn subscription(&self, allowed: &AllowList) -> Result<Subscription, RowError> {
         Ok(Subscription {
             endpoint: Endpoint::parse(&self.endpoint, allowed)?,
@@ -74,8 +74,8 @@ impl Row {
         (&self.p256dh, &self.auth)
     }
 
-    /// Condition: the browser has not written its row since it was read. `auth` is a word that DynamoDB reserves, so
-    /// the expression has `#auth` instead.
+    /// Condition of a write: the browser has not written its row since it was read. DynamoDB reserves the word `auth`,
+    /// so the expression has `#auth` instead.
     pub(crate) const UNCHANGED: &str =
         "updated_at = :updated_at AND p256dh = :p256dh AND #auth = :auth";
 
@@ -126,7 +126,7 @@ pub struct Page {
 #[derive(Clone)]
 pub struct Cursor(pub(crate) Item);
 
-/// It holds an endpoint.
+/// Hides the endpoint that the cursor holds.
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cursor(..)")

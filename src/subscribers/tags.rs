@@ -1,6 +1,6 @@
-//! Which tags subscribers have, and how many subscribers have each. A site may use thousands of tags and a row fifty:
-//! counters would slow every subscription down. So the figures come from a sample of the table. The ledger keeps it for a
-//! minute, so that one sample a minute is read at most, however many operators look.
+//! The tags in use, and how many subscribers have each. A site may use thousands of tags and a row fifty, so counting
+//! each tag would slow every subscription down. Instead, the figures come from a sample of the table. The ledger keeps
+//! the sample for a minute, so that many operators together cause at most one sample a minute.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,38 +17,38 @@ use crate::dynamo::StoreError;
 use crate::dynamo::item::to_item;
 use crate::dynamo::key::LedgerKey;
 
-/// Maximum number of tags that are kept: the most frequent ones. An item holds 400 kB, and is cheap while it is small.
+/// Maximum number of tags that a sample keeps, the most frequent ones. A small item costs less, and may hold 400 kB.
 pub const MOST_TAGS: usize = 200;
 
-/// How long a sample is kept.
-const KEPT: SignedDuration = SignedDuration::from_mins(1);
+/// How long a stored sample is used.
+const MAX_AGE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Tags of subscribers.
+/// The tags in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags {
-    /// Number of subscribers with each tag, at most a minute ago.
+    /// Number of subscribers with each tag. It may be a minute old.
     pub subscribers: BTreeMap<String, u64>,
-    /// Whether all rows were counted and these are all tags; else the figures are estimates.
+    /// Whether all rows were counted and these are all tags. Otherwise the figures are estimates.
     pub exact: bool,
 }
 
-/// What was found in a sample: the item that keeps it.
+/// The tags in a sample, as the ledger stores them.
 #[derive(Debug, Serialize, Deserialize)]
-struct Found {
+struct TagSample {
     #[serde(with = "millisecond::required")]
     at: Timestamp,
-    /// Rows that were looked at.
+    /// Number of rows in the sample.
     sampled: u64,
-    /// Whether those are all rows.
+    /// Whether those are all rows of the table.
     whole: bool,
-    /// How many rows of the sample have each tag.
+    /// Number of the sample's rows with each tag.
     #[serde(with = "as_json")]
     rows: BTreeMap<String, u64>,
-    /// Whether there are more tags than are kept.
+    /// Whether the sample had more tags than are kept here.
     more: bool,
 }
 
-impl Found {
+impl TagSample {
     fn sample(&self) -> Sample {
         Sample {
             rows: self.sampled,
@@ -57,7 +57,7 @@ impl Found {
     }
 }
 
-/// The item holds the tags as one text: JSON.
+/// The item stores the tags as one JSON text.
 mod as_json {
     use super::{BTreeMap, Deserialize as _};
     use serde::de::Error as _;
@@ -86,20 +86,20 @@ impl Subscribers {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn tags(&self, count: u64, now: Timestamp) -> Result<Tags, StoreError> {
-        let found = match self.kept_tags(now).await? {
+        let found = match self.stored_tags(now).await? {
             Some(found) => found,
             None => {
-                let found = self.find_tags(count, now).await?;
-                // This view has its figures: another one may keep them.
-                if let Err(error) = self.keep_tags(&found).await {
+                let found = self.sample_tags(count, now).await?;
+                // The caller has its figures. A later call may store a sample.
+                if let Err(error) = self.store_tags(&found).await {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "a sample of the tags could not be kept");
+                    tracing::warn!(error, "could not store a sample of the tags");
                 }
                 found
             }
         };
         let sample = found.sample();
-        // The count may have changed since: no tag has more subscribers than there are.
+        // The count may have shrunk since. Never show a tag with more subscribers than there are.
         let share = |rows: u64| sample.share(rows, count).min(count);
         let tags = found.rows.iter();
         Ok(Tags {
@@ -110,7 +110,7 @@ impl Subscribers {
         })
     }
 
-    async fn find_tags(&self, count: u64, now: Timestamp) -> Result<Found, StoreError> {
+    async fn sample_tags(&self, count: u64, now: Timestamp) -> Result<TagSample, StoreError> {
         let ask = |scan: ScanFluentBuilder| {
             scan.projection_expression("#tags")
                 .expression_attribute_names("#tags", "tags")
@@ -127,7 +127,7 @@ impl Subscribers {
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
         rows.truncate(MOST_TAGS);
-        Ok(Found {
+        Ok(TagSample {
             at: now,
             sampled: sample.rows,
             whole: sample.whole,
@@ -136,14 +136,14 @@ impl Subscribers {
         })
     }
 
-    /// What was found less than a minute ago.
-    async fn kept_tags(&self, now: Timestamp) -> Result<Option<Found>, StoreError> {
+    /// The stored sample, if it is less than a minute old.
+    async fn stored_tags(&self, now: Timestamp) -> Result<Option<TagSample>, StoreError> {
         let item = self.db.get(self.db.ledger(&LedgerKey::TagSample)).await?;
         let found = item.and_then(|item| serde_dynamo::from_item(item).ok());
-        Ok(found.filter(|found: &Found| now.duration_since(found.at).abs() < KEPT))
+        Ok(found.filter(|found: &TagSample| now.duration_since(found.at).abs() < MAX_AGE))
     }
 
-    async fn keep_tags(&self, found: &Found) -> Result<(), StoreError> {
+    async fn store_tags(&self, found: &TagSample) -> Result<(), StoreError> {
         let put = self.db.ledger(&LedgerKey::TagSample).put(to_item(found));
         self.db.write_once(put, ReturnValue::None).await.map(drop)
     }

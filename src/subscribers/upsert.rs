@@ -1,4 +1,4 @@
-//! A registration as an update of its row, whether or not that is there.
+//! Turns a registration into an update of its row, whether or not the row exists.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::dynamo::write::Write;
 use crate::json::Change;
 use crate::subscribers::registration::{MadeWith, Registration};
 
-/// One update expression for both: a new row, and one that is there.
+/// An update expression that fits both a new row and an existing one.
 pub(crate) struct Upsert {
     endpoint: String,
     expression: String,
@@ -70,7 +70,7 @@ impl Upsert {
         upsert
     }
 
-    /// DynamoDB reserves several of the attributes' names: each gets a placeholder.
+    /// The placeholder of an attribute's name. DynamoDB reserves several of the names.
     fn name(&mut self, name: &str) -> String {
         let placeholder = format!("#{name}");
         self.names.insert(placeholder.clone(), name.to_owned());
@@ -82,11 +82,11 @@ impl Upsert {
         format!("{} = :{name}", self.name(name))
     }
 
-    /// Only where the row has none yet.
+    /// Sets the attribute only if the row does not have it.
     fn assign_once(&mut self, name: &str, value: AttributeValue) -> String {
         self.values.insert(format!(":{name}"), value);
-        let name_of = self.name(name);
-        format!("{name_of} = if_not_exists({name_of}, :{name})")
+        let alias = self.name(name);
+        format!("{alias} = if_not_exists({alias}, :{name})")
     }
 
     /// The write of the row.

@@ -1,5 +1,5 @@
-//! Subscribing, moving, unsubscribing: one row for each endpoint. Every write that adds or removes a row changes the
-//! count in the same transaction, and every write says which row it expects to find.
+//! Subscribes, moves and unsubscribes browsers. Each endpoint has one row. Every write that adds or removes a row
+//! changes the count in the same transaction, and every write has a condition on the row that it expects to find.
 
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
@@ -12,40 +12,40 @@ use crate::dynamo::StoreError;
 use crate::dynamo::item::string;
 use crate::dynamo::transaction::{DECISION, MAX_ITEMS, Transacted};
 use crate::dynamo::write::Write;
-use crate::subscribers::count::Change;
+use crate::subscribers::count::CountChange;
 use crate::subscribers::registration::{MadeWith, Registration};
 use webpush::KeyId;
 
-/// Subscriptions that [`Subscribers::subscribe_all`] takes: one item of the transaction is the count.
+/// Maximum number of subscriptions for [`Subscribers::subscribe_all`]. The count takes one item of the transaction.
 pub const MAX_AT_ONCE: usize = MAX_ITEMS - 1;
 
 const EXISTS: &str = "attribute_exists(endpoint)";
 const IS_NEW: &str = "attribute_not_exists(endpoint)";
 
-/// Whether a prune removed its row.
+/// Whether [`Subscribers::prune`] removed the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pruned {
-    /// The row is removed, and counted no more.
+    /// The row is removed and no longer counted.
     Removed,
-    /// The row is not as it was read: its browser has subscribed again, or it was removed before.
+    /// The row has changed since it was read: its browser has subscribed again, or it is already gone.
     Kept,
 }
 
 /// Whether a registration added a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subscribed {
-    /// There is one subscription more.
+    /// The endpoint had no row before.
     New,
-    /// The subscription was there, and has new keys and fields.
+    /// The endpoint had a row, which now has the new keys and fields.
     Refreshed,
 }
 
 impl Subscribers {
-    /// Stores a subscription, or refreshes the one with the same endpoint: keys and `expirationTime` are replaced, tags,
-    /// user and time zone where the registration says so.
+    /// Stores a subscription, or refreshes the one with the same endpoint. A refresh replaces the keys and
+    /// `expirationTime`, and those of tags, user and time zone that the registration gives.
     ///
     /// # Errors
-    /// When DynamoDB fails; nothing is written then, or all is.
+    /// When DynamoDB fails. Then either everything is written or nothing.
     pub async fn subscribe(
         &self,
         registration: &Registration,
@@ -60,7 +60,7 @@ impl Subscribers {
                 return Ok(Subscribed::Refreshed);
             }
             let items = vec![upsert.write(&self.db).when(IS_NEW).transact()];
-            let change = Change::of([endpoint], []);
+            let change = CountChange::of([endpoint], []);
             let written = self.transact_counted(operation, items, &change, now);
             if written.await? == Transacted::Done {
                 return Ok(Subscribed::New);
@@ -69,11 +69,11 @@ impl Subscribers {
         }
     }
 
-    /// Stores up to [`MAX_AT_ONCE`] subscriptions of different endpoints, with one transaction where all are new: many
-    /// times faster than one by one. Says how many are [`Subscribed::New`].
+    /// Stores up to [`MAX_AT_ONCE`] subscriptions with different endpoints. If all are new, one transaction stores
+    /// them, many times faster than one by one. Returns how many are [`Subscribed::New`].
     ///
     /// # Errors
-    /// As [`Subscribers::subscribe`]. Some may be stored then, each with its count, and another call stores the rest.
+    /// As [`Subscribers::subscribe`]. Some may be stored and counted by then; another call stores the rest.
     pub async fn subscribe_all(
         &self,
         registrations: &[Registration],
@@ -90,7 +90,7 @@ impl Subscribers {
         let endpoints = registrations
             .iter()
             .map(|it| it.subscription.endpoint.as_str());
-        let change = Change::of(endpoints, []);
+        let change = CountChange::of(endpoints, []);
         let written = self.transact_counted("subscribe all", items, &change, now);
         if written.await? == Transacted::Done {
             return Ok(registrations.len());
@@ -104,8 +104,8 @@ impl Subscribers {
         Ok(new)
     }
 
-    /// Stores a subscription in the place of `old`, an endpoint that the browser had before. It inherits what the
-    /// registration leaves out. All happens in one transaction, and the count stays: the subscription has moved.
+    /// Moves a browser's subscription from its former endpoint `old` to a new one. The new row inherits what the
+    /// registration leaves out. One transaction does both, and the count stays the same.
     ///
     /// # Errors
     /// As [`Subscribers::subscribe`].
@@ -129,16 +129,16 @@ impl Subscribers {
             let delete = self.delete_unchanged(&row);
             let put = upsert.write(&self.db);
             let moved = vec![delete.clone(), put.clone().when(IS_NEW).transact()];
-            let change = Change::of([endpoint], [old]);
+            let change = CountChange::of([endpoint], [old]);
             match self
                 .transact_counted(operation, moved, &change, now)
                 .await?
             {
                 Transacted::Done => return Ok(Subscribed::New),
-                // The old row is as it was read, so there is a row for the new endpoint: merge the two.
+                // The old row has not changed, so the new endpoint must have a row already: merge the two.
                 Transacted::Unmet(unmet) if !unmet.contains(&0) => {
                     let merged = vec![delete, put.when(EXISTS).transact()];
-                    let change = Change::of([], [old]);
+                    let change = CountChange::of([], [old]);
                     let written = self.transact_counted(operation, merged, &change, now);
                     if written.await? == Transacted::Done {
                         return Ok(Subscribed::Refreshed);
@@ -150,25 +150,25 @@ impl Subscribers {
         }
     }
 
-    /// Removes a subscription. One that is not there is no error.
+    /// Removes a subscription. It is no error if there is none.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn unsubscribe(&self, endpoint: &str, now: Timestamp) -> Result<(), StoreError> {
         let delete = self.db.subscription(endpoint).delete().when(EXISTS);
-        let change = Change::of([], [endpoint]);
+        let change = CountChange::of([], [endpoint]);
         self.transact_counted("unsubscribe", vec![delete.transact()], &change, now)
             .await?;
         Ok(())
     }
 
-    /// Removes a row whose endpoint is gone, unless its browser has written it again since it was read.
+    /// Removes a row whose subscription has ended, unless its browser has written it again since it was read.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn prune(&self, row: &Row, now: Timestamp) -> Result<Pruned, StoreError> {
         let items = vec![self.delete_unchanged(row)];
-        let change = Change::of([], [row.endpoint.as_str()]);
+        let change = CountChange::of([], [row.endpoint.as_str()]);
         let written = self.transact_counted("prune", items, &change, now);
         Ok(match written.await? {
             Transacted::Done => Pruned::Removed,
@@ -176,19 +176,19 @@ impl Subscribers {
         })
     }
 
-    /// Remembers that `row` was made with another key than it says, unless its browser has written it again since.
+    /// Stores the key that `row` was made with, unless its browser has written the row again since.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn remember_key(&self, row: &Row, key: &KeyId) -> Result<(), StoreError> {
         let row_item = self.db.subscription(&row.endpoint);
-        let update = unchanged(row, row_item.update("SET vapid = :vapid"));
+        let update = when_unchanged(row, row_item.update("SET vapid = :vapid"));
         let update = update.value(":vapid", string(key.as_str())).transact();
         self.db.transact("remember key", vec![update]).await?;
         Ok(())
     }
 
-    /// Writes a row that must be there. False when it is not.
+    /// Updates an existing row. False if there is none.
     async fn refresh(&self, upsert: &Upsert) -> Result<bool, StoreError> {
         let write = upsert.write(&self.db).when(EXISTS);
         Ok(self.db.write(write, ReturnValue::None).await?.is_some())
@@ -196,22 +196,22 @@ impl Subscribers {
 
     /// Removes a row, unless its browser has written it again since it was read.
     pub(crate) fn delete_unchanged(&self, row: &Row) -> TransactWriteItem {
-        unchanged(row, self.db.subscription(&row.endpoint).delete()).transact()
+        when_unchanged(row, self.db.subscription(&row.endpoint).delete()).transact()
     }
 }
 
-/// Does `write` only while the row is as it was read.
-fn unchanged(row: &Row, write: Write) -> Write {
+/// Makes `write` conditional on an unchanged row.
+fn when_unchanged(row: &Row, write: Write) -> Write {
     write
         .when(Row::UNCHANGED)
         .name("#auth", "auth")
         .values(row.unchanged())
 }
 
-/// The registration, with the old row's values where it has none.
+/// Fills gaps in the registration with the old row's values.
 fn inherit(registration: Registration, row: &Row) -> Registration {
     let tags = (!row.tags.is_empty()).then(|| row.tags.clone());
-    // A browser that is given another endpoint subscribes with the options of the old one.
+    // A browser that gets a new endpoint subscribes with the options, and so the key, of the old one.
     let vapid = match (registration.vapid, &row.vapid) {
         (MadeWith::Presumed(_) | MadeWith::Unknown, Some(id)) => MadeWith::Known(id.clone()),
         (given, _) => given,

@@ -17,7 +17,7 @@ fn gone(n: usize) -> BTreeMap<String, ()> {
     endpoints(n).into_iter().map(|it| (it, ())).collect()
 }
 
-/// `n` rows that are counted as `tally`, and as `retrying` no more where a retry part held them.
+/// Counts `n` rows as `tally`. If they were in a retry part, they are no longer counted as `retrying`.
 fn counted(n: i64, tally: Tally, were_retrying: bool) -> Figures {
     let mut figures = Figures::default();
     figures.add(PushService::Fcm, tally, n);
@@ -176,7 +176,7 @@ fn a_delta_opens_no_more_parts_than_one_transaction_takes() {
     assert_eq!(reading(None).try_apply(&many), Ok(Checkpoint::Read));
 }
 
-/// Applies all of `pieces`; the last checkpoint, and the figures in all.
+/// Applies all of `pieces`. Returns the last checkpoint and the sum of the figures.
 fn applied(mut checkpoint: Checkpoint, pieces: &[Delta<()>]) -> (Checkpoint, Figures) {
     let mut figures = Figures::default();
     for piece in pieces {

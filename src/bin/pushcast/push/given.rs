@@ -1,4 +1,4 @@
-//! What `pushcast push` is given: files, and what they may not say.
+//! Reads the files that `pushcast push` is given, and checks them against the flags.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::Push;
 use super::shown::spelled;
 
 impl Push {
-    /// Two that say different things are a mistake, whichever were to win.
+    /// Refuses a flag and a header of `--head` that have different values, because the user's intent is unclear.
     pub(super) fn check_agreement(&self, head: &str) -> Result<()> {
         let headers: Map<String, Value> = serde_json::from_str(head)?;
         let given = [
@@ -50,7 +50,7 @@ impl Push {
     }
 }
 
-/// An endpoint that is off the list, with the line that would put it there.
+/// The error's text. For an endpoint off the allow-list it adds the setting that allows it.
 pub(super) fn explained(error: &SubscriptionError, info: &str) -> String {
     let unlisted = matches!(
         error,

@@ -1,8 +1,8 @@
 //! Builds the parts of the Lambda functions from the environment, once, at start. An AWS client is made only for a part
 //! that needs it.
 //!
-//! Functions run on one thread. Their memory size buys them a seventh to a third of a processor, so a second thread would
-//! add cost and no speed. Lambda gives more than one processor only above 1769 MB.
+//! Functions run on one thread. Their memory size buys them a seventh to a third of a processor, so a second thread
+//! would add cost and no speed. Lambda gives more than one processor only above 1769 MB.
 
 use std::fmt;
 use std::sync::Arc;

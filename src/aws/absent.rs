@@ -1,5 +1,5 @@
-//! The build without the feature `aws` reads nothing from AWS. When the configuration refers to AWS, the error names the
-//! build that can read it.
+//! The build without the feature `aws` reads nothing from AWS. When the configuration refers to AWS, the error names
+//! the build that can read it.
 
 use aws_sdk_dynamodb::Client;
 

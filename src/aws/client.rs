@@ -89,10 +89,11 @@ impl Aws {
 
     /// Starts opening a connection from the function to DynamoDB, in the background.
     ///
-    /// Every function calls DynamoDB first. Lambda gives a function a whole processor while it starts, and a seventh to a
-    /// third of one afterwards. During the start the TLS handshake costs one millisecond, and it runs while secrets and
-    /// keys are fetched. Early connections to SQS and EventBridge would gain nothing, because functions call them at the
-    /// end of their work. Neither would connections to push services: nobody knows yet which ones a campaign needs.
+    /// Every function calls DynamoDB first. Lambda gives a function a whole processor while it starts, and a seventh to
+    /// a third of one afterwards. During the start the TLS handshake costs one millisecond, and it runs while secrets
+    /// and keys are fetched. Early connections to SQS and EventBridge would gain nothing, because functions call them
+    /// at the end of their work. Neither would connections to push services: nobody knows yet which ones a campaign
+    /// needs.
     pub async fn connect(&self) {
         let http = match &self.source {
             CredentialSource::Lambda(http) => http.clone(),

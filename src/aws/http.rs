@@ -1,9 +1,9 @@
 //! The HTTP client with which a Lambda function calls AWS: HTTP/1.1, which the services speak, and the TLS settings of
 //! the push client.
 //!
-//! The SDK's own client would add a second one beside that of the Runtime API, and it reads and parses the system's root
-//! certificates at every start. This client uses Mozilla's roots, which are compiled in and include Amazon's. Like the
-//! push client, it does not support proxies.
+//! The SDK's own client would add a second one beside that of the Runtime API, and it reads and parses the system's
+//! root certificates at every start. This client uses Mozilla's roots, which are compiled in and include Amazon's. Like
+//! the push client, it does not support proxies.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Reads region, credentials and endpoints from the environment that Lambda sets for a function.
 //!
-//! The SDK's default chain would find the same values. But it would link every source that it searches into each function:
-//! profiles, STS, SSO, containers, instance metadata. Every cold start would load those megabytes for nothing.
+//! The SDK's default chain would find the same values. But it would link every source that it searches into each
+//! function: profiles, STS, SSO, containers, instance metadata. Every cold start would load those megabytes for
+//! nothing.
 
 use std::env;
 
@@ -60,8 +61,8 @@ pub(super) async fn dynamodb(config: &SdkConfig) -> Option<Uri> {
     found.url().parse().ok()
 }
 
-/// Endpoints that replace AWS's own, read as the SDK reads them: `AWS_ENDPOINT_URL_DYNAMODB` and its like for one service,
-/// `AWS_ENDPOINT_URL` for all.
+/// Endpoints that replace AWS's own, read as the SDK reads them: `AWS_ENDPOINT_URL_DYNAMODB` and its like for one
+/// service, `AWS_ENDPOINT_URL` for all.
 #[derive(Debug)]
 struct Endpoints {
     get: fn(&str) -> Option<String>,

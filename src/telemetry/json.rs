@@ -1,5 +1,5 @@
-//! Writes each log line as one flat JSON object. It contains the members of the line and of the spans around it, so that
-//! every line names its request (`requestId`) and its campaign.
+//! Writes each log line as one flat JSON object. It contains the members of the line and of the spans around it, so
+//! that every line names its request (`requestId`) and its campaign.
 
 use std::error::Error;
 use std::fmt;

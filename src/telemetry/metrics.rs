@@ -1,5 +1,5 @@
-//! Metrics as log lines in Embedded Metric Format, from which CloudWatch reads them. No metric costs an API call. Without
-//! a configured namespace, nothing is written.
+//! Metrics as log lines in Embedded Metric Format, from which CloudWatch reads them. No metric costs an API call.
+//! Without a configured namespace, nothing is written.
 //!
 //! | metric | dimension | means |
 //! |---|---|---|

@@ -1,5 +1,5 @@
-//! Logs and metrics. `RUST_LOG` chooses the lines that are logged. A line shows an endpoint as origin and hash only, and
-//! never a key, a token or a payload.
+//! Logs and metrics. `RUST_LOG` chooses the lines that are logged. A line shows an endpoint as origin and hash only,
+//! and never a key, a token or a payload.
 //!
 //! | file | owns |
 //! |---|---|
@@ -33,8 +33,8 @@ pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 /// The filter from `RUST_LOG`. At `debug` and `trace` the SDK and the HTTP client log whole requests, with keys and
 /// endpoints. So these two levels apply to our own lines only, even if the variable asks for more.
 ///
-/// The filter selects by target and level. Selecting by spans and their values would link a regular expression library into
-/// every function.
+/// The filter selects by target and level. Selecting by spans and their values would link a regular expression library
+/// into every function.
 fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     let chosen = std::env::var("RUST_LOG").unwrap_or_default();
     let chosen = if chosen.trim().is_empty() {
@@ -78,8 +78,8 @@ pub fn init_text() -> Result<(), BadFilter> {
     Ok(())
 }
 
-/// Logs JSON to the standard output, one object per line. CloudWatch adds the time. A panic is logged the same way, with
-/// its request and job.
+/// Logs JSON to the standard output, one object per line. CloudWatch adds the time. A panic is logged the same way,
+/// with its request and job.
 ///
 /// # Errors
 /// When `RUST_LOG` is wrong.

@@ -62,7 +62,7 @@ pub(crate) enum ApiError {
 
 impl ApiError {
     /// Whether a retry of the same request may succeed: the server may be restarting or busy.
-    pub(crate) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Problem { status, .. } | Self::Stranger { status, .. } => {

@@ -52,9 +52,9 @@ enum Action {
     },
     /// Follow a campaign to its end.
     ///
-    /// On a terminal it shows a progress bar. Elsewhere it prints a line every few seconds when the figures have changed,
-    /// and a last line at the end. Ctrl-C stops watching, not the campaign. Exit codes: 0 the campaign is done, 1 it was
-    /// halted or cancelled, or the server did not answer for too long.
+    /// On a terminal it shows a progress bar. Elsewhere it prints a line every few seconds when the figures have
+    /// changed, and a last line at the end. Ctrl-C stops watching, not the campaign. Exit codes: 0 the campaign is
+    /// done, 1 it was halted or cancelled, or the server did not answer for too long.
     Watch {
         /// Its id.
         id: String,

@@ -57,7 +57,8 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// Locks the folder against a second server. The operating system releases the lock when the process ends or crashes.
+    /// Locks the folder against a second server. The operating system releases the lock when the process ends or
+    /// crashes.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.0.join("lock");
         let file = private(OpenOptions::new().write(true).create(true).truncate(false))
@@ -142,8 +143,8 @@ fn random_text() -> Result<String> {
     Ok(base64url::encode(bytes))
 }
 
-/// Reads a secret, or makes it. A new secret is written to a temporary file and renamed, so that a crash leaves either no
-/// file or a complete one.
+/// Reads a secret, or makes it. A new secret is written to a temporary file and renamed, so that a crash leaves either
+/// no file or a complete one.
 fn read_or_make(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
     let name = || path.display().to_string();
     if path.exists() {

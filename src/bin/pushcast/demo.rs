@@ -1,5 +1,5 @@
-//! The two paths that the demo page calls beside the API. The page has no API token and needs none: it may only send to a
-//! subscription of the demo user whose endpoint it knows. Only `pushcast serve` has these paths.
+//! The two paths that the demo page calls beside the API. The page has no API token and needs none: it may only send to
+//! a subscription of the demo user whose endpoint it knows. Only `pushcast serve` has these paths.
 
 use std::sync::Arc;
 

@@ -24,8 +24,8 @@ use crate::output::say;
 
 /// Our clock is compared with this push service's, unless the operator has added another.
 const CLOCK_REFERENCE: &str = "https://updates.push.services.mozilla.com";
-/// Largest clock difference that is fine. Push services refuse a token that has expired or is valid for more than a day,
-/// by their own clock.
+/// Largest clock difference that is fine. Push services refuse a token that has expired or is valid for more than a
+/// day, by their own clock.
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 /// Number of rows whose endpoints are checked.
 const SAMPLE: i32 = 1000;

@@ -64,7 +64,8 @@ impl Import {
             let line = match lines.try_recv() {
                 Ok(line) => Some(line),
                 Err(_) => {
-                    // No line is ready: the pipe is slow or at its end. The batch is written without waiting for more lines.
+                    // No line is ready: the pipe is slow or at its end. The batch is written without waiting for more
+                    // lines.
                     writing.begin();
                     tokio::select! {
                         Some(written) = writing.under_way.next() => {
@@ -89,8 +90,8 @@ impl Import {
         Ok(self)
     }
 
-    /// Puts a subscription into the batch. The last line of an endpoint must win, so this waits while an earlier line of
-    /// the same endpoint is being written.
+    /// Puts a subscription into the batch. The last line of an endpoint must win, so this waits while an earlier line
+    /// of the same endpoint is being written.
     async fn add(
         &mut self,
         writing: &mut Writing<'_>,

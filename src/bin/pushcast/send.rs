@@ -168,12 +168,12 @@ impl Send {
         Ok(Value::Object(message))
     }
 
-    /// Adds the campaign's id to a temporary error, because the server may have started the campaign. A retry with that id
-    /// does not start another.
+    /// Adds the campaign's id to a transient error, because the server may have started the campaign. A retry with that
+    /// id does not start another.
     fn unsure(&self, error: ApiError, id: &str) -> anyhow::Error {
-        let is_temporary = error.is_temporary();
+        let is_transient = error.is_transient();
         let error = anyhow::Error::from(error);
-        if is_temporary {
+        if is_transient {
             return error.context(format!(
                 "it may have been started; the same command with --id {id} does not send it twice"
             ));

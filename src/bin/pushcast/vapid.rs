@@ -134,7 +134,8 @@ impl Written {
             None => {
                 let mut out = std::io::stdout().lock();
                 out.write_all(&bytes)?;
-                // Bytes without an end of line stay in the buffer until the program ends, which would hide a write error.
+                // Bytes without an end of line stay in the buffer until the program ends, which would hide a write
+                // error.
                 out.flush()?;
             }
         }

@@ -65,7 +65,7 @@ impl Watch {
                 }
                 Err(error) => {
                     let may_retry = answered.is_some_and(|at| at.elapsed() < self.patience);
-                    if !(may_retry && error.is_temporary()) {
+                    if !(may_retry && error.is_transient()) {
                         self.bar.finish_and_clear();
                         return Err(error).with_context(|| format!("watching campaign {id}"));
                     }

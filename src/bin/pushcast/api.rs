@@ -54,7 +54,7 @@ pub(crate) enum ApiError {
     },
     /// The answer does not come from a pushcast server.
     #[error(
-        "{url} answered with HTTP status {} and not as pushcast does: is --url (PUSHCAST_URL) right?",
+        "{url} answered with HTTP status {} but it is not a pushcast server: is --url (PUSHCAST_URL) right?",
         status.as_u16()
     )]
     Stranger { url: Url, status: StatusCode },
@@ -88,7 +88,7 @@ impl Server {
             .with_context(|| format!("--url {}: must begin with http:// or https://", self.url))?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.token(&base)?))
             .ok()
-            .context("the API token holds characters that no token has")?;
+            .context("the API token holds characters that a header cannot")?;
         bearer.set_sensitive(true);
         let limits = Limits {
             total: Duration::from_secs(30),

@@ -114,7 +114,7 @@ async fn recover(broadcast: &Broadcast<LocalQueue>) {
     while let Err(error) = broadcast.recover().await {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "a campaign that was under way cannot go on yet, it is tried again"
+            "an unfinished campaign cannot be continued yet, it will be retried"
         );
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(LONGEST_DELAY);

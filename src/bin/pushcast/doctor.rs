@@ -191,7 +191,7 @@ async fn clock(config: &Config) -> Finding {
         None => finding(
             "clock",
             Health::Warning,
-            format!("cannot be compared, {origin} tells no date"),
+            format!("cannot be compared, {origin} sends no date"),
         ),
     }
 }

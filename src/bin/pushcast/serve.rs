@@ -200,7 +200,7 @@ async fn serve(listener: TcpListener, app: Router) -> Result<()> {
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         told_to_stop().await;
-        complain("stopping: finishing what is under way (Ctrl-C again to stop at once)");
+        complain("stopping: finishing open requests (Ctrl-C again to stop at once)");
         stopping.send_replace(true);
     });
     let too_long = async {

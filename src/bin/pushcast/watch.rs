@@ -69,7 +69,7 @@ impl Watch {
                         self.bar.finish_and_clear();
                         return Err(error).with_context(|| format!("watching campaign {id}"));
                     }
-                    self.bar.set_message("no answer: asking again");
+                    self.bar.set_message("no answer, retrying");
                 }
             }
             sleep(POLL_INTERVAL).await;
@@ -96,9 +96,7 @@ impl Watch {
             complain(format_args!("{status}: {reason}"));
         }
         let id = text(campaign, "id");
-        complain(format_args!(
-            "to go on with it: pushcast campaigns resume {id}"
-        ));
+        complain(format_args!("to resume it: pushcast campaigns resume {id}"));
         Ok(Some(ExitCode::FAILURE))
     }
 
@@ -145,7 +143,7 @@ impl Watch {
             }
         }
         if left == 0 && number(&campaign["counts"], "retrying") > 0 {
-            message += ", waiting to try those again";
+            message += ", waiting to retry";
         }
         message
     }

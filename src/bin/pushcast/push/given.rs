@@ -42,7 +42,7 @@ impl Push {
                 || header == "Topic" && in_file.parse::<Topic>().ok() == self.topic;
             if !same {
                 bail!(
-                    "{flag} {value} and {header} {in_file} in --head say different things: leave one out"
+                    "{flag} {value} and {header} {in_file} in --head have different values: leave one out"
                 );
             }
         }

@@ -69,20 +69,22 @@ pub(super) fn spelled(value: &Value) -> String {
 fn advice(outcome: &Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Accepted => None,
-        Outcome::Gone => Some("the subscription is no more: forget it"),
+        Outcome::Gone => Some("the subscription no longer exists: delete it"),
         Outcome::Mismatched => {
             Some("the subscription was made with another VAPID key: sign with that one")
         }
         Outcome::TooLarge => Some("the message is larger than this push service takes"),
         Outcome::Throttled(_) => Some("the push service asks for a pause: try again later"),
-        Outcome::Unavailable(_) => Some("the push service has trouble of its own: try again later"),
+        Outcome::Unavailable(_) => {
+            Some("the push service has a problem of its own: try again later")
+        }
         Outcome::Unreachable => {
             Some("there was no answer, which says nothing about the subscription")
         }
         Outcome::OurFault => Some(
             "the token, the key or a header is wrong: every subscription there would be refused",
         ),
-        Outcome::Refused => Some("the push service will not have this message"),
+        Outcome::Refused => Some("the push service refuses this message"),
     }
 }
 

@@ -12,7 +12,7 @@ const KIND: &str = "pushcast.campaign";
 #[cfg(feature = "aws")]
 const SOURCE: &str = "pushcast";
 
-/// Where the end of a campaign is announced, at least once.
+/// Announces each campaign's end at least once.
 #[derive(Debug, Clone)]
 pub enum Announcer {
     /// In the log.
@@ -22,15 +22,15 @@ pub enum Announcer {
     EventBridge {
         /// The SDK's client.
         client: Client,
-        /// Name or ARN of the bus; the account's default one without.
+        /// Name or ARN of the bus. `None` is the account's default bus.
         bus: Option<String>,
     },
 }
 
-/// Why an end could not be announced.
+/// Why the end of a campaign could not be announced.
 #[derive(Debug, thiserror::Error)]
 pub enum AnnounceError {
-    /// EventBridge could not be reached, or refused.
+    /// EventBridge could not be reached, or refused the request.
     #[error("the end of the campaign could not be put on EventBridge")]
     Put(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// EventBridge answered, but refused the event.
@@ -42,7 +42,7 @@ impl Announcer {
     /// Announces the end of a campaign. `campaign` is the campaign as the API shows it.
     ///
     /// # Errors
-    /// When EventBridge does not take the event: the caller announces the end again.
+    /// When EventBridge does not take the event. The caller must then announce the end again.
     pub async fn ended(&self, campaign: &Value) -> Result<(), AnnounceError> {
         match self {
             Self::Log => {

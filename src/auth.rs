@@ -1,4 +1,4 @@
-//! Who may send, and who is who: the API token, and the signature that proves a user id.
+//! The API token, which permits sending, and the signature that proves a user id.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
 use http::header::{AUTHORIZATION, InvalidHeaderValue};
 use http::{HeaderMap, HeaderValue};
 
-/// The token that a backend sends with each request.
+/// The token that the backend sends with each request.
 #[derive(Clone)]
 pub struct ApiToken(String);
 
@@ -19,16 +19,16 @@ impl From<String> for ApiToken {
 }
 
 impl ApiToken {
-    /// `Bearer <token>`: what [`ApiToken::admits`] looks for.
+    /// The header value `Bearer <token>`, which [`ApiToken::admits`] accepts.
     ///
     /// # Errors
-    /// When the token cannot stand in a header.
+    /// When the token holds characters that a header cannot.
     pub fn authorization(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         HeaderValue::try_from(format!("Bearer {}", self.0))
     }
 
-    /// Whether the request carries `Authorization: Bearer <token>`. Compared by digest, in constant time, so
-    /// that neither its length nor its beginning shows.
+    /// Whether the request carries `Authorization: Bearer <token>`. Compares digests in constant time, so that the time
+    /// reveals neither the token's length nor its first characters.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let hash = |text: &str| digest(&SHA256, text.as_bytes());
         headers
@@ -43,7 +43,7 @@ impl ApiToken {
     }
 }
 
-/// The secret under which a backend signs the ids of its users.
+/// The secret with which the backend signs user ids.
 #[derive(Clone)]
 pub struct UserSecret(Key);
 
@@ -54,12 +54,12 @@ impl From<String> for UserSecret {
 }
 
 impl UserSecret {
-    /// Hex HMAC-SHA256 of the user id, what a backend gives its page.
+    /// Hex HMAC-SHA256 of the user id. The backend gives it to its page.
     pub fn sign(&self, user: &str) -> String {
         hex::encode(sign(&self.0, user.as_bytes()))
     }
 
-    /// Whether `signature` is this user's; in constant time.
+    /// Whether `signature` is the signature of `user`. Compares in constant time.
     pub fn proves(&self, user: &str, signature: &str) -> bool {
         hex::decode(signature).is_ok_and(|tag| verify(&self.0, user.as_bytes(), &tag).is_ok())
     }

@@ -1,11 +1,11 @@
-//! Which pages may call the API from a browser (CORS).
+//! The origins whose pages may call the API from a browser (CORS).
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use webpush::{NotAnOrigin, Origin};
 
-/// The pages that may call from a browser.
+/// The origins whose pages may call the API from a browser.
 #[derive(Debug, Clone, Default)]
 pub struct CorsOrigins(Vec<String>);
 
@@ -13,7 +13,7 @@ impl CorsOrigins {
     /// Origins such as `https://www.example.org`, or `*` for every page.
     ///
     /// # Errors
-    /// For anything else.
+    /// When a text is neither an origin nor `*`.
     pub fn parse<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, NotAnOrigin> {
         let origin = |text: &str| match text {
             "*" => Ok("*".to_owned()),
@@ -26,14 +26,14 @@ impl CorsOrigins {
             .map(Self)
     }
 
-    /// These and those of `other`.
+    /// Adds the origins of `other`.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// Answers preflights and marks answers for these pages.
+    /// Answers preflight requests, and adds the CORS headers to answers, for these origins.
     pub(crate) fn layer(&self) -> CorsLayer {
         let origins = if self.0.iter().any(|origin| origin == "*") {
             AllowOrigin::any()

@@ -1,8 +1,8 @@
-//! What the Lambda functions are made of, from the environment. Made once, at start; a client of AWS only where
-//! something asks for it.
+//! Builds the parts of the Lambda functions from the environment, once, at start. An AWS client is made only for a part
+//! that needs it.
 //!
-//! Functions run on one thread: Lambda gives them the seventh to the third of a processor that their memory pays for, so
-//! that a second thread would only be started, woken, and paid for. Past 1769 MB there is more than one processor.
+//! Functions run on one thread. Their memory size buys them a seventh to a third of a processor, so a second thread
+//! would add cost and no speed. Lambda gives more than one processor only above 1769 MB.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ use webpush::{Client, Limits, Pusher};
 /// A function that is starting.
 #[derive(Debug)]
 pub struct Function {
-    /// The environment.
+    /// The checked environment.
     pub config: Config,
-    /// The secrets that it gives or refers to.
+    /// The secrets that the environment holds or refers to.
     pub secrets: Secrets,
     aws: Aws,
 }
@@ -42,23 +42,23 @@ pub enum StartError {
     /// A variable is missing or wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// `RUST_LOG` is.
+    /// `RUST_LOG` is wrong.
     #[error(transparent)]
     Filter(#[from] BadFilter),
-    /// No connection to a push service could be made.
+    /// The TLS settings of the push client are wrong.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
 impl fmt::Debug for StartError {
-    /// What a function prints that does not start.
+    /// A function that cannot start prints its error with `Debug`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
 impl Function {
-    /// Begins to log, reads the environment, and fetches the secrets and public keys that it refers to.
+    /// Starts logging, reads the environment, and fetches the secrets and public keys that it refers to.
     ///
     /// # Errors
     /// The first variable that is wrong.
@@ -75,7 +75,7 @@ impl Function {
         })
     }
 
-    /// The two tables.
+    /// The store on the two tables.
     ///
     /// # Errors
     /// When they are not configured.
@@ -85,7 +85,7 @@ impl Function {
         Ok(Store::new(client, tables, Chance::system()))
     }
 
-    /// What starts, steers and ends campaigns.
+    /// Starts, controls and ends campaigns.
     ///
     /// # Errors
     /// When tables or queue are not configured.
@@ -106,17 +106,17 @@ impl Function {
         })
     }
 
-    /// Where schedules are kept.
+    /// The schedules in EventBridge Scheduler.
     ///
     /// # Errors
-    /// When group, role or the function to call are not configured.
+    /// When group, role, `broadcast` or the queue of failed events is not configured.
     pub async fn schedules(&self) -> Result<EventBridgeSchedules, ConfigError> {
         let target = self.config.require_scheduler()?;
         let client = Scheduler::new(self.aws.config().await);
         Ok(EventBridgeSchedules::new(client, target))
     }
 
-    /// What does jobs.
+    /// The worker that handles jobs.
     ///
     /// # Errors
     /// When a variable is missing or wrong.
@@ -133,10 +133,10 @@ impl Function {
         })
     }
 
-    /// What pushes. Takes the keys out of the secrets.
+    /// The pusher, with the keys. Takes the keys out of the secrets.
     ///
     /// # Errors
-    /// When there is no key, or no subject, or the extra roots are wrong.
+    /// When the key or the subject is missing, or the file of extra root certificates is wrong.
     pub fn pusher(&mut self) -> Result<Pusher, StartError> {
         let subject = self.config.require_subject()?;
         let keys = self.secrets.take_keys(Some(subject))?;

@@ -1,4 +1,5 @@
-//! A build without the feature `aws` reads nothing from AWS. Whoever configures it to do so is told which build does.
+//! The build without the feature `aws` reads nothing from AWS. When the configuration refers to AWS, the error names
+//! the build that can read it.
 
 use aws_sdk_dynamodb::Client;
 
@@ -12,12 +13,12 @@ use super::remote_key::RemoteKey;
 )]
 pub struct NoAws;
 
-/// AWS, which this build cannot reach.
+/// Stands in for the AWS client. Every call fails with [`NoAws`].
 #[derive(Debug)]
 pub struct Aws(());
 
 impl Aws {
-    /// The same call as in a build with AWS. It looks for no credentials.
+    /// Has the signature that it has in a build with AWS. It looks for no credentials.
     pub fn of_user() -> Self {
         Self(())
     }

@@ -1,4 +1,4 @@
-//! Region and credentials, and what is asked of AWS with them.
+//! Finds region and credentials, and calls AWS with them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::secrets::{self, SecretError};
 #[cfg(feature = "local")]
 use super::settings::{behavior_version, retries, timeouts};
 
-/// Region and credentials, looked for once, and not before something needs them.
+/// Region and credentials. The first call that needs them looks for them; later calls reuse them.
 #[derive(Debug)]
 pub struct Aws {
     source: CredentialSource,
@@ -32,7 +32,7 @@ enum CredentialSource {
 }
 
 impl Aws {
-    /// Region and credentials of a Lambda function. Lambda puts both into its environment; nothing else is looked at.
+    /// Region and credentials of a Lambda function, from the environment that Lambda sets and from nowhere else.
     pub fn of_function() -> Self {
         Self {
             source: CredentialSource::Lambda(Http::new()),
@@ -40,7 +40,7 @@ impl Aws {
         }
     }
 
-    /// Region and credentials of whoever runs the program, wherever the SDK finds them.
+    /// Region and credentials of the user who runs the program, from the SDK's default chain.
     #[cfg(feature = "local")]
     pub fn of_user() -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Aws {
         }
     }
 
-    /// The settings that every client is made of.
+    /// The configuration for every AWS client.
     pub async fn config(&self) -> &SdkConfig {
         let find = async || match &self.source {
             CredentialSource::Lambda(http) => lambda::config(http.clone()),
@@ -75,10 +75,10 @@ impl Aws {
         secrets::get(self.config().await, reference).await
     }
 
-    /// The key of KMS with this id, ARN or alias. Asks KMS for its public half.
+    /// The KMS key with this id, ARN or alias. Fetches its public half from KMS.
     ///
     /// # Errors
-    /// When KMS refuses, or the key is of another kind.
+    /// When KMS refuses, or the key does not fit VAPID.
     pub async fn kms_key(&self, id: &str) -> Result<RemoteKey, KmsError> {
         let client = aws_sdk_kms::Client::new(self.config().await);
         let key = KmsKey::new(client, id.to_owned());
@@ -87,12 +87,13 @@ impl Aws {
         Ok(RemoteKey { public, signer })
     }
 
-    /// Begins to connect a function to DynamoDB, and does not wait for it.
+    /// Starts opening a connection from the function to DynamoDB, in the background.
     ///
-    /// Every function asks DynamoDB first, and Lambda starts a function with a whole processor but runs it with a seventh
-    /// to a third of one. The TLS handshake takes a millisecond of a whole processor, while secrets and keys are fetched.
-    /// For SQS and EventBridge this does not pay: they are called at the end of the work. Nor for push services: which of
-    /// them a campaign needs is not known yet.
+    /// Every function calls DynamoDB first. Lambda gives a function a whole processor while it starts, and a seventh to
+    /// a third of one afterwards. During the start the TLS handshake costs one millisecond, and it runs while secrets
+    /// and keys are fetched. Early connections to SQS and EventBridge would gain nothing, because functions call them
+    /// at the end of their work. Neither would connections to push services: nobody knows yet which ones a campaign
+    /// needs.
     pub async fn connect(&self) {
         let http = match &self.source {
             CredentialSource::Lambda(http) => http.clone(),

@@ -1,7 +1,9 @@
-//! How a Lambda function reaches AWS: HTTP/1.1, which is what the services speak, over the TLS that pushes go out with.
+//! The HTTP client with which a Lambda function calls AWS: HTTP/1.1, which the services speak, and the TLS settings of
+//! the push client.
 //!
-//! The SDK's own client would be one more beside that of the Runtime API, and it reads and parses the system's roots at
-//! every start. Mozilla's, which are compiled in, hold Amazon's. It knows of no proxy, as little as the client of pushes.
+//! The SDK's own client would add a second one beside that of the Runtime API, and it reads and parses the system's
+//! root certificates at every start. This client uses Mozilla's roots, which are compiled in and include Amazon's. Like
+//! the push client, it does not support proxies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use tokio::time::timeout;
 use super::settings::CONNECT_TIMEOUT;
 use webpush::client::tls_config;
 
-/// One for all services of a function. A clone shares its connections, and its TLS sessions.
+/// One client for all AWS services that a function calls. Clones share its connections and TLS sessions.
 #[derive(Debug, Clone)]
 pub(super) struct Http(Arc<Client<HttpsConnector<connect::HttpConnector>, SdkBody>>);
 
@@ -46,20 +48,20 @@ impl Http {
         Self(Arc::new(client))
     }
 
-    /// As the SDK's clients take it.
-    pub(super) fn for_the_sdk(self) -> SharedHttpClient {
+    /// Converts the client into the type that the SDK's clients take.
+    pub(super) fn into_shared(self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self);
         http_client_fn(move |_, _| connector.clone())
     }
 
-    /// Opens a connection that the first request will find: an unsigned GET, to which services answer a word about their
-    /// health. Whether it succeeds is nobody's business; the first request opens its own otherwise.
+    /// Opens a connection that the first request will reuse. It sends an unsigned GET, which services answer with their
+    /// health. A failure is ignored: the first request then opens its own connection.
     pub(super) async fn open(self, service: Uri) {
         let mut request = Request::new(SdkBody::empty());
         *request.uri_mut() = service;
         let opening = async {
             let answer = self.0.request(request).await.ok()?;
-            // Read to its end, or the connection is closed.
+            // The pool keeps a connection only when the body was read to its end.
             answer.into_body().collect().await.ok()
         };
         drop(timeout(Duration::from_secs(2), opening).await);
@@ -80,7 +82,7 @@ impl HttpConnector for Http {
         }
         let answer = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            // Whatever it was, there is no answer: the SDK tries again.
+            // Every error here means that there is no answer. The SDK retries an I/O error.
             let answer = answer.await;
             let answer = answer.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
@@ -89,7 +91,7 @@ impl HttpConnector for Http {
     }
 }
 
-/// With it the SDK takes a connection out of use over which a service has failed: the next try meets another machine.
+/// Lets the SDK discard the connection on which a service failed, so that the retry reaches another machine.
 fn metadata(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
     connection.connection_metadata().as_ref()?;
     let connection = connection.clone();

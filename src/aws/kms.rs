@@ -1,4 +1,4 @@
-//! A VAPID key that never leaves KMS: KMS tells its public half, and signs with it.
+//! A VAPID key that never leaves KMS. KMS returns its public half and signs with its private half.
 
 use std::sync::Arc;
 
@@ -10,36 +10,36 @@ use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use webpush::vapid::{NotDer, VapidKeyError, from_der, public_from_spki};
 use webpush::{KeyId, SignError, SignFuture, Signer};
 
-/// A key of KMS: ECC_NIST_P256, to sign and verify.
+/// A KMS key with key spec ECC_NIST_P256 and usage SIGN_VERIFY.
 #[derive(Debug, Clone)]
 pub(super) struct KmsKey {
     client: Client,
     id: String,
 }
 
-/// Why KMS did not sign or tell a key. Names the key, and what to do.
+/// Why KMS did not sign, or did not return a public key.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KmsError {
-    /// KMS could not be reached, or is busy: it may succeed in a moment.
+    /// KMS could not be reached, or is busy. A retry may succeed.
     #[error("KMS cannot be reached, or is busy: {0}")]
     Busy(String),
     /// KMS refused.
     #[error("KMS refuses the key {id}: {reason}")]
     Refused {
-        /// Which key.
+        /// Id, ARN or alias of the key.
         id: String,
-        /// KMS's own words.
+        /// Error code and message from KMS.
         reason: String,
     },
-    /// The key is of another kind.
+    /// The key has another key spec or usage than VAPID needs.
     #[error(
         "the key {id} of KMS is not one for VAPID: make it with key spec ECC_NIST_P256 and usage SIGN_VERIFY"
     )]
     Kind {
-        /// Which key.
+        /// Id, ARN or alias of the key.
         id: String,
     },
-    /// KMS answered, but not with a signature.
+    /// KMS answered without a readable signature.
     #[error("KMS's signature cannot be read")]
     Signature(#[from] NotDer),
 }
@@ -53,7 +53,7 @@ impl KmsKey {
     /// The public key, an uncompressed point (`GetPublicKey`).
     ///
     /// # Errors
-    /// When KMS refuses, or the key is of another kind.
+    /// When KMS refuses, or the key does not fit VAPID.
     pub(super) async fn public(&self) -> Result<[u8; 65], KmsError> {
         let answer = self.client.get_public_key().key_id(&self.id).send().await;
         let answer = answer.map_err(|error| self.error(&error))?;
@@ -63,7 +63,7 @@ impl KmsKey {
         })
     }
 
-    /// Signs a token's signing input: `r || s` (`Sign`; RFC 7518, section 3.4). KMS itself takes the hash.
+    /// Signs a token's signing input (`Sign`). Returns `r || s` (RFC 7518, section 3.4). KMS computes the hash itself.
     ///
     /// # Errors
     /// When KMS refuses, or cannot be reached.
@@ -94,11 +94,11 @@ impl KmsKey {
         ];
         match error.as_service_error() {
             Some(service) if service.code().is_some_and(|code| BUSY.contains(&code)) => {
-                KmsError::Busy(words(service))
+                KmsError::Busy(describe(service))
             }
             Some(service) => KmsError::Refused {
                 id: self.id.clone(),
-                reason: words(service),
+                reason: describe(service),
             },
             None => KmsError::Busy("no answer".to_owned()),
         }
@@ -122,8 +122,8 @@ impl Signer for KmsKey {
     }
 }
 
-/// An error of AWS in its own words.
-pub(super) fn words(error: &impl ProvideErrorMetadata) -> String {
+/// Error code and message of an AWS error.
+pub(super) fn describe(error: &impl ProvideErrorMetadata) -> String {
     let code = error.code().unwrap_or("an error without a name");
     match error.message() {
         Some(message) => format!("{code}: {message}"),

@@ -1,7 +1,8 @@
-//! Region, credentials and endpoints of a Lambda function: Lambda puts them into its environment.
+//! Reads region, credentials and endpoints from the environment that Lambda sets for a function.
 //!
-//! The SDK's default chain would find the same, but link into every function all that it searches: profiles, STS, SSO,
-//! containers, instance metadata. Every cold start would load those megabytes for nothing.
+//! The SDK's default chain would find the same values. But it would link every source that it searches into each
+//! function: profiles, STS, SSO, containers, instance metadata. Every cold start would load those megabytes for
+//! nothing.
 
 use std::env;
 
@@ -16,10 +17,10 @@ use http::Uri;
 use super::http::Http;
 use super::settings::{behavior_version, retries, timeouts};
 
-/// The variable in which every AWS SDK looks for a service's address.
+/// Every AWS SDK reads a service's address from this variable.
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
-/// The settings that a function's clients are made of.
+/// The configuration for the AWS clients of a function.
 pub(super) fn config(http: Http) -> SdkConfig {
     let get = |name: &str| env::var(name).ok();
     let is_on = |name: &str| get(name).map(|value| value.eq_ignore_ascii_case("true"));
@@ -30,17 +31,17 @@ pub(super) fn config(http: Http) -> SdkConfig {
         .region(region.map(Region::new))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .service_config(Endpoints { get })
-        .http_client(http.for_the_sdk())
+        .http_client(http.into_shared())
         .retry_config(retries())
         .timeout_config(timeouts());
     config.set_use_fips(is_on("AWS_USE_FIPS_ENDPOINT"));
     config.set_use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"));
-    // Marks the retries as chosen, so that no client replaces them by a default of its own.
+    // Marks the retry settings as chosen by us. Otherwise a client may replace them with its own default.
     config.insert_origin("retry_config", Origin::shared_config());
     config.build()
 }
 
-/// Where DynamoDB is, as a client made of `config` finds it.
+/// The address of DynamoDB that a client with this `config` would use.
 pub(super) async fn dynamodb(config: &SdkConfig) -> Option<Uri> {
     let key = ServiceConfigKey::builder()
         .service_id("DynamoDB")
@@ -60,8 +61,8 @@ pub(super) async fn dynamodb(config: &SdkConfig) -> Option<Uri> {
     found.url().parse().ok()
 }
 
-/// Endpoints that replace AWS's own: `AWS_ENDPOINT_URL_DYNAMODB` and the like for one service, `AWS_ENDPOINT_URL` for all
-/// of them, as the SDK itself reads them.
+/// Endpoints that replace AWS's own, read as the SDK reads them: `AWS_ENDPOINT_URL_DYNAMODB` and its like for one
+/// service, `AWS_ENDPOINT_URL` for all.
 #[derive(Debug)]
 struct Endpoints {
     get: fn(&str) -> Option<String>,

@@ -1,15 +1,15 @@
-//! AWS: how its clients are set up, and what of the configuration is read from it.
+//! Sets up the AWS clients, and reads secrets and keys from AWS.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `client` | [`Aws`]: region and credentials, and what is asked of AWS with them |
-//! | `lambda` | what a Lambda function finds in its environment |
-//! | `http` | how a function reaches AWS |
+//! | `client` | [`Aws`]: finds region and credentials, and calls AWS with them |
+//! | `lambda` | region, credentials and endpoints from a Lambda function's environment |
+//! | `http` | the HTTP client with which a function calls AWS |
 //! | `kms` | a VAPID key that never leaves KMS |
 //! | `secrets` | secrets and keys in Secrets Manager |
 //! | `remote_key` | [`RemoteKey`]: a VAPID key that stays in AWS |
-//! | `settings` | retries and time-outs of every client |
-//! | `absent` | [`Aws`] in a build without the feature `aws`: it says how to get it |
+//! | `settings` | retries and timeouts of every client |
+//! | `absent` | [`Aws`] in a build without the feature `aws`: every call fails and names the build that has it |
 
 #[cfg(not(feature = "aws"))]
 mod absent;

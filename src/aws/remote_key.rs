@@ -1,4 +1,4 @@
-//! A VAPID key in AWS, whichever service keeps it.
+//! A VAPID key that stays in AWS.
 
 use std::sync::Arc;
 
@@ -9,6 +9,6 @@ use webpush::Signer;
 pub struct RemoteKey {
     /// Its public half, an uncompressed point.
     pub public: [u8; 65],
-    /// What signs with it.
+    /// Signs with its private half.
     pub signer: Arc<dyn Signer>,
 }

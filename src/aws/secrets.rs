@@ -1,13 +1,14 @@
-//! Secrets Manager: `<ARN or name>#<member>`, or a secret that is the value itself. Read once, at start.
+//! Reads secrets from Secrets Manager, once, at start. `<ARN or name>#<member>` refers to a member of a JSON secret;
+//! `<ARN or name>` refers to a secret that is the value itself.
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
 
-use super::kms::words;
+use super::kms::describe;
 
-/// Why a secret cannot be read. Never holds what was read.
+/// Why a secret cannot be read. Never holds the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// AWS refused, or could not be reached.
@@ -15,22 +16,22 @@ pub enum SecretError {
         "secret {id} cannot be read: {reason}. Does it exist in this region, and may this role read it?"
     )]
     Refused {
-        /// Which secret.
+        /// ARN or name of the secret.
         id: String,
-        /// AWS's own words.
+        /// Error code and message from AWS.
         reason: String,
     },
-    /// The secret is no JSON object with that member.
+    /// The secret is not a JSON object with that member as text.
     #[error(
         "secret {id} holds no text in the member {member}: it must be JSON such as {{\"{member}\": \"..\"}}"
     )]
     Member {
-        /// Which secret.
+        /// ARN or name of the secret.
         id: String,
-        /// The member named.
+        /// Name of the member.
         member: String,
     },
-    /// The reference is not complete.
+    /// The reference lacks the name or the member.
     #[error(
         "must be secretsmanager:<ARN or name>#<member>, or secretsmanager:<ARN or name> for a secret that is the value itself"
     )]
@@ -63,7 +64,7 @@ pub(super) async fn get(aws: &SdkConfig, reference: &str) -> Result<String, Secr
 
 fn refused<E: ProvideErrorMetadata, R>(id: &str, error: &SdkError<E, R>) -> SecretError {
     let reason = error.as_service_error();
-    let reason = reason.map_or_else(|| "no answer".to_owned(), words);
+    let reason = reason.map_or_else(|| "no answer".to_owned(), describe);
     SecretError::Refused {
         id: id.to_owned(),
         reason,

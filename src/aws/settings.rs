@@ -1,4 +1,4 @@
-//! Settings of every client of AWS.
+//! Settings of every AWS client.
 
 #[cfg(feature = "aws")]
 use std::time::Duration;
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 #[cfg(feature = "aws")]
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The SDK's defaults, as of this version; a later one may change retries or time-outs.
+/// Pins the SDK's defaults to this version: a later one may change retries or timeouts.
 pub fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }

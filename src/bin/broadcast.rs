@@ -1,4 +1,4 @@
-//! The Lambda function `broadcast`: EventBridge's rule and Scheduler -> [`pushcast::broadcast`].
+//! The Lambda function `broadcast`: EventBridge rule and EventBridge Scheduler -> [`pushcast::broadcast`].
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use pushcast::functions::Function;

@@ -1,4 +1,4 @@
-//! Which variable is wrong, and why.
+//! The error that names a wrong variable and the reason.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct ConfigError {
 }
 
 impl fmt::Debug for ConfigError {
-    /// What a function prints that does not start.
+    /// A function that cannot start prints its error with `Debug`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

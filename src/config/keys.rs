@@ -11,16 +11,16 @@ use webpush::{
 
 use crate::aws::RemoteKey;
 
-/// Why there is no key. Never holds the text: it may be a key.
+/// Why no key could be read. Never holds the text, which may be a key.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadKeyError {
     /// The file cannot be read.
     #[error("names a file that cannot be read: {0}")]
     File(#[from] std::io::Error),
-    /// What was given, or what the file holds, is no private key.
+    /// The text, or the content of the file, is not a private key.
     #[error("{0}")]
     Key(#[from] VapidKeyError),
-    /// Neither.
+    /// The text is neither the path of a file nor a key.
     #[error(
         "is neither a file that exists nor a key: give the path of a PEM or DER file, or the key itself"
     )]
@@ -45,7 +45,7 @@ pub fn read_key(text: &str) -> Result<VapidKey, ReadKeyError> {
     })
 }
 
-/// A VAPID key with which pushes can be signed.
+/// A VAPID key that can sign pushes.
 #[derive(Debug)]
 pub enum SigningKey {
     /// Its private half is in this process.
@@ -64,7 +64,7 @@ impl SigningKey {
     }
 }
 
-/// The VAPID keys, and what signs with those that are in KMS.
+/// The VAPID keys, and the signers of those that are in KMS.
 #[derive(Debug, Clone)]
 pub struct Keys {
     /// All keys, the current one first.
@@ -73,7 +73,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// All of `keys`, the current one first, each with the subject. `None` when there are none.
+    /// Gives each of `keys` the subject. The first is the current one. `None` when there are no keys.
     pub(super) fn new(keys: Vec<SigningKey>, subject: Option<&Subject>) -> Option<Self> {
         let mut signers = HashMap::new();
         let mut vapid = |key| match key {
@@ -93,14 +93,14 @@ impl Keys {
         })
     }
 
-    /// Pushes signed with these keys, through `client`.
+    /// A pusher that signs with these keys and sends through `client`.
     pub fn pusher(&self, client: Client, clock: Clock) -> Pusher {
         Pusher::new(client, Arc::clone(&self.keyring), clock)
             .with_signer(Arc::clone(&self.signer) as Arc<dyn Signer>)
     }
 }
 
-/// What signs with each key whose private half is not in this process.
+/// The signer of each key whose private half is not in this process.
 #[derive(Debug, Default)]
 struct RemoteSigners(HashMap<KeyId, Arc<dyn Signer>>);
 

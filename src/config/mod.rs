@@ -1,14 +1,15 @@
-//! The environment, read once, at start. A value that is wrong is an error that names its variable. The names are the
-//! same in AWS, locally and in tests.
+//! Reads the environment once, at start. A wrong value is an error that names its variable. The variables have the same
+//! names in AWS, locally and in tests.
 //!
-//! Two steps, two types. [`Config::from_env`] reads and checks, without waiting for anything. [`SecretSources::fetch`]
-//! fetches what the environment only refers to (`secretsmanager:`, `kms:`), and gives [`Secrets`].
+//! Reading takes two steps, each with its own type. [`Config::from_env`] reads and checks the variables, without I/O to
+//! AWS. [`SecretSources::fetch`] fetches the values that the environment only refers to (`secretsmanager:`, `kms:`) and
+//! returns [`Secrets`].
 //!
 //! | file | owns |
 //! |---|---|
-//! | this one | [`Config`]: what the environment says, checked |
+//! | this one | [`Config`]: the checked environment |
 //! | `variables` | the names of the variables |
-//! | `secrets` | [`Secrets`]: keys, token and user secret, wherever they are kept |
+//! | `secrets` | [`Secrets`]: keys, token and user secret, from the environment or from AWS |
 //! | `keys` | VAPID keys: read from files or text, and ready to sign |
 //! | `error` | [`ConfigError`]: which variable is wrong, and why |
 
@@ -36,37 +37,37 @@ const SCHEDULER: [&str; 4] = [
     FAILED_EVENTS_ARN,
 ];
 
-/// Where schedules are kept in AWS, and what they call.
+/// The group that holds the schedules in AWS, and the function that they call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchedulerTarget {
-    /// Name of the group.
+    /// Name of the schedule group.
     pub group: String,
     /// ARN of the role that may call `broadcast`.
     pub role: String,
     /// ARN of `broadcast`.
     pub broadcast: String,
-    /// ARN of the queue that keeps what could not be delivered to it.
+    /// ARN of the queue that keeps firings which EventBridge Scheduler could not deliver to `broadcast`.
     pub failed_events: String,
 }
 
-/// What the environment says, checked.
+/// The checked environment.
 #[derive(Debug, Default)]
 pub struct Config {
     /// Both tables, or neither.
     pub tables: Option<Tables>,
-    /// The queue of jobs.
+    /// URL of the job queue.
     pub queue_url: Option<String>,
-    /// Keys, token and user secret, or where they are.
+    /// Keys, token and user secret, or references to them.
     pub secrets: SecretSources,
-    /// Apple refuses a push without one.
+    /// VAPID subject. Apple refuses a push without one.
     pub vapid_subject: Option<Subject>,
-    /// Where messages may be sent.
+    /// Push services that messages may be sent to.
     pub allowed: AllowList,
-    /// Extra roots for the push client.
+    /// File with extra root certificates for the push client.
     pub ca_file: Option<PathBuf>,
-    /// Pages that may subscribe.
+    /// Origins of the pages that may subscribe.
     pub cors: CorsOrigins,
-    /// All of it, or nothing.
+    /// Present when all four of its variables are set.
     pub scheduler: Option<SchedulerTarget>,
     /// Namespace of the metrics in the log.
     pub metrics_namespace: Option<String>,
@@ -101,8 +102,8 @@ impl Config {
             (Some(_), None) => return Err(ConfigError::missing(LEDGER_TABLE)),
         };
         let needed = |variable| get(variable).ok_or(ConfigError::missing(variable));
-        let any = SCHEDULER.iter().any(|variable| get(variable).is_some());
-        let scheduler = any.then(|| {
+        let any_is_set = SCHEDULER.iter().any(|variable| get(variable).is_some());
+        let scheduler = any_is_set.then(|| {
             Ok(SchedulerTarget {
                 group: needed(SCHEDULE_GROUP)?,
                 role: needed(SCHEDULE_ROLE)?,
@@ -138,7 +139,7 @@ impl Config {
             .ok_or_else(|| ConfigError::missing(SUBSCRIPTIONS_TABLE))
     }
 
-    /// Where schedules are kept, which must be configured.
+    /// The schedule group and its target, which must be configured.
     ///
     /// # Errors
     /// When it is not.
@@ -169,7 +170,7 @@ impl Config {
     }
 }
 
-/// Values between commas.
+/// Splits a comma-separated value.
 fn list(value: &str) -> impl Iterator<Item = &str> {
     let values = value.split(',').map(str::trim);
     values.filter(|value| !value.is_empty())

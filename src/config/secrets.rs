@@ -1,4 +1,4 @@
-//! Keys, token and user secret: given in the environment, or kept in AWS and fetched at start.
+//! Keys, token and user secret. The environment holds them, or refers to AWS, where they are fetched at start.
 
 use futures_util::future::{try_join_all, try_join3};
 use webpush::{Subject, VapidKey};
@@ -9,17 +9,17 @@ use super::variables::{TOKEN, USER_SECRET, VAPID_KEYS};
 use crate::auth::{ApiToken, UserSecret};
 use crate::aws::Aws;
 
-/// Begins a reference to a secret of Secrets Manager.
+/// Prefix of a reference to a secret in Secrets Manager.
 const SECRETS_MANAGER: &str = "secretsmanager:";
-/// Begins a reference to a key of KMS.
+/// Prefix of a reference to a KMS key.
 const KMS: &str = "kms:";
-/// Begins a reference to a parameter of Systems Manager, which earlier versions read.
+/// Prefix of a reference to a Systems Manager parameter, which only earlier versions read.
 const SSM: &str = "ssm:";
 
-/// Characters of the shortest token or user secret: a shorter one could be guessed.
+/// Minimum length of a token or user secret, in bytes: a shorter one could be guessed.
 const MIN_LEN: usize = 16;
 
-/// A secret, or where it is.
+/// A secret, or a reference to it.
 #[derive(Debug)]
 pub enum Source<T> {
     /// The environment holds it.
@@ -28,7 +28,7 @@ pub enum Source<T> {
     SecretsManager(String),
 }
 
-/// A VAPID key, or where it is.
+/// A VAPID key, or a reference to it.
 #[derive(Debug)]
 pub enum VapidSource {
     /// The environment holds it, or names its file.
@@ -65,7 +65,7 @@ impl SecretSources {
     /// Reads the three variables from `get`.
     pub(super) fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let keys = get(VAPID_KEYS).unwrap_or_default();
-        // A key that is written as JSON has commas of its own.
+        // A key in JSON contains commas, so it must be the only key.
         let keys = match keys.starts_with('{') {
             true => vec![keys.as_str()],
             false => keys.split(',').map(str::trim).collect(),
@@ -78,11 +78,11 @@ impl SecretSources {
         })
     }
 
-    /// Fetches what is in AWS, all of it at once: a function that starts waits once. Asks AWS for nothing else, and for
-    /// nothing at all where all values are given.
+    /// Fetches the values that are in AWS, all at the same time, so that a starting function waits for one round trip.
+    /// Does not call AWS when the environment holds all values.
     ///
     /// # Errors
-    /// The first reference that leads nowhere, with its variable, and what to do.
+    /// The first reference that cannot be resolved, with its variable and a remedy.
     pub async fn fetch(self, aws: &Aws) -> Result<Secrets, ConfigError> {
         let keys = self.vapid_keys.into_iter().map(|key| key.fetch(aws));
         let (vapid_keys, token, user_secret) = Box::pin(try_join3(
@@ -118,10 +118,10 @@ impl Secrets {
         secret.ok_or_else(|| ConfigError::missing(USER_SECRET))
     }
 
-    /// Takes the VAPID keys out, of which there must be one, and gives each the subject.
+    /// Takes the VAPID keys out and gives each the subject. There must be at least one key.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no key.
     pub fn take_keys(&mut self, subject: Option<&Subject>) -> Result<Keys, ConfigError> {
         let keys = std::mem::take(&mut self.vapid_keys);
         Keys::new(keys, subject).ok_or_else(|| ConfigError::missing(VAPID_KEYS))

@@ -1,5 +1,5 @@
-//! One line of the log as one flat JSON object: the members of the line, and those of the spans that it stands in, so
-//! that a line names the request (`requestId`) and the campaign it belongs to.
+//! Writes each log line as one flat JSON object. It contains the members of the line and of the spans around it, so
+//! that every line names its request (`requestId`) and its campaign.
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes lines as Lambda's own are: `level`, `message`, and what else there is.
+/// Writes lines in the form of Lambda's own: `level`, `message` and further members.
 #[derive(Debug)]
 pub(super) struct FlatJson;
 
@@ -31,7 +31,7 @@ where
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<JsonFields>>();
-            // The innermost comes first, and wins.
+            // The innermost span comes first, so its value wins.
             for (name, value) in members(fields.map_or("", |fields| fields.as_str())) {
                 line.entry(name).or_insert(value);
             }
@@ -43,7 +43,7 @@ where
     }
 }
 
-/// What a line itself says. An error brings its causes: what AWS has answered is the last of them.
+/// Collects the line's own members. An error is written with all its causes, because AWS's answer is the last of them.
 struct Members<'a>(&'a mut Map<String, Value>);
 
 impl Members<'_> {
@@ -75,10 +75,10 @@ impl Visit for Members<'_> {
 
     fn record_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
         let chain = std::iter::successors(Some(error), |&error| error.source());
-        let mut said: Vec<String> = chain.map(ToString::to_string).collect();
-        // The SDK's errors say what their causes say.
-        said.dedup();
-        self.insert(field, said.join(": ").into());
+        let mut messages: Vec<String> = chain.map(ToString::to_string).collect();
+        // Some of the SDK's errors repeat the text of their cause.
+        messages.dedup();
+        self.insert(field, messages.join(": ").into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -1,14 +1,14 @@
-//! Figures as CloudWatch reads them off the log: lines of Embedded Metric Format. None of them costs a call, and none
-//! is written where no namespace is configured.
+//! Metrics as log lines in Embedded Metric Format, from which CloudWatch reads them. No metric costs an API call.
+//! Without a configured namespace, nothing is written.
 //!
 //! | metric | dimension | means |
 //! |---|---|---|
 //! | `accepted`, `gone` and the other outcomes | `service` | pushes, by push service |
-//! | `latency` | `service` | milliseconds from a push to its answer, waiting for a place included |
-//! | `pages`, `prunes` | none | pages of a campaign that were settled, subscribers that were removed |
+//! | `latency` | `service` | milliseconds from a push to its answer, with the wait for a permit |
+//! | `pages`, `prunes` | none | settled pages of campaigns; removed subscribers |
 //! | `campaigns` | `status` | campaigns that ended, as `done`, `halted` or `cancelled` |
 //!
-//! An outcome that did not occur is left out: CloudWatch charges for each metric, in the hours in which it has a value.
+//! An outcome that did not occur is left out: CloudWatch charges for a metric in every hour in which it has a value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,10 +21,10 @@ use serde_json::{Map, Value, json};
 
 use webpush::{Outcome, PushService};
 
-/// Steps of the scale of latencies for each doubling: a value is at most 9 % off.
-const STEPS: f64 = 4.0;
+/// Latency buckets per doubling. A recorded latency is at most 9 % off.
+const BUCKETS_PER_DOUBLING: f64 = 4.0;
 
-/// Where figures are written.
+/// Writes metrics to its output, or nowhere.
 #[derive(Clone, Default)]
 pub struct Metrics(Option<Arc<Sink>>);
 
@@ -33,7 +33,7 @@ struct Sink {
     out: Mutex<Box<dyn Write + Send>>,
 }
 
-/// What one page of a campaign, or one request to send, came to.
+/// Results of one page of a campaign, or of one send request.
 #[derive(Debug, Clone, Default)]
 pub struct Pushes {
     services: BTreeMap<&'static str, Service>,
@@ -43,40 +43,40 @@ pub struct Pushes {
 #[derive(Debug, Clone, Default)]
 struct Service {
     outcomes: BTreeMap<&'static str, u64>,
-    /// How many answers took about as long, by step of the scale.
+    /// Number of answers by latency bucket.
     latencies: BTreeMap<i32, u64>,
 }
 
 impl Pushes {
-    /// Counts one push; `latency` is the exchange's, where there was one.
+    /// Counts one push. `latency` is `None` when there was no exchange.
     pub fn push(&mut self, service: PushService, outcome: &Outcome, latency: Option<Duration>) {
         let service = self.services.entry(service.label()).or_default();
         *service.outcomes.entry(outcome.label()).or_default() += 1;
         if let Some(latency) = latency {
-            *service.latencies.entry(step(latency)).or_default() += 1;
+            *service.latencies.entry(bucket(latency)).or_default() += 1;
         }
     }
 
-    /// Counts one subscriber that was removed.
+    /// Counts one removed subscriber.
     pub fn pruned(&mut self) {
         self.prunes += 1;
     }
 }
 
 impl Metrics {
-    /// Lines on the standard output, which in Lambda is the log; nowhere without a namespace.
+    /// Writes to the standard output, which is the log in Lambda. Without a namespace, writes nothing.
     pub fn new(namespace: Option<String>) -> Self {
         namespace.map_or_else(Self::off, |namespace| {
             Self::to(namespace, std::io::stdout())
         })
     }
 
-    /// Nowhere.
+    /// Writes nothing.
     pub fn off() -> Self {
         Self(None)
     }
 
-    /// Lines to `out`.
+    /// Writes to `out`.
     pub fn to(namespace: impl Into<String>, out: impl Write + Send + 'static) -> Self {
         Self(Some(Arc::new(Sink {
             namespace: namespace.into(),
@@ -84,7 +84,7 @@ impl Metrics {
         })))
     }
 
-    /// Writes what a page of a campaign came to.
+    /// Writes the results of one page of a campaign.
     pub fn page(&self, pushes: &Pushes, now: Timestamp) {
         self.services(pushes, now);
         self.write(&[], now, |line| {
@@ -93,7 +93,7 @@ impl Metrics {
         });
     }
 
-    /// Writes what a request to send came to.
+    /// Writes the results of one send request.
     pub fn request(&self, pushes: &Pushes, now: Timestamp) {
         self.services(pushes, now);
         if pushes.prunes > 0 {
@@ -110,14 +110,14 @@ impl Metrics {
                 if !service.latencies.is_empty() {
                     let values: Vec<f64> = service.latencies.keys().copied().map(millis).collect();
                     let counts: Vec<u64> = service.latencies.values().copied().collect();
-                    let scale = json!({"Values": values, "Counts": counts});
-                    line.put("latency", "Milliseconds", scale);
+                    let histogram = json!({"Values": values, "Counts": counts});
+                    line.put("latency", "Milliseconds", histogram);
                 }
             });
         }
     }
 
-    /// Writes that a campaign has ended, and how: its status.
+    /// Writes that a campaign has ended with `status`.
     pub fn campaign_ended(&self, status: &str, now: Timestamp) {
         self.write(&[("status", status)], now, |line| {
             line.count("campaigns", 1);
@@ -132,7 +132,7 @@ impl Metrics {
         fill(&mut line);
         let line = line.finish(&sink.namespace, dimensions, now);
         let mut out = sink.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // A figure that cannot be written must not cost the push that it counts.
+        // A failed write of a metric must not fail the push that it counts.
         drop(writeln!(out, "{line}").and_then(|()| out.flush()));
     }
 }
@@ -176,21 +176,21 @@ impl Line {
     }
 }
 
-/// On which step of the scale a latency is. From half a millisecond to a minute there are 68, so that one document,
-/// which may hold a hundred values, has room for all.
-fn step(latency: Duration) -> i32 {
+/// Bucket of a latency. Half a millisecond to a minute span 68 buckets, and one document may hold 100 values, so every
+/// bucket fits.
+fn bucket(latency: Duration) -> i32 {
     let ms = (latency.as_secs_f64() * 1000.0).clamp(0.5, 60_000.0);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the logarithm of a number between 0.5 and 60 000 is small"
     )]
-    let step = (ms.log2() * STEPS).round() as i32;
-    step
+    let bucket = (ms.log2() * BUCKETS_PER_DOUBLING).round() as i32;
+    bucket
 }
 
-/// The latency in the middle of a step, to a hundredth of a millisecond.
-fn millis(step: i32) -> f64 {
-    ((f64::from(step) / STEPS).exp2() * 100.0).round() / 100.0
+/// The latency in the middle of a bucket, in milliseconds with two decimals.
+fn millis(bucket: i32) -> f64 {
+    ((f64::from(bucket) / BUCKETS_PER_DOUBLING).exp2() * 100.0).round() / 100.0
 }
 
 impl fmt::Debug for Metrics {

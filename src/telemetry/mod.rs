@@ -1,11 +1,11 @@
-//! Logs and metrics. `RUST_LOG` chooses what is logged. Endpoints appear as origin and hash only; keys, tokens and payloads
-//! never.
+//! Logs and metrics. `RUST_LOG` chooses the lines that are logged. A line shows an endpoint as origin and hash only,
+//! and never a key, a token or a payload.
 //!
 //! | file | owns |
 //! |---|---|
-//! | this one | which lines are logged, and lines of text |
-//! | `json` | lines of JSON, as CloudWatch reads them |
-//! | [`metrics`] | metrics, in lines that CloudWatch reads as such |
+//! | this one | the filter of log lines, and the text format |
+//! | `json` | the JSON format, as CloudWatch reads it |
+//! | [`metrics`] | metrics, as log lines that CloudWatch reads |
 
 mod json;
 pub mod metrics;
@@ -20,9 +20,9 @@ use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Without `RUST_LOG`: our own lines from `info`, those of others from `warn`.
+/// Filter without `RUST_LOG`: our own lines from `info`, those of dependencies from `warn`.
 const DEFAULT: &str = "warn,pushcast=info";
-/// The runtime's span holds the id of the request.
+/// The same in Lambda, with the runtime's span, which holds the id of the request.
 const DEFAULT_IN_LAMBDA: &str = "warn,pushcast=info,lambda_runtime::layers=info";
 
 /// `RUST_LOG` is not a filter.
@@ -30,10 +30,10 @@ const DEFAULT_IN_LAMBDA: &str = "warn,pushcast=info,lambda_runtime::layers=info"
 #[error("RUST_LOG is not a filter such as info or pushcast=debug")]
 pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
-/// The lines that `RUST_LOG` chooses. At `debug` and `trace` the SDK and the HTTP client write whole requests, with keys and
-/// endpoints: those levels are for our own lines only, whatever the variable says.
+/// The filter from `RUST_LOG`. At `debug` and `trace` the SDK and the HTTP client log whole requests, with keys and
+/// endpoints. So these two levels apply to our own lines only, even if the variable asks for more.
 ///
-/// It chooses by target and level. To choose by spans and their values as well would link a library of regular expressions
+/// The filter selects by target and level. Selecting by spans and their values would link a regular expression library
 /// into every function.
 fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
     let chosen = std::env::var("RUST_LOG").unwrap_or_default();
@@ -48,12 +48,12 @@ fn filter(default: &str) -> Result<impl Filter<Registry>, BadFilter> {
             .iter()
             .any(|it| target.starts_with(it))
     };
-    let harmless =
+    let is_harmless =
         move |line: &Metadata<'_>| is_ours(line.target()) || *line.level() <= Level::INFO;
-    Ok(targets.and(filter_fn(harmless)))
+    Ok(targets.and(filter_fn(is_harmless)))
 }
 
-/// The library logs as `pushcast` does, unless it is chosen by name.
+/// Gives `webpush` the level of `pushcast`, unless `RUST_LOG` names `webpush`.
 fn with_library(targets: Targets) -> Targets {
     let level = |name: &str| targets.iter().find(|(target, _)| *target == name);
     match (level("pushcast"), level("webpush")) {
@@ -62,7 +62,7 @@ fn with_library(targets: Targets) -> Targets {
     }
 }
 
-/// Lines of text to the standard error, with colours on a terminal.
+/// Logs text to the standard error, with colours on a terminal.
 ///
 /// # Errors
 /// When `RUST_LOG` is wrong.
@@ -78,8 +78,8 @@ pub fn init_text() -> Result<(), BadFilter> {
     Ok(())
 }
 
-/// One JSON object a line to the standard output, as CloudWatch reads it. CloudWatch adds the time. A panic is such a line too,
-/// with the request and the job in which it happened.
+/// Logs JSON to the standard output, one object per line. CloudWatch adds the time. A panic is logged the same way,
+/// with its request and job.
 ///
 /// # Errors
 /// When `RUST_LOG` is wrong.
@@ -90,12 +90,12 @@ pub fn init_json() -> Result<(), BadFilter> {
     tracing_subscriber::registry()
         .with(lines.with_filter(filter(DEFAULT_IN_LAMBDA)?))
         .init();
-    let usual = std::panic::take_hook();
+    let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if tracing::enabled!(Level::ERROR) {
             tracing::error!(%panic, "panic");
         } else {
-            usual(panic);
+            default_hook(panic);
         }
     }));
     Ok(())

@@ -1,4 +1,4 @@
-//! The HTTP API of a server, here or in AWS, for the commands that are its clients.
+//! A client of the HTTP API of a server, here or in AWS, for the commands that call it.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ use webpush::{Client, Limits};
 
 use crate::data_folder::{self, DataFolder};
 
-/// Where `pushcast serve` listens unless told otherwise.
+/// Default address of `pushcast serve`.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
-/// Which server, and the right to ask it.
+/// The server to call, and the API token for it.
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// Address of the API, with the stage if it has one.
@@ -31,38 +31,38 @@ pub(crate) struct Server {
     /// The API token. Better in the environment: other users of this machine see a command's arguments.
     #[arg(long, env = config::TOKEN, hide_env_values = true, value_name = "TOKEN", global = true)]
     token: Option<String>,
-    /// Folder of `pushcast serve`, where the token is if it is not given: for a server on this machine.
+    /// Folder of `pushcast serve`. Its token is used for a server on this machine when none is given.
     #[arg(long, default_value = data_folder::DEFAULT, value_name = "DIR", global = true)]
     data: PathBuf,
-    /// Extra roots to trust, PEM: for a server with a certificate of one's own.
+    /// PEM file with extra root certificates to trust, for a server with a private certificate.
     #[arg(long, env = config::CA_FILE, value_name = "FILE", global = true)]
     ca_file: Option<PathBuf>,
 }
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// No connection, or no answer.
     #[error("{url} cannot be reached ({cause}): is it running, and is --url (PUSHCAST_URL) right?")]
     Unreachable { url: Url, cause: String },
-    /// The server said why: `application/problem+json`.
+    /// The server gave the reason as `application/problem+json`.
     #[error("{title}: {detail} (HTTP status {})", status.as_u16())]
     Problem {
         status: StatusCode,
         title: String,
         detail: String,
     },
-    /// What answered does not speak as a pushcast server does.
+    /// The answer does not come from a pushcast server.
     #[error(
-        "{url} answered with HTTP status {} and not as pushcast does: is --url (PUSHCAST_URL) right?",
+        "{url} answered with HTTP status {} but it is not a pushcast server: is --url (PUSHCAST_URL) right?",
         status.as_u16()
     )]
     Stranger { url: Url, status: StatusCode },
 }
 
 impl ApiError {
-    /// Whether the same request may well be answered in a moment: a server that is being restarted, or is busy.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether a retry of the same request may succeed: the server may be restarting or busy.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Problem { status, .. } | Self::Stranger { status, .. } => {
@@ -81,14 +81,14 @@ pub(crate) struct Api {
 }
 
 impl Server {
-    /// A client of it. Nothing is asked yet.
+    /// Makes the client. It sends no request yet.
     pub(crate) fn api(&self) -> Result<Api> {
         let base = Url::parse(&self.url).with_context(|| format!("--url {}", self.url))?;
         let origin = Origin::parse(&base.origin().ascii_serialization())
             .with_context(|| format!("--url {}: must begin with http:// or https://", self.url))?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.token(&base)?))
             .ok()
-            .context("the API token holds characters that no token has")?;
+            .context("the API token holds characters that a header cannot")?;
         bearer.set_sensitive(true);
         let limits = Limits {
             total: Duration::from_secs(30),
@@ -103,7 +103,7 @@ impl Server {
         })
     }
 
-    /// The token of the folder is for the server of the folder: it is not sent to another machine.
+    /// The given token, or the folder's. The folder's token is sent to this machine only.
     fn token(&self, base: &Url) -> Result<String> {
         let given = self.token.as_deref().map(str::trim);
         if let Some(token) = given.filter(|token| !token.is_empty()) {
@@ -142,7 +142,7 @@ impl Api {
         self.ask(Method::POST, path, body).await
     }
 
-    /// `DELETE`. The answer to what has no body is `null`.
+    /// `DELETE`. An answer without a body is `null`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, ApiError> {
         self.ask(Method::DELETE, path, None).await
     }
@@ -201,7 +201,7 @@ impl Api {
     }
 }
 
-/// What the machine says; the push client's own words are of push services.
+/// The deepest cause of the error, because the push client's own texts speak of push services.
 fn cause(error: &ExchangeError) -> String {
     let Some(mut deepest) = error.source() else {
         return "no answer in time".to_owned();
@@ -212,15 +212,15 @@ fn cause(error: &ExchangeError) -> String {
     deepest.to_string()
 }
 
-/// What stands in a URL as it is (RFC 3986, section 2.3).
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+/// The characters to percent-encode: all but the unreserved ones (RFC 3986, section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// A name as one segment of a path, or as a value in a query. `Url::path_segments_mut` would drop `..`, which may name a
-/// schedule.
+/// Percent-encodes a name as one segment of a path, or as a value in a query. `Url::path_segments_mut` would drop `..`,
+/// which is a valid name of a schedule.
 pub(crate) fn segment(name: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(name, UNRESERVED)
+    utf8_percent_encode(name, ENCODED)
 }

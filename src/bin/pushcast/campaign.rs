@@ -1,4 +1,4 @@
-//! A campaign as the API shows it: where it is, and how its members are printed.
+//! The path of a campaign in the API, and the output of its members.
 
 use indicatif::HumanCount;
 use pushcast::campaign::Status;
@@ -16,7 +16,7 @@ const COUNTS: [&str; 7] = [
     "failed",
     RETRYING,
 ];
-/// Subscribers that are pushed to again later: the only count that may fall.
+/// Subscribers whose push will be retried. No other count can fall.
 const RETRYING: &str = "retrying";
 
 /// Path of a campaign.
@@ -24,16 +24,16 @@ pub(crate) fn path(id: &str) -> String {
     format!("/push/campaigns/{}", segment(id))
 }
 
-/// Whether the campaign goes on by itself.
+/// Whether the campaign is planned or running.
 pub(crate) fn is_under_way(campaign: &Value) -> bool {
     let under_way = [Status::Planned, Status::Running].map(Status::label);
     under_way.contains(&text(campaign, "status"))
 }
 
-/// Pushes that are over, whatever became of them.
-pub(crate) fn over(counts: &Value) -> u64 {
-    let over = COUNTS.iter().filter(|name| **name != RETRYING);
-    over.map(|name| number(counts, name)).sum()
+/// Number of pushes that are finished, with any outcome.
+pub(crate) fn finished(counts: &Value) -> u64 {
+    let final_counts = COUNTS.iter().filter(|name| **name != RETRYING);
+    final_counts.map(|name| number(counts, name)).sum()
 }
 
 /// `accepted 9,120, gone 31`: the counts that are not 0.

@@ -1,4 +1,4 @@
-//! Campaigns on one machine: the queue, its workers, and what a restart goes on with.
+//! Campaigns on one machine: the queue, its workers, and the recovery after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +20,15 @@ use tokio::task::JoinHandle;
 use webpush::AllowList;
 use webpush::{Limits, Pusher};
 
-/// Jobs at a time: one reads and writes while the other encrypts.
+/// Jobs that run at the same time: one reads and writes while the other encrypts.
 const WORKERS: usize = 2;
-/// As many as are worked on at a time: a rate is shared out among them.
-const MOST_SEGMENTS: u32 = 2;
-/// Waits before what a restart could not go on with is tried again; they double.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Segments of a campaign, at most one per worker, because all segments share the campaign's rate.
+const MAX_SEGMENTS: u32 = 2;
+/// Delays before recovery is tried again. The delay doubles up to the longest.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// What starts campaigns on this machine.
+/// Starts campaigns on this machine.
 pub(crate) fn broadcast(store: Store) -> Broadcast<LocalQueue> {
     Broadcast {
         store,
@@ -37,11 +37,11 @@ pub(crate) fn broadcast(store: Store) -> Broadcast<LocalQueue> {
         metrics: Metrics::off(),
         clock: Clock::system(),
         chance: Chance::system(),
-        most_segments: MOST_SEGMENTS,
+        most_segments: MAX_SEGMENTS,
     }
 }
 
-/// Starts the campaign of a firing. The same firing again is the same campaign.
+/// Starts the campaign of a firing. Repeating the same firing does not start a second campaign.
 pub(crate) async fn fire(
     broadcast: &Broadcast<LocalQueue>,
     fired: &Fired,
@@ -52,24 +52,24 @@ pub(crate) async fn fire(
     broadcast.start(request, id).await.map(drop)
 }
 
-/// Workers that are running.
+/// The running workers.
 pub(crate) struct Workers {
     stopper: Stopper,
     running: JoinHandle<()>,
 }
 
 impl Workers {
-    /// Queues what the ledger says is not done, and works on it and on what comes.
+    /// Queues the unfinished jobs in the ledger, then handles them and all new jobs.
     pub(crate) fn start(
         broadcast: Broadcast<LocalQueue>,
         pusher: Pusher,
         allowed: AllowList,
     ) -> Self {
-        // Who is pushed to is waited for, so that nobody is pushed to again after a restart.
+        // The workers wait for pushes in flight, so that no subscriber is pushed to again after a restart.
         let (stopper, stop) = Stopper::new(Limits::default().total);
         let worker = Worker {
             name: format!("{:016x}", broadcast.chance.draw()),
-            // The data folder is locked: whoever else has a lease is dead.
+            // This process has locked the data folder, so every other worker that holds a lease is dead.
             alone: true,
         };
         let deliver = Deliver {
@@ -84,19 +84,19 @@ impl Workers {
         Self { stopper, running }
     }
 
-    /// Lets the workers write down what they have done, and waits for them.
+    /// Tells the workers to write their checkpoints and stop, and waits for them.
     pub(crate) async fn stop(self) {
         self.stopper.stop();
-        // A panic was logged where it happened, and whatever it was, the process is about to end.
+        // An error here is a panic. It was logged where it happened, and the process is about to end.
         drop(self.running.await);
     }
 }
 
 async fn work(deliver: Deliver<LocalQueue>, stop: Stop) {
     let queue = deliver.broadcast.queue.clone();
-    let handle = |job: Job, again: bool| {
-        // A panic costs one delivery of one job.
-        let work = tokio::spawn(one(deliver.clone(), job, again, stop.clone()));
+    let handle = |job: Job, redelivered: bool| {
+        // A task of its own limits a panic to one delivery of one job.
+        let work = tokio::spawn(handle_job(deliver.clone(), job, redelivered, stop.clone()));
         async { work.await.unwrap_or(false) }
     };
     let recovered = async {
@@ -108,20 +108,20 @@ async fn work(deliver: Deliver<LocalQueue>, stop: Stop) {
     tokio::join!(recovered, queue.run(WORKERS, &stop, handle));
 }
 
-/// Goes on with every campaign that was under way; with one that cannot be read now, later.
+/// Continues every unfinished campaign. Retries until each could be read.
 async fn recover(broadcast: &Broadcast<LocalQueue>) {
-    let mut wait = FIRST_WAIT;
+    let mut delay = FIRST_DELAY;
     while let Err(error) = broadcast.recover().await {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "a campaign that was under way cannot go on yet, it is tried again"
+            "an unfinished campaign cannot be continued yet, it will be retried"
         );
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(LONGEST_DELAY);
     }
 }
 
-/// Whether the job is done with.
-async fn one(deliver: Deliver<LocalQueue>, job: Job, again: bool, stop: Stop) -> bool {
-    deliver.handle(&job, again, stop).await.is_ok()
+/// Handles a job. Returns whether the queue may delete it.
+async fn handle_job(deliver: Deliver<LocalQueue>, job: Job, redelivered: bool, stop: Stop) -> bool {
+    deliver.handle(&job, redelivered, stop).await.is_ok()
 }

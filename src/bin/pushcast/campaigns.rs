@@ -1,4 +1,4 @@
-//! `pushcast campaigns`: what was sent to audiences, how far it is, and what stops and resumes it.
+//! `pushcast campaigns`: lists, shows, watches, cancels and resumes campaigns.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +22,7 @@ Examples:
   pushcast campaigns list
   pushcast campaigns watch bridge-2026-12-24
   pushcast campaigns cancel bridge-2026-12-24
-  pushcast campaigns resume bridge-2026-12-24    nobody who was pushed to is pushed to again
+  pushcast campaigns resume bridge-2026-12-24    continue without pushing to anyone twice
   pushcast campaigns list --all --json | jq -r 'select(.status == \"halted\").id'")]
 pub(crate) struct Campaigns {
     #[command(flatten)]
@@ -35,14 +35,14 @@ pub(crate) struct Campaigns {
 enum Action {
     /// Show the latest campaigns, newest first.
     List {
-        /// Not the latest alone.
+        /// Show all campaigns, not only the latest.
         #[arg(long)]
         all: bool,
         /// As JSON, one object a line.
         #[arg(long)]
         json: bool,
     },
-    /// Show one campaign: how far it is, and what became of everyone, by push service.
+    /// Show the progress of one campaign, and its results by push service.
     Show {
         /// Its id.
         id: String,
@@ -52,20 +52,20 @@ enum Action {
     },
     /// Follow a campaign to its end.
     ///
-    /// On a terminal with a bar; elsewhere a line whenever its figures have changed, every few seconds at most, and
-    /// one with the end. To stop watching (Ctrl-C) does not stop the campaign. Exit codes: 0 it is done, 1 it was halted
-    /// or cancelled, or the server was gone for too long.
+    /// On a terminal it shows a progress bar. Elsewhere it prints a line every few seconds when the figures have
+    /// changed, and a last line at the end. Ctrl-C stops watching, not the campaign. Exit codes: 0 the campaign is
+    /// done, 1 it was halted or cancelled, or the server did not answer for too long.
     Watch {
         /// Its id.
         id: String,
-        /// Seconds for which a server that has answered once, and does no more, is asked again.
+        /// Seconds to keep trying when the server, having answered once, stops answering.
         #[arg(long, value_name = "SECONDS", default_value = "60")]
         patience: u64,
         /// The campaign as JSON, one object a line.
         #[arg(long)]
         json: bool,
     },
-    /// Stop a campaign. What is being pushed at this moment still is.
+    /// Stop a campaign. Pushes that are in flight still arrive.
     Cancel {
         /// Its id.
         id: String,
@@ -73,9 +73,9 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Go on with a campaign that was halted or cancelled, where it stopped.
+    /// Continue a halted or cancelled campaign where it stopped.
     ///
-    /// A halted one was stopped by a fault of ours, such as a wrong key: repair that first (`pushcast doctor`).
+    /// The server halts a campaign on a fault of its own, such as a wrong key. Repair that first (`pushcast doctor`).
     Resume {
         /// Its id.
         id: String,
@@ -124,7 +124,7 @@ async fn list(api: &Api, all: bool, json: bool) -> Result<()> {
                 "{:<32}  {:<9}  {:<24}  {}  {}",
                 text(campaign, "id"),
                 text(campaign, "status"),
-                // To the second.
+                // The first 19 characters end with the seconds.
                 text(campaign, "created_at").get(..19).unwrap_or_default(),
                 figures(&campaign["counts"]),
                 text(campaign, "audience"),

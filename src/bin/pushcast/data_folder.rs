@@ -13,20 +13,20 @@ use webpush::{VapidKey, base64url};
 
 use crate::output::private;
 
-/// Where the data is, unless told otherwise.
+/// Default data folder.
 pub(crate) const DEFAULT: &str = "pushcast-data";
 
 #[derive(Debug)]
 pub(crate) struct DataFolder(PathBuf);
 
-/// Held while a server works on the folder.
+/// The lock that a server holds while it uses the folder.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl DataFolder {
-    /// The folder, made if it is not there.
+    /// Opens the folder, and makes it if it does not exist.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -39,12 +39,12 @@ impl DataFolder {
         Ok(Self(path.context("the data folder cannot be found")?))
     }
 
-    /// Where it is, from the root.
+    /// Absolute path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The folder, which must hold a database.
+    /// Opens the folder, which must hold a database.
     pub(crate) fn existing(path: &Path) -> Result<Self> {
         let folder = Self(path.to_owned());
         if !folder.database().is_file() {
@@ -57,7 +57,8 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// Keeps a second server off. The lock goes with the process, however that ends.
+    /// Locks the folder against a second server. The operating system releases the lock when the process ends or
+    /// crashes.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.0.join("lock");
         let file = private(OpenOptions::new().write(true).create(true).truncate(false))
@@ -75,7 +76,7 @@ impl DataFolder {
     /// Opens the database.
     pub(crate) async fn store(&self) -> Result<Store> {
         let path = self.database();
-        // SQLite gives its other files the rights of this one.
+        // SQLite gives its other files the permissions of this one.
         private(OpenOptions::new().write(true).create(true).truncate(false))
             .open(&path)
             .with_context(|| format!("the database {} cannot be made", path.display()))?;
@@ -86,12 +87,12 @@ impl DataFolder {
         self.0.join("pushcast.db")
     }
 
-    /// Where the VAPID key is.
+    /// Path of the VAPID key.
     pub(crate) fn vapid_file(&self) -> PathBuf {
         self.0.join("vapid.pem")
     }
 
-    /// Where the API token is.
+    /// Path of the API token.
     pub(crate) fn token_file(&self) -> PathBuf {
         self.0.join("token")
     }
@@ -124,7 +125,7 @@ impl DataFolder {
     }
 }
 
-/// The store that the environment names, else the folder's.
+/// Opens the tables that the environment names, or else the folder's database.
 pub(crate) async fn open_store(config: &Config, data: &Path) -> Result<Store> {
     match &config.tables {
         Some(tables) => {
@@ -135,14 +136,15 @@ pub(crate) async fn open_store(config: &Config, data: &Path) -> Result<Store> {
     }
 }
 
-/// 256 bits.
+/// 256 random bits as base64url.
 fn random_text() -> Result<String> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).context("the operating system gives no randomness")?;
     Ok(base64url::encode(bytes))
 }
 
-/// Reads a secret, or makes it: written whole under another name first, so that a crash leaves none or all of it.
+/// Reads a secret, or makes it. A new secret is written to a temporary file and renamed, so that a crash leaves either
+/// no file or a complete one.
 fn read_or_make(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
     let name = || path.display().to_string();
     if path.exists() {

@@ -1,5 +1,5 @@
-//! What the demo page asks of its own server, beside the API. It has no API token, and needs none: all that it may do is to
-//! send to a subscription of the demo's own user whose endpoint it knows. Served by `pushcast serve` alone.
+//! The two paths that the demo page calls beside the API. The page has no API token and needs none: it may only send to
+//! a subscription of the demo user whose endpoint it knows. Only `pushcast serve` has these paths.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use pushcast::subscribers::registration::endpoint_text;
 use serde_json::json;
 use tower_service::Service as _;
 
-/// The user that visitors of the demo page subscribe as, so that one line of curl reaches them.
+/// Visitors of the demo page subscribe as this user, so that one line of curl reaches them.
 pub(crate) const USER: &str = "demo";
 
-/// What it sends through.
+/// The state of the demo's paths.
 pub(crate) struct Demo {
     store: Store,
-    /// `POST /push/send`, as every backend has it.
+    /// The router of `POST /push/send`.
     send: Router,
     authorization: HeaderValue,
 }
@@ -45,7 +45,7 @@ impl Demo {
     }
 }
 
-/// `GET /demo-visitor` and `POST /demo/send`. With `has_subject` the page can say why Apple refuses.
+/// `GET /demo-visitor` and `POST /demo/send`. `has_subject` lets the page explain why Apple refuses a push.
 pub(crate) fn router(demo: Demo, secret: &UserSecret, has_subject: bool) -> Router {
     let signature = secret.sign(USER);
     let visitor = json!({"user": USER, "userSignature": signature, "hasSubject": has_subject});
@@ -55,19 +55,19 @@ pub(crate) fn router(demo: Demo, secret: &UserSecret, has_subject: bool) -> Rout
         .with_state(Arc::new(demo))
 }
 
-/// `{"endpoint", "notification"}`: sent as the API would, and answered so.
+/// Takes `{"endpoint", "notification"}`, sends it through the API, and returns the API's answer.
 async fn send(State(demo): State<Arc<Demo>>, Body(body): Body) -> Result<Response, Problem> {
     let members = Members::of(&body)?;
     let endpoint = endpoint_text(members, "endpoint")?;
     let endpoint = endpoint.ok_or_else(|| members.invalid("endpoint", "is required"))?;
     let row = demo.store.subscribers.get(endpoint).await?;
-    // Another user's is as good as none: nobody learns which endpoints are subscribed.
+    // Another user's subscription gets the same answer as none, so that the page cannot find out subscribed endpoints.
     row.filter(|row| row.user.as_deref() == Some(USER))
         .ok_or_else(Problem::no_such_subscription)?;
     let message = json!({
         "to": {"endpoint": endpoint},
         "notification": members.get("notification"),
-        // So that the worker hears of it in Safari too, and can tell the page.
+        // In Safari too, the service worker then receives the push and can tell the page.
         "mutable": true,
         "ttl": 60,
         "urgency": "high",
@@ -77,7 +77,7 @@ async fn send(State(demo): State<Arc<Demo>>, Body(body): Body) -> Result<Respons
         .uri("/push/send")
         .header(AUTHORIZATION, &demo.authorization)
         .body(RequestBody::from(message.to_string()))
-        .expect("all of it is ours");
+        .expect("every part of the request is valid");
     let sent = demo.send.clone().call(request).await;
     Ok(sent.into_response())
 }

@@ -1,4 +1,4 @@
-//! `pushcast doctor`: looks at everything a push depends on, and says what to do.
+//! `pushcast doctor`: checks everything that a push depends on, and prints remedies.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -22,16 +22,17 @@ use webpush::{Client, Limits};
 use crate::data_folder::{self, DataFolder, open_store};
 use crate::output::say;
 
-/// Whose clock ours is compared with, unless the operator has push services of their own.
-const REFERENCE: &str = "https://updates.push.services.mozilla.com";
-/// Push services refuse a token that seems to have run out, or to run for more than a day.
-const SKEW: Duration = Duration::from_secs(5 * 60);
-/// Rows whose endpoints are looked at.
+/// Our clock is compared with this push service's, unless the operator has added another.
+const CLOCK_REFERENCE: &str = "https://updates.push.services.mozilla.com";
+/// Largest clock difference that is fine. Push services refuse a token that has expired or is valid for more than a
+/// day, by their own clock.
+const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
+/// Number of rows whose endpoints are checked.
 const SAMPLE: i32 = 1000;
 
 /// Check subject, keys, clock, allow-list and tables, and say what to do.
 ///
-/// Asks one push service for the time; changes nothing. The exit code is 1 when something is wrong.
+/// It asks one push service for the time, and changes nothing. The exit code is 1 when something is wrong.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Folder of `pushcast serve`.
@@ -50,7 +51,7 @@ enum Health {
     Wrong,
 }
 
-/// One check: what was looked at, how it is, and what to do.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
@@ -134,7 +135,7 @@ impl Doctor {
     }
 }
 
-/// The configuration, and its secrets from wherever they are.
+/// Reads the configuration, and fetches the secrets that it refers to.
 async fn configuration() -> Result<(Config, Secrets), ConfigError> {
     let mut config = Config::from_env()?;
     let sources = std::mem::take(&mut config.secrets);
@@ -157,7 +158,10 @@ fn subject(config: &Config) -> Finding {
 
 async fn clock(config: &Config) -> Finding {
     let added = config.allowed.added().first();
-    let origin = match added.cloned().map_or_else(|| Origin::parse(REFERENCE), Ok) {
+    let origin = match added
+        .cloned()
+        .map_or_else(|| Origin::parse(CLOCK_REFERENCE), Ok)
+    {
         Ok(origin) => origin,
         Err(error) => return finding("clock", Health::Wrong, error),
     };
@@ -187,14 +191,14 @@ async fn clock(config: &Config) -> Finding {
         None => finding(
             "clock",
             Health::Warning,
-            format!("cannot be compared, {origin} tells no date"),
+            format!("cannot be compared, {origin} sends no date"),
         ),
     }
 }
 
 fn compare(origin: &Origin, theirs: Timestamp, ours: Timestamp) -> Finding {
     let skew = ours.duration_since(theirs);
-    if skew.unsigned_abs() <= SKEW {
+    if skew.unsigned_abs() <= MAX_SKEW {
         return finding(
             "clock",
             Health::Ok,

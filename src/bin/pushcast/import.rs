@@ -1,4 +1,4 @@
-//! `pushcast subscriptions import`: lines in, of which a bad one costs itself only.
+//! `pushcast subscriptions import`: reads lines of JSON. A bad line is reported and does not stop the others.
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Read};
@@ -20,21 +20,21 @@ use webpush::AllowList;
 use crate::input_lines::{Lines, MAX_LINE, is_cut_off};
 use crate::output::complain;
 
-/// Batches that are written at once.
+/// Batches that are written at the same time.
 const BATCHES: usize = 8;
 
-/// What an import did so far.
+/// Progress of an import.
 #[derive(Debug)]
 pub(crate) struct Import {
     new: u64,
     refreshed: u64,
-    /// Lines that are no subscription.
+    /// Lines that hold no valid subscription.
     pub(crate) bad: u64,
     bar: ProgressBar,
 }
 
 impl Import {
-    /// Of a file of `size` bytes, if that is known: then a bar shows how far it is.
+    /// Starts at zero. With the input's `size` in bytes, a terminal shows a progress bar.
     pub(crate) fn new(size: Option<u64>) -> Self {
         let bar = match size {
             Some(size) if io::stderr().is_terminal() => ProgressBar::new(size).with_style(
@@ -51,7 +51,7 @@ impl Import {
         }
     }
 
-    /// Stores what the lines of `input` hold.
+    /// Stores the subscriptions in the lines of `input`.
     pub(crate) async fn run(
         mut self,
         store: &Store,
@@ -64,7 +64,8 @@ impl Import {
             let line = match lines.try_recv() {
                 Ok(line) => Some(line),
                 Err(_) => {
-                    // A slow pipe, or the end: the batch does not wait for more lines.
+                    // No line is ready: the pipe is slow or at its end. The batch is written without waiting for more
+                    // lines.
                     writing.begin();
                     tokio::select! {
                         Some(written) = writing.under_way.next() => {
@@ -89,8 +90,8 @@ impl Import {
         Ok(self)
     }
 
-    /// Puts a subscription into the batch. The last line of one endpoint wins, as it would if lines were written one by
-    /// one: an endpoint that is being written is waited for.
+    /// Puts a subscription into the batch. The last line of an endpoint must win, so this waits while an earlier line
+    /// of the same endpoint is being written.
     async fn add(
         &mut self,
         writing: &mut Writing<'_>,
@@ -144,13 +145,13 @@ impl Import {
 /// A batch, and how many of its subscriptions are new.
 type Written = (Batch, Result<usize, StoreError>);
 
-/// The batch that is filled, and those that are being written.
+/// The batch that is being filled, and the batches that are being written.
 struct Writing<'a> {
     store: &'a Store,
     clock: Clock,
     batch: Batch,
     under_way: FuturesUnordered<BoxFuture<'a, Written>>,
-    /// Of all lines that were read and are not written yet.
+    /// Endpoints of all lines that are read and not yet written.
     endpoints: HashSet<String>,
 }
 
@@ -165,7 +166,7 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Begins to write the batch, unless it is empty.
+    /// Starts writing the batch, unless it is empty.
     fn begin(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         if batch.registrations.is_empty() {
@@ -179,7 +180,7 @@ impl<'a> Writing<'a> {
     }
 }
 
-/// Subscriptions of different endpoints, written as one.
+/// Subscriptions with different endpoints that are written together.
 #[derive(Default)]
 struct Batch {
     last_line: u64,
@@ -221,7 +222,7 @@ fn from_onesignal(row: &Value) -> Option<Value> {
         "endpoint": endpoint,
         "keys": {"p256dh": p256dh, "auth": column("web_auth")},
     });
-    // A table in text holds them as text.
+    // In CSV exports the tags are JSON in a text.
     let tags = match column("tags") {
         Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         tags => tags.unwrap_or_default(),
@@ -233,7 +234,7 @@ fn from_onesignal(row: &Value) -> Option<Value> {
     };
     let tags = match tags.as_object() {
         Some(tags) => Some(tags.iter().map(tag).collect()),
-        // What is no table of tags is refused by name, with the line.
+        // Any other value stays, so that the check below refuses it by its name.
         None => Some(tags).filter(|tags| !tags.is_null()),
     };
     let more = [

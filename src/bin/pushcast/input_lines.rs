@@ -6,12 +6,12 @@ use std::thread;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
-/// Lines that are read ahead.
+/// Lines that the thread reads ahead.
 const AHEAD: usize = 1000;
-/// Bytes of a line. A longer one is no subscription.
+/// Maximum length of a line in bytes. A longer line is no subscription.
 pub(crate) const MAX_LINE: u64 = 64 * 1024;
 
-/// The lines that are not empty, with their numbers, one in memory at a time.
+/// Iterates over the lines that are not empty, with their numbers. Holds one line in memory.
 pub(crate) struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
     number: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Lines {
 pub(crate) type Line = io::Result<(u64, Vec<u8>)>;
 
 impl Lines {
-    /// Reads on a thread of its own, which may wait for a terminal for ever, a few lines ahead.
+    /// Reads ahead on a thread of its own, because reading a terminal may block for ever.
     pub(crate) fn read_aside(
         input: Box<dyn Read + Send>,
         bar: ProgressBar,
@@ -35,7 +35,7 @@ impl Lines {
                 number: 0,
                 bar,
             };
-            // Until nobody wants them any more.
+            // Ends when the receiver is dropped.
             lines.try_for_each(|line| read.blocking_send(line))
         });
         lines
@@ -60,7 +60,7 @@ impl Iterator for Lines {
             }
             self.number += 1;
             self.bar.inc(line.len() as u64);
-            // The rest belongs to the same line, which `parse` will refuse: it is cut off.
+            // Skips the rest of a line that is too long. `parse` refuses the part that was read.
             if is_cut_off(&line)
                 && let Err(error) = self.input.skip_until(b'\n')
             {
@@ -73,7 +73,7 @@ impl Iterator for Lines {
     }
 }
 
-/// Whether a line is longer than what was read of it.
+/// Whether a line is longer than [`MAX_LINE`], so that only its beginning was read.
 pub(crate) fn is_cut_off(line: &[u8]) -> bool {
     line.len() as u64 > MAX_LINE && !line.ends_with(b"\n")
 }

@@ -37,7 +37,7 @@ Examples:
   pushcast vapid generate --out vapid.pem     a new key for PUSHCAST_VAPID_KEYS
   pushcast push --info sub.json --key vapid.pem --claims claims.json --text hello
   pushcast send --audience 'news && !beta' --title Hello --navigate https://www.example.org/ --watch
-  pushcast campaigns list                     what was sent to whom, and how far it is
+  pushcast campaigns list                     what was sent to audiences, and its progress
   pushcast subscriptions export > all.jsonl   every subscription, one JSON object a line
 
 Configuration is by environment variables that begin with PUSHCAST_; the README lists them.
@@ -48,7 +48,7 @@ struct Arguments {
     command: Command,
 }
 
-// What each does is said where it is written: a comment here would take the place of all of that in --help.
+// A doc comment on a variant would replace the help text that its type has.
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),

@@ -1,11 +1,12 @@
-//! Messages as they are given on a command line: a file, the standard input, or the thing itself.
+//! Reads a message from a file, the standard input, or the command line itself.
 
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// JSON that the server checks: a file, `-` for the standard input, or the object itself.
+/// Reads JSON from a file, from the standard input for `-`, or from the argument if it is an object. The server checks
+/// its content.
 pub(crate) fn read(given: &str) -> Result<Value> {
     let (named, text) = if given.trim_start().starts_with('{') {
         ("the message", given.to_owned())
@@ -20,7 +21,7 @@ pub(crate) fn read(given: &str) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{named} is not JSON"))
 }
 
-/// The text of a file, or of the standard input for `-`.
+/// Reads the text of a file, or of the standard input for `-`.
 pub(crate) fn read_text(given: &str) -> Result<String> {
     if given == "-" {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What the program writes: results to the standard output, remarks to the standard error, secrets to files of mode 0600.
+//! Writes results to the standard output, remarks to the standard error, and secrets to files of mode 0600.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -7,17 +7,17 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-/// Nobody reads the standard output any more: `pushcast .. | head` has read enough.
+/// The reader of the standard output has closed it, as in `pushcast .. | head`.
 #[derive(Debug, thiserror::Error)]
 #[error("the standard output is closed")]
 pub(crate) struct Closed;
 
-/// A line of result.
+/// Writes a line of result.
 pub(crate) fn say(line: impl fmt::Display) -> Result<()> {
     said(writeln!(io::stdout().lock(), "{line}"))
 }
 
-/// The result of writing to the standard output.
+/// Maps a closed pipe to [`Closed`].
 pub(crate) fn said<T>(written: io::Result<T>) -> Result<T> {
     written.map_err(|error| {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -27,12 +27,12 @@ pub(crate) fn said<T>(written: io::Result<T>) -> Result<T> {
     })
 }
 
-/// A remark. Nobody may be there to read it, and that is no error.
+/// Writes a remark. Ignores a closed standard error.
 pub(crate) fn complain(line: impl fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
-/// A new file that only its owner may read. One that is there stays as it is.
+/// Creates a file that only its owner may read. Fails if the file exists.
 pub(crate) fn create_private(path: &Path) -> Result<File> {
     private(OpenOptions::new().write(true).create_new(true))
         .open(path)

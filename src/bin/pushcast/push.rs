@@ -1,4 +1,5 @@
-//! `pushcast push`: one message to one subscription, without a server or a store. pywebpush's command, flag by flag.
+//! `pushcast push`: sends one message to one subscription, without a server or a store. It has all flags of pywebpush's
+//! command.
 
 mod curl;
 mod given;
@@ -53,19 +54,19 @@ pub(crate) struct Push {
     #[arg(long, value_name = "FILE")]
     claims: Option<PathBuf>,
     /// The VAPID private key: a file, or the key itself. Without it, the first of PUSHCAST_VAPID_KEYS.
-    // PEM begins with a hyphen, as base64url may: taken for options, they would be repeated on the standard error.
+    // PEM begins with a hyphen, and base64url may. Taken for an option, the key would appear in clap's error message.
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     key: Option<String>,
-    /// Add X-WNS-Cache-Policy, as the TTL is. To *.notify.windows.com it is added anyway.
+    /// Add X-WNS-Cache-Policy, with a value that fits the TTL. For *.notify.windows.com it is always added.
     #[arg(long)]
     wns: bool,
-    /// Do not send: print a curl command that does. The body is put into a file whose name it holds.
+    /// Do not send, but print a curl command that does. The body is written to a file that the command names.
     #[arg(long)]
     curl: bool,
     /// How the message is encrypted.
     #[arg(long, value_enum, default_value_t = Encoding::Aes128gcm)]
     encoding: Encoding,
-    /// Seconds that the push service keeps the message for a device that is not there; 0 is now or never. [default:
+    /// Seconds that the push service keeps the message for a device that is offline; 0 is now or never. [default:
     /// 2419200, four weeks]
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<u32>,
@@ -75,22 +76,22 @@ pub(crate) struct Push {
     /// A later message with the same topic takes the place of one that was not delivered yet.
     #[arg(long)]
     topic: Option<Topic>,
-    /// Seconds for all of it, a fraction too.
+    /// Seconds for the whole exchange; fractions are allowed.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     timeout: Duration,
     /// The result as one JSON object.
     #[arg(long)]
     json: bool,
-    /// Say what is sent, and to whom, on the standard error.
+    /// Print what is sent, and where, on the standard error.
     #[arg(long, short)]
     verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Encoding {
-    /// RFC 8291: what every browser of today reads.
+    /// RFC 8291: every current browser reads it.
     Aes128gcm,
-    /// The draft before it: browsers before 2018.
+    /// The draft before RFC 8291: for browsers before 2018.
     Aesgcm,
 }
 
@@ -122,7 +123,7 @@ impl Push {
             Some(vapid) => build_request(&subscription, &message, vapid, clock.now()),
             None => build_unsigned(&subscription, &message),
         };
-        // The whole of it is in its own words: its causes would say it twice.
+        // The error's own text is complete; its causes would repeat it.
         let request = request.map_err(|error| anyhow!("{error}"))?;
         if vapid.is_none() && !request.headers().contains_key(AUTHORIZATION) {
             complain(
@@ -162,15 +163,15 @@ impl Push {
         Ok(ExitCode::FAILURE)
     }
 
-    /// What of the environment concerns one push: a variable of the server's that is wrong is no matter here.
+    /// Reads only the variables that this push needs, so that a wrong variable of the server does not stop it.
     fn environment(&self) -> Result<Config> {
-        let concerns = |name: &str| match name {
+        let is_needed = |name: &str| match name {
             config::PUSH_ORIGINS | config::CA_FILE => true,
             config::VAPID_KEYS => self.key.is_none(),
             config::VAPID_SUBJECT => self.claims.is_none(),
             _ => false,
         };
-        let variable = |name: &str| concerns(name).then(|| std::env::var(name).ok()).flatten();
+        let variable = |name: &str| is_needed(name).then(|| std::env::var(name).ok()).flatten();
         Ok(Config::from_fn(variable)?)
     }
 
@@ -235,7 +236,7 @@ impl Push {
             None => subject.map(SenderClaims::from),
         };
         let key = match &self.key {
-            // What was given is not repeated: it may be a key.
+            // The message must not repeat the text, which may be a key.
             Some(text) => Some(read_key(text).map_err(|error| anyhow!("--key {error}"))?),
             None => match configured.into_iter().next() {
                 Some(VapidSource::Given(key)) => Some(key),

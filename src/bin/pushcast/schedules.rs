@@ -1,4 +1,4 @@
-//! `pushcast schedules`: messages that are sent again and again, or at a time to come.
+//! `pushcast schedules`: lists, creates and deletes schedules, which send a message repeatedly or at a set time.
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ pub(crate) struct Schedules {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show all schedules, by name, and when each fires next.
+    /// Show all schedules, sorted by name, with the next firing of each.
     List {
         /// As JSON, one object a line.
         #[arg(long)]
@@ -44,7 +44,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Delete a schedule. What it has started goes on.
+    /// Delete a schedule. Campaigns that it has started continue.
     Delete {
         /// Its name.
         name: String,

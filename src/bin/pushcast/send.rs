@@ -1,4 +1,4 @@
-//! `pushcast send`: one message, to a person or an audience.
+//! `pushcast send`: sends one message to a user or an audience.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,8 +22,8 @@ Examples:
   pushcast send --audience 'news && !(sports || beta)' --text refresh --rate 500 --id refresh-2026-12-24
   make-message | pushcast send --user ada --payload - --urgency high
 
-To an endpoint or a user, each device's result is printed; an audience is sent to as a campaign, whose id is printed.
-The same --id again is the same campaign: nobody is sent to twice.
+To an endpoint or a user, it prints each device's result. To an audience, it starts a campaign and prints its id.
+Repeating the command with the same --id does not send twice.
 Exit codes: 0 sent (to a person: at least one device took it), 1 refused or not sent, 2 wrong usage.")]
 pub(crate) struct Send {
     #[command(flatten)]
@@ -38,20 +38,20 @@ pub(crate) struct Send {
     /// The page that a click opens, an absolute URL.
     #[arg(long, value_name = "URL", conflicts_with_all = ["notification", "payload", "text"])]
     navigate: Option<String>,
-    /// Seconds that push services keep the message for a device that is not there; 0 is now or never. [default:
+    /// Seconds that push services keep the message for a device that is offline; 0 is now or never. [default:
     /// 2419200, four weeks]
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<u32>,
-    /// From when on a device is woken.
+    /// Importance: a device on low battery may defer less urgent messages.
     #[arg(long, value_enum)]
     urgency: Option<Urgency>,
     /// A later message with the same topic takes the place of one that was not delivered yet.
     #[arg(long)]
     topic: Option<String>,
-    /// The campaign's id: to send again with the same one is the same campaign.
+    /// The campaign's id. Repeating the command with the same id does not send twice.
     #[arg(long, conflicts_with_all = ["user", "endpoint"])]
     id: Option<String>,
-    /// Messages a second, at most.
+    /// Maximum number of messages per second.
     #[arg(long, value_name = "N", conflicts_with_all = ["user", "endpoint"])]
     rate: Option<u32>,
     /// Follow the campaign to its end, as `pushcast campaigns watch` does.
@@ -65,7 +65,7 @@ pub(crate) struct Send {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct To {
-    /// Everyone whose tags fit: `all`, or an expression with &&, ||, ! and parentheses.
+    /// Every subscriber whose tags match: `all`, or an expression with &&, ||, ! and parentheses.
     #[arg(long, value_name = "EXPRESSION")]
     audience: Option<String>,
     /// All devices of this user.
@@ -85,10 +85,10 @@ struct Content {
     /// Title of a notification; goes with --navigate, and --body if you like.
     #[arg(long, value_name = "TEXT", requires = "navigate")]
     title: Option<String>,
-    /// For a service worker of your own: a file, or - for the standard input, sent as it is.
+    /// Data for your own service worker, sent as it is: a file, or - for the standard input.
     #[arg(long, value_name = "FILE")]
     payload: Option<String>,
-    /// The same, given here.
+    /// Data for your own service worker, given as an argument.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     text: Option<String>,
 }
@@ -168,11 +168,12 @@ impl Send {
         Ok(Value::Object(message))
     }
 
-    /// Where nobody knows whether the campaign was started, asking again must not start another.
+    /// Adds the campaign's id to a transient error, because the server may have started the campaign. A retry with that
+    /// id does not start another.
     fn unsure(&self, error: ApiError, id: &str) -> anyhow::Error {
-        let passes = error.may_pass();
+        let is_transient = error.is_transient();
         let error = anyhow::Error::from(error);
-        if passes {
+        if is_transient {
             return error.context(format!(
                 "it may have been started; the same command with --id {id} does not send it twice"
             ));
@@ -214,7 +215,7 @@ impl Send {
     }
 }
 
-/// As the server would make one; made here, so that the same request can be made again.
+/// Makes an id in the form of the server's. The client makes it, so that it can repeat the request.
 fn new_id() -> String {
     let chance = Chance::system();
     format!("{:016x}{:016x}", chance.draw(), chance.draw())

@@ -1,4 +1,4 @@
-//! `pushcast serve`: every handler over the embedded database, and a page to try them with.
+//! `pushcast serve`: every handler on the embedded database, and a demo page.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,14 +28,14 @@ use crate::data_folder::{self, DataFolder};
 use crate::demo::{self, Demo};
 use crate::output::{complain, say};
 
-/// How long requests under way may take once the server is told to stop.
+/// Time that unfinished requests have once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// Run everything on this machine: API, demo page, embedded database.
 ///
 /// The first start makes a data folder with a database, a VAPID key, an API token and a user secret, readable
-/// by you alone. Later starts find them there. Ctrl-C finishes what is under way; a crash loses nothing that
-/// was answered.
+/// by you alone. Later starts reuse them. Ctrl-C finishes the requests under way; a crash loses nothing that
+/// the server has confirmed.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Address and port to listen on.
@@ -44,7 +44,7 @@ pub(crate) struct Serve {
     /// Folder of the database, the keys and the token.
     #[arg(long, default_value = data_folder::DEFAULT, value_name = "DIR")]
     data: PathBuf,
-    /// A page that may subscribe from another origin, such as https://www.example.org; may be given again.
+    /// Another origin whose pages may subscribe, such as https://www.example.org. Repeat the option for more.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
 }
@@ -106,7 +106,7 @@ impl Serve {
     }
 }
 
-/// Everything over the embedded database, and the demo page.
+/// Every handler on the embedded database, and the demo page.
 async fn app(
     config: Config,
     mut secrets: Secrets,
@@ -124,7 +124,7 @@ async fn app(
         None => folder.user_secret()?.into(),
     };
     let client = Client::new(Limits::default(), config.ca_file.as_deref())?;
-    let demo_of = user_secret.clone();
+    let demo_secret = user_secret.clone();
     let subscribe = Subscribe {
         store: store.clone(),
         keyring: Arc::clone(&keys.keyring),
@@ -155,13 +155,13 @@ async fn app(
         .merge(stats)
         .merge(campaigns::router(broadcast, &token))
         .merge(schedules::router(local_schedules, Clock::system(), &token))
-        .merge(demo::router(demo, &demo_of, has_subject))
+        .merge(demo::router(demo, &demo_secret, has_subject))
         .merge(assets::demo())
         .merge(assets::console());
     Ok((app, workers))
 }
 
-/// Where a browser on this machine finds the server. Push needs a secure context: https, or this machine's own name.
+/// The server's URL for a browser on this machine. Push needs a secure context: https, or a loopback address.
 fn address(listening: SocketAddr) -> String {
     if listening.ip().is_unspecified() {
         return format!("http://localhost:{}", listening.port());
@@ -169,7 +169,7 @@ fn address(listening: SocketAddr) -> String {
     format!("http://{listening}")
 }
 
-/// A path as a shell reads it, in whatever folder it runs.
+/// Quotes a path for a shell.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     format!("'{}'", path.replace('\'', r"'\''"))
@@ -200,11 +200,11 @@ async fn serve(listener: TcpListener, app: Router) -> Result<()> {
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         told_to_stop().await;
-        complain("stopping: finishing what is under way (Ctrl-C again to stop at once)");
+        complain("stopping: finishing open requests (Ctrl-C again to stop at once)");
         stopping.send_replace(true);
     });
     let too_long = async {
-        // An error means that the sender is gone, and with it the server: nothing to wait for.
+        // An error means that the server, which owns the sender, has ended.
         drop(stopped.wait_for(|stopping| *stopping).await);
         tokio::select! {
             () = tokio::time::sleep(DRAIN) => {}
@@ -217,7 +217,7 @@ async fn serve(listener: TcpListener, app: Router) -> Result<()> {
     }
 }
 
-/// Ctrl-C, or SIGTERM.
+/// Waits for Ctrl-C or SIGTERM.
 fn told_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let terminated = async {

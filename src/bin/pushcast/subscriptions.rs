@@ -1,4 +1,4 @@
-//! `pushcast subscriptions`: every subscription as a line of JSON, out and in.
+//! `pushcast subscriptions`: counts, exports and imports subscriptions, one line of JSON each.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
@@ -18,13 +18,13 @@ use crate::data_folder::{self, open_store};
 use crate::import::Import;
 use crate::output::{complain, create_private, said, say};
 
-/// Rows of one read.
+/// Rows per read.
 const PAGE: i32 = 1000;
 
 /// Count, export and import subscriptions.
 ///
-/// Works on the database of `pushcast serve`, also while that runs; with PUSHCAST_SUBSCRIPTIONS_TABLE and
-/// PUSHCAST_LEDGER_TABLE set, on DynamoDB.
+/// It uses the database of `pushcast serve`, even while that runs. With PUSHCAST_SUBSCRIPTIONS_TABLE and
+/// PUSHCAST_LEDGER_TABLE set, it uses DynamoDB.
 #[derive(Debug, Args)]
 pub(crate) struct Subscriptions {
     /// Folder of `pushcast serve`.
@@ -36,7 +36,7 @@ pub(crate) struct Subscriptions {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say how many there are.
+    /// Print the number of subscriptions.
     Count {
         /// As one JSON object.
         #[arg(long)]
@@ -44,7 +44,7 @@ enum Action {
     },
     /// Write them all, one JSON object a line: PushSubscription.toJSON() with tags, user and time zone.
     ///
-    /// The lines hold what is needed to send to each browser: keep them to yourself.
+    /// The lines hold the endpoint and the keys of each browser: keep them secret.
     Export {
         /// A new file, readable by you alone; without it, the standard output.
         #[arg(long, value_name = "FILE")]
@@ -53,9 +53,10 @@ enum Action {
     /// Read JSON lines: those of export, the PushSubscription.toJSON() that users of pywebpush and node web-push keep, or
     /// rows of OneSignal's export (identifier, web_p256, web_auth, external_user_id, timezone_id, tags) as JSON.
     ///
-    /// Whoever subscribed with another server's key can be sent to with that key only: add it to PUSHCAST_VAPID_KEYS.
+    /// A browser that subscribed with another server's key takes messages signed with that key only: add it to
+    /// PUSHCAST_VAPID_KEYS.
     ///
-    /// A line that is wrong is reported with its number, and the others are imported; the exit code is 1 then.
+    /// A wrong line is reported with its number, the others are imported, and the exit code is 1.
     /// Importing again changes nothing. For a file that holds one JSON array: jq -c '.[]' FILE | pushcast
     /// subscriptions import
     Import {

@@ -1,4 +1,4 @@
-//! `pushcast vapid`: keys in every form that peers use.
+//! `pushcast vapid`: makes, shows and converts VAPID keys in the forms that other libraries use.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::output::{complain, create_private, say};
 
 /// Make, show and convert VAPID keys.
 ///
-/// The private key signs messages: keep it. The public key goes into pages, as applicationServerKey. A key
-/// that is replaced stays in PUSHCAST_VAPID_KEYS, after the new one, for those who subscribed with it.
+/// The private key signs messages: keep it secret. The public key goes into pages, as applicationServerKey. When you
+/// replace a key, keep the old one in PUSHCAST_VAPID_KEYS, after the new one, for the browsers that subscribed with it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vapid {
     /// Make a new key. The private key goes to --out, or to the standard output.
     Generate(Written),
-    /// Show what belongs to a key, without the private part.
+    /// Show the public key and the id of a key.
     Show {
         #[command(flatten)]
         key: Given,
@@ -40,7 +40,7 @@ pub(crate) enum Vapid {
 pub(crate) struct Given {
     /// A file with the private key, the key itself, or - for the standard input. PEM (PKCS#8 or SEC1), DER, raw
     /// base64url, or JSON, as pywebpush, node web-push, OpenSSL and pushcast write them.
-    // PEM begins with a hyphen, as base64url may: taken for options, they would be repeated on the standard error.
+    // PEM begins with a hyphen, and base64url may. Taken for an option, the key would appear in clap's error message.
     #[arg(allow_hyphen_values = true)]
     key: String,
 }
@@ -50,22 +50,22 @@ pub(crate) struct Written {
     /// The form to write.
     #[arg(long, visible_alias = "to", value_enum, default_value_t = Form::Pem)]
     form: Form,
-    /// A new file, readable by you alone. One that exists is not overwritten.
+    /// A new file, readable by you alone. An existing file is not overwritten.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Form {
-    /// PKCS#8 PEM: BEGIN PRIVATE KEY. What PUSHCAST_VAPID_KEYS and pywebpush read.
+    /// PKCS#8 PEM: BEGIN PRIVATE KEY. PUSHCAST_VAPID_KEYS and pywebpush read it.
     Pem,
-    /// SEC1 PEM: BEGIN EC PRIVATE KEY. What openssl ecparam writes.
+    /// SEC1 PEM: BEGIN EC PRIVATE KEY. openssl ecparam writes it.
     Sec1,
     /// PKCS#8 DER, binary.
     Der,
-    /// The bare private number as base64url. What node web-push reads.
+    /// The bare private number as base64url. node web-push reads it.
     Raw,
-    /// Public and private key as JSON. What node web-push generate-vapid-keys --json writes.
+    /// Public and private key as JSON. node web-push generate-vapid-keys --json writes it.
     Json,
 }
 
@@ -105,7 +105,7 @@ impl Given {
                 .context("the standard input")?;
             return VapidKey::parse(&bytes).map_err(|error| anyhow!("the standard input {error}"));
         }
-        // What was given is not repeated: it may be a key.
+        // The message must not repeat the text, which may be a key.
         let named = if Path::new(&self.key).exists() {
             self.key.as_str()
         } else {
@@ -134,7 +134,8 @@ impl Written {
             None => {
                 let mut out = std::io::stdout().lock();
                 out.write_all(&bytes)?;
-                // Without an end of line, the bytes would wait for the program's end, where nobody hears of an error.
+                // Bytes without an end of line stay in the buffer until the program ends, which would hide a write
+                // error.
                 out.flush()?;
             }
         }

@@ -1,4 +1,4 @@
-//! Following a campaign to its end: a bar on a terminal, lines elsewhere.
+//! Follows a campaign to its end, with a progress bar on a terminal and lines elsewhere.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
@@ -12,15 +12,15 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::api::Api;
-use crate::campaign::{figures, is_under_way, number, over, path, read_of, text};
+use crate::campaign::{figures, finished, is_under_way, number, path, read_of, text};
 use crate::output::{complain, say};
 
 /// Time between two requests for the campaign.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Shortest time between two lines.
-const LINE: Duration = Duration::from_secs(3);
+const LINE_INTERVAL: Duration = Duration::from_secs(3);
 /// Time over which the speed is measured.
-const WINDOW: Duration = Duration::from_secs(15);
+const SPEED_WINDOW: Duration = Duration::from_secs(15);
 
 /// One campaign, while it is watched.
 pub(crate) struct Watch {
@@ -28,12 +28,12 @@ pub(crate) struct Watch {
     json: bool,
     bar: ProgressBar,
     speed: Speed,
-    /// What the last line showed, and when.
+    /// The campaign in the last line, and when it was printed.
     shown: Option<(Value, Instant)>,
 }
 
 impl Watch {
-    /// A server that has answered once is asked again for as long as `patience`.
+    /// Once the server has answered, failed requests are retried for up to `patience`.
     pub(crate) fn new(patience: Duration, json: bool) -> Self {
         let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
         let bar = if terminal && !json {
@@ -51,7 +51,7 @@ impl Watch {
         }
     }
 
-    /// Until its end: the exit code says whether it is done.
+    /// Follows the campaign to its end. The exit code tells whether it is done.
     pub(crate) async fn run(mut self, api: &Api, id: &str) -> Result<ExitCode> {
         let path = path(id);
         let mut answered = None;
@@ -59,25 +59,25 @@ impl Watch {
             match api.get(&path).await {
                 Ok(campaign) => {
                     answered = Some(Instant::now());
-                    if let Some(code) = self.look(&campaign)? {
+                    if let Some(code) = self.update(&campaign)? {
                         return Ok(code);
                     }
                 }
                 Err(error) => {
-                    let waits = answered.is_some_and(|at| at.elapsed() < self.patience);
-                    if !(waits && error.may_pass()) {
+                    let may_retry = answered.is_some_and(|at| at.elapsed() < self.patience);
+                    if !(may_retry && error.is_transient()) {
                         self.bar.finish_and_clear();
                         return Err(error).with_context(|| format!("watching campaign {id}"));
                     }
-                    self.bar.set_message("no answer: asking again");
+                    self.bar.set_message("no answer, retrying");
                 }
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Shows the campaign; the exit code, if it has ended.
-    fn look(&mut self, campaign: &Value) -> Result<Option<ExitCode>> {
+    /// Shows the campaign. Returns the exit code if it has ended.
+    fn update(&mut self, campaign: &Value) -> Result<Option<ExitCode>> {
         let status = text(campaign, "status");
         if is_under_way(campaign) {
             self.speed.take(campaign, Instant::now());
@@ -96,9 +96,7 @@ impl Watch {
             complain(format_args!("{status}: {reason}"));
         }
         let id = text(campaign, "id");
-        complain(format_args!(
-            "to go on with it: pushcast campaigns resume {id}"
-        ));
+        complain(format_args!("to resume it: pushcast campaigns resume {id}"));
         Ok(Some(ExitCode::FAILURE))
     }
 
@@ -111,7 +109,7 @@ impl Watch {
             return Ok(());
         }
         if let Some((shown, at)) = &self.shown
-            && (shown == campaign || at.elapsed() < LINE)
+            && (shown == campaign || at.elapsed() < LINE_INTERVAL)
         {
             return Ok(());
         }
@@ -133,7 +131,7 @@ impl Watch {
             return message;
         }
         let left = number(campaign, "subscribers").saturating_sub(number(campaign, "scanned"));
-        if let Some((pushed, read)) = self.speed.a_second() {
+        if let Some((pushed, read)) = self.speed.per_second() {
             if pushed >= 0.5 {
                 message += &format!(", {pushed:.0} a second");
             }
@@ -145,34 +143,34 @@ impl Watch {
             }
         }
         if left == 0 && number(&campaign["counts"], "retrying") > 0 {
-            message += ", waiting to try those again";
+            message += ", waiting to retry";
         }
         message
     }
 }
 
-/// Speed of the campaign: what was over at each look.
+/// Speed of the campaign, from the finished pushes and read subscribers at each request.
 #[derive(Default)]
 struct Speed(VecDeque<(Instant, u64, u64)>);
 
 impl Speed {
     fn take(&mut self, campaign: &Value, now: Instant) {
-        let pushed = over(&campaign["counts"]);
+        let pushed = finished(&campaign["counts"]);
         self.0.push_back((now, pushed, number(campaign, "scanned")));
-        while self.0.len() > 2 && now - self.0[0].0 > WINDOW {
+        while self.0.len() > 2 && now - self.0[0].0 > SPEED_WINDOW {
             self.0.pop_front();
         }
     }
 
-    /// Pushes that are over, and subscribers that were read, each a second.
-    fn a_second(&self) -> Option<(f64, f64)> {
+    /// Finished pushes per second, and read subscribers per second.
+    fn per_second(&self) -> Option<(f64, f64)> {
         let ((first, pushed, read), (last, pushed_now, read_now)) =
             (self.0.front()?, self.0.back()?);
         let seconds = (*last - *first).as_secs_f64();
-        // A shorter time says nothing yet.
+        // A shorter time gives no useful speed.
         (seconds > 0.4).then(|| {
-            let of = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
-            (of(*pushed_now, *pushed), of(*read_now, *read))
+            let speed = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+            (speed(*pushed_now, *pushed), speed(*read_now, *read))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `--curl`: the request as a command to paste, and its body in a file.
+//! `--curl`: prints the request as a curl command, and writes its body to a file.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,9 +13,9 @@ use webpush::{CurlOptions, curl_command};
 use super::Push;
 use crate::output::{complain, create_private, say};
 
-/// Where the body goes: `encrypted.data`, or the first of `encrypted-2.data` and so on that is not there yet.
+/// Name of the body's file: `encrypted.data`, or the first of `encrypted-2.data` and so on that does not exist.
 const BODY_FILE: &str = "encrypted";
-/// How often another name is tried.
+/// Names that are tried.
 const MOST_BODY_FILES: usize = 10_000;
 
 impl Push {
@@ -54,7 +54,7 @@ impl Push {
     }
 }
 
-/// A new file beside those that are there: an earlier command may still want its own.
+/// Creates a file under a new name, because an earlier curl command may still need its own file.
 fn new_body_file() -> Result<(PathBuf, File)> {
     let folder = std::env::current_dir().context("the current folder")?;
     for number in 1..MOST_BODY_FILES {

@@ -1,4 +1,4 @@
-//! What `pushcast push` is given: files, and what they may not say.
+//! Reads the files that `pushcast push` is given, and checks them against the flags.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -12,7 +12,7 @@ use webpush::{Topic, Urgency};
 
 use super::shown::spelled;
 
-/// Two that say different things are a mistake, whichever were to win.
+/// Refuses a flag and a header of `--head` that have different values, because the user's intent is unclear.
 pub(super) fn check_agreement(
     head: &str,
     ttl: Option<u32>,
@@ -41,14 +41,14 @@ pub(super) fn check_agreement(
             || header == "Topic" && in_file.parse::<Topic>().ok().as_ref() == topic;
         if !same {
             bail!(
-                "{flag} {value} and {header} {in_file} in --head say different things: leave one out"
+                "{flag} {value} and {header} {in_file} in --head have different values: leave one out"
             );
         }
     }
     Ok(())
 }
 
-/// An endpoint that is off the list, with the line that would put it there.
+/// The error's text. For an endpoint off the allow-list it adds the setting that allows it.
 pub(super) fn explained(error: &SubscriptionError, info: &str) -> String {
     let unlisted = matches!(
         error,

@@ -1,4 +1,4 @@
-//! What `pushcast push` says: what it sends, what the push service answers, and what to do about it.
+//! Prints what `pushcast push` sends, the push service's answer, and a remedy.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use webpush::{Answer, Message, Outcome, Subscription, base64url};
 
 use crate::output::{complain, say};
 
-/// Prints what became of a push.
+/// Prints the outcome of a push.
 pub(super) fn show(
     outcome: &Outcome,
     answer: Option<&Answer>,
@@ -21,7 +21,7 @@ pub(super) fn show(
 ) -> Result<()> {
     let retry_after = answer.and_then(|answer| answer.retry_after);
     let retry_after = retry_after.map(|wait| wait.as_secs());
-    let words: [(&str, Value); 9] = [
+    let members: [(&str, Value); 9] = [
         ("outcome", json!(outcome.label())),
         ("status", json!(answer.map(|answer| answer.status))),
         ("code", json!(answer.and_then(|answer| answer.code))),
@@ -41,14 +41,14 @@ pub(super) fn show(
         ),
         ("failure", json!(failure)),
     ];
-    let words = words.into_iter().filter(|(_, value)| !value.is_null());
+    let members = members.into_iter().filter(|(_, value)| !value.is_null());
     if as_json {
-        let object: Map<String, Value> = words
+        let object: Map<String, Value> = members
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         say(Value::Object(object))?;
     } else {
-        for (name, value) in words {
+        for (name, value) in members {
             say(format_args!("{name:<12} {}", spelled(&value)))?;
         }
         if let Some(advice) = advice(outcome) {
@@ -58,31 +58,33 @@ pub(super) fn show(
     Ok(())
 }
 
-/// Text without its quotes, and anything else as JSON has it.
+/// A string without its quotes, and any other value as JSON.
 pub(super) fn spelled(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// What to do about it.
+/// The remedy for an outcome.
 fn advice(outcome: &Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Accepted => None,
-        Outcome::Gone => Some("the subscription is no more: forget it"),
+        Outcome::Gone => Some("the subscription no longer exists: delete it"),
         Outcome::Mismatched => {
             Some("the subscription was made with another VAPID key: sign with that one")
         }
         Outcome::TooLarge => Some("the message is larger than this push service takes"),
         Outcome::Throttled(_) => Some("the push service asks for a pause: try again later"),
-        Outcome::Unavailable(_) => Some("the push service has trouble of its own: try again later"),
+        Outcome::Unavailable(_) => {
+            Some("the push service has a problem of its own: try again later")
+        }
         Outcome::Unreachable => {
             Some("there was no answer, which says nothing about the subscription")
         }
         Outcome::OurFault => Some(
             "the token, the key or a header is wrong: every subscription there would be refused",
         ),
-        Outcome::Refused => Some("the push service will not have this message"),
+        Outcome::Refused => Some("the push service refuses this message"),
     }
 }
 
@@ -100,7 +102,7 @@ pub(super) fn why(error: &PushError) -> String {
     text
 }
 
-/// What is sent. The endpoint and the token let whoever reads them send: they are not shown whole.
+/// Prints what is sent. Endpoint and token are shortened, because anyone who reads them could send.
 pub(super) fn tell(subscription: &Subscription, message: &Message, request: &Request<Bytes>) {
     complain(format_args!("to       {}", subscription.endpoint));
     for (name, value) in request.headers() {

@@ -37,7 +37,7 @@
 //! | [`broadcast`] | makes a campaign of it: its plan, and a job for each segment of the table |
 //! | [`queue`] | carries jobs: SQS in AWS, in the process on one machine |
 //! | [`deliver`] | does a job: reads subscribers, pushes to them, writes a checkpoint, goes on |
-//! | [`campaign`] | the values and the arithmetic of that, without I/O; [`campaign::policy`] reads each outcome |
+//! | [`campaign`] | the values and the arithmetic of that, without I/O; [`campaign::retry_policy`] reads each outcome |
 //! | [`ledger`] | keeps campaigns, checkpoints and schedules |
 //! | [`announce`] | tells that a campaign has ended |
 //!

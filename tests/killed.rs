@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use pushcast::campaign::PAGE;
+use pushcast::campaign::MAX_UNRECORDED_PUSHES;
 use serde_json::{Value, json};
 
 use crate::support::program::Server;
@@ -79,9 +79,12 @@ async fn a_campaign_misses_no_subscriber_however_often_the_program_is_killed() {
     let RepeatedDeliveries { twice, most } = repeated;
     println!(
         "{ALL} subscribers, {kills} kills ({again} while some were pushed to again, {ending} when all had been reached): \
-         {twice} duplicates, {most} at most after one kill, of {PAGE} allowed"
+         {twice} duplicates, {most} at most after one kill, of {MAX_UNRECORDED_PUSHES} allowed"
     );
-    assert!(most <= PAGE, "{most} duplicates after one kill");
+    assert!(
+        most <= MAX_UNRECORDED_PUSHES,
+        "{most} duplicates after one kill"
+    );
 
     let gone = (ALL - alive.len()) as u64;
     let counted = counts(&campaign);

@@ -14,6 +14,8 @@
 //!
 //! Each row is counted exactly once, by the batch that reads it. If that batch counts it as `retrying`, the retry part
 //! that ends it moves it to another count.
+//!
+//! A crash repeats the pushes that no checkpoint records yet: at most [`MAX_UNRECORDED_PUSHES`] of one process.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +23,9 @@ use super::faults::Faults;
 use super::figures::{Figures, Tally};
 use super::part::{HeldPart, NewPart};
 use webpush::PushService;
+
+/// The most pushes of one process that are in flight, or answered, and that no checkpoint records: what a crash repeats.
+pub const MAX_UNRECORDED_PUSHES: usize = 500;
 
 /// Maximum number of rows that one transaction removes. A transaction holds 100 items.
 pub const MAX_REMOVED: usize = 60;

@@ -10,8 +10,8 @@
 //! | [`state`] | a campaign's states, and the transitions between them |
 //! | [`figures`] | results, counted by push service |
 //! | [`request`], [`message`] | a campaign and its message, read from JSON |
-//! | [`policy`] | what to do with the row and the message after a push |
-//! | [`retry`], [`part`] | when a push is retried; retry parts |
+//! | [`retry_policy`] | what to do with the row and the message after a push |
+//! | [`retry_state`], [`part`] | when a push is retried; retry parts |
 //! | [`checkpoint`] | the progress of a part, and the change that one batch makes |
 //! | [`faults`] | when a fault of our own halts a campaign |
 //! | [`lane`], [`rate`] | for the next delivery engine, not yet used: which refusals to believe; the rate a service takes |
@@ -23,10 +23,10 @@ pub mod figures;
 pub mod lane;
 pub mod message;
 pub mod part;
-pub mod policy;
 pub mod rate;
 pub mod request;
-pub mod retry;
+pub mod retry_policy;
+pub mod retry_state;
 pub mod state;
 pub mod view;
 
@@ -37,15 +37,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use checkpoint::MAX_UNRECORDED_PUSHES;
 pub use faults::Faults;
 pub use figures::{Figures, Tally};
 pub use state::{End, State, Status, Transition};
 
 use crate::audience::Audience;
-
-/// Maximum number of pushes that one process has dispatched and not yet recorded in the ledger. A crash repeats at most
-/// these.
-pub const PAGE: usize = 500;
 
 /// Target number of rows per segment: about 30 seconds of work.
 const SEGMENT_ROWS: u64 = 5_000;

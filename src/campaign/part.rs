@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::PartKey;
-use super::retry::RetryState;
+use super::retry_state::RetryState;
 
 /// Maximum bytes of the endpoints in one retry part. A DynamoDB item holds 400 kB.
 const MAX_PART_BYTES: usize = 256 * 1024;

@@ -7,7 +7,7 @@
 //! | `work` | the state of one job: campaign, message, leases, its share of the pushes in flight |
 //! | `segment` | pushes to the rows of a segment, batch by batch, from its checkpoint |
 //! | `stragglers` | waits for pushes that a batch has left in flight |
-//! | `retry` | pushes to the endpoints of a retry part again, as one batch |
+//! | `retry_part` | pushes to the endpoints of a retry part again, as one batch |
 //! | `settle` | the end of every batch: outcome -> checkpoint -> jobs for its retries |
 //! | `batch` | dispatches pushes, and waits for their answers |
 //! | `in_flight` | decides how long the worker waits for them: a pure value |
@@ -29,7 +29,7 @@ mod outcome;
 mod rate;
 mod reader;
 mod recipient;
-mod retry;
+mod retry_part;
 mod segment;
 mod settle;
 mod stragglers;

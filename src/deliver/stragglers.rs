@@ -13,7 +13,7 @@ use super::settle::Pushed;
 use super::work::{DeliverError, Work};
 use crate::campaign::checkpoint::{Checkpoint, Step};
 use crate::campaign::part::HeldPart;
-use crate::campaign::retry::RetryState;
+use crate::campaign::retry_state::RetryState;
 use crate::ledger::Lease;
 use crate::queue::Queue;
 use webpush::Origin;

@@ -10,7 +10,7 @@ use super::batch::Dispatcher;
 use super::circuit::CircuitBreaker;
 use crate::broadcast::{Broadcast, BroadcastError};
 use crate::campaign::checkpoint::IncompatibleDelta;
-use crate::campaign::{Campaign, Job, PAGE, PartKey};
+use crate::campaign::{Campaign, Job, MAX_UNRECORDED_PUSHES, PartKey};
 use crate::dynamo::StoreError;
 use crate::json::Invalid;
 use crate::ledger::{Lease, Worker};
@@ -81,7 +81,7 @@ impl Share {
     const MIN: usize = 5;
 
     fn of_one_in(jobs: usize) -> Self {
-        let share = (PAGE / jobs.max(1)).max(Self::MIN);
+        let share = (MAX_UNRECORDED_PUSHES / jobs.max(1)).max(Self::MIN);
         let fifths = |n: usize| share * n / 5;
         Self {
             batch: fifths(3),
@@ -186,7 +186,7 @@ mod tests {
             let share = Share::of_one_in(jobs);
             assert!(share.batch_stragglers >= 1 && share.batch_stragglers <= share.stragglers);
             assert!(
-                (share.batch + share.stragglers) * jobs <= PAGE,
+                (share.batch + share.stragglers) * jobs <= MAX_UNRECORDED_PUSHES,
                 "{jobs} jobs"
             );
         }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Ledger;
 use crate::campaign::part::Retry;
-use crate::campaign::retry::RetryState;
+use crate::campaign::retry_state::RetryState;
 use crate::campaign::{CampaignId, PartKey};
 use crate::dynamo::StoreError;
 use crate::dynamo::item::{Item, count, number};

@@ -1,4 +1,6 @@
 //! The browsers' push services, known by their host names.
+//!
+//! A new one needs its hosts here, its errors in `answer.rs`, and headers of its own, if it wants any, in `request.rs`.
 
 use http::Uri;
 

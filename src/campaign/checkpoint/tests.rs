@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::campaign::PartKey;
 use crate::campaign::part::Retry;
-use crate::campaign::retry::RetryState;
+use crate::campaign::retry_state::RetryState;
 
 fn endpoint(n: usize) -> String {
     format!("https://fcm.googleapis.com/fcm/send/{n:04}")

@@ -137,7 +137,7 @@ impl WorkerHarness {
     }
 
     /// A worker without faults. With a hundred jobs at once, its page is a hundredth of
-    /// [`PAGE`](pushcast::campaign::PAGE).
+    /// [`MAX_UNRECORDED_PUSHES`](pushcast::campaign::MAX_UNRECORDED_PUSHES).
     pub(crate) fn worker(&self, name: &str, at_once: usize) -> Deliver<Jobs> {
         self.worker_with(name, at_once, &FaultPlan::new(None))
     }

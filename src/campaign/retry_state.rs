@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::figures::Tally;
-use super::policy::MessageAction;
+use super::retry_policy::MessageAction;
 use crate::time::after;
 
 /// Maximum number of attempts for one subscriber, the first push included.

@@ -14,7 +14,7 @@ use super::work::{DeliverError, LEASE, Work};
 use crate::campaign::PartKey;
 use crate::campaign::checkpoint::{Checkpoint, Step};
 use crate::campaign::part::Retry;
-use crate::campaign::retry::RetryState;
+use crate::campaign::retry_state::RetryState;
 use crate::ledger::{Lease, Taken};
 use crate::queue::Queue;
 use crate::time::until;

@@ -52,12 +52,14 @@
 //! | `pace` | how the pace grows, retreats and waits |
 //! | `probe` | whether it is a limit or chance |
 //! | `minute` | what passed over the last minute |
+//! | `span` | milliseconds, and seconds between them |
 
 mod decide;
 mod meter;
 mod minute;
 mod pace;
 mod probe;
+mod span;
 mod turn;
 
 #[cfg(test)]
@@ -66,10 +68,8 @@ mod lab;
 pub use meter::{Answer, Counts, Meter, Report};
 pub use minute::{Minute, Slot};
 pub use probe::Probe;
+pub use span::Millis;
 pub use turn::{Turn, Turns};
-
-/// Milliseconds since the Unix epoch, or of a span.
-pub type Millis = u64;
 
 /// A lane that met a wall decides so many milliseconds later. Its other workers report until then.
 const GATHER: Millis = 300;
@@ -207,9 +207,4 @@ impl Rate {
             },
         }
     }
-}
-
-/// Seconds between two times.
-fn seconds(from: Millis, to: Millis) -> f64 {
-    to.saturating_sub(from) as f64 / 1000.0
 }

@@ -124,7 +124,7 @@ impl Authorizer {
                 Ok(vapid.signed(origin, &unsigned, &signature, now)?)
             }
             Err(error) => {
-                tracing::error!(%error, "a token cannot be signed");
+                tracing::error!(%error, "a VAPID token cannot be signed");
                 *failure = Some((Instant::now(), error.clone()));
                 Err(error)
             }

@@ -2,11 +2,10 @@
 
 use super::meter::Counts;
 use super::minute::Minute;
-use super::probe::{Finding, MOST_BY_CHANCE, Probe};
-use super::{GATHER, Millis, Period, Rate, seconds};
+use super::probe::{Finding, MOST_BY_CHANCE, Probe, SHARE};
+use super::span::{Millis, seconds};
+use super::{GATHER, Period, Rate};
 
-/// Refusals beyond the base share that start a probe.
-pub(super) const SHARE: f64 = 0.15;
 /// Refusals beyond the base share that start a probe when they last for `PATIENCE` periods.
 const EASY: f64 = 0.05;
 const PATIENCE: u32 = 5;

@@ -1,6 +1,6 @@
 //! What one worker counts between two looks at the shared rate.
 
-use super::{Millis, Rate};
+use super::span::Millis;
 
 /// A worker stops at once when so many of its last 32 answers are refusals for rate.
 const WALL: f64 = 27.0;
@@ -127,15 +127,15 @@ impl Meter {
         report
     }
 
-    /// Follows the shared rate after each look at it. What was counted in another epoch is forgotten.
-    pub fn follow(&mut self, rate: &Rate) {
-        if rate.epoch != self.epoch {
+    /// Follows the shared rate's epoch and base after each look at it. What was counted in another epoch is forgotten.
+    pub fn follow(&mut self, epoch: u32, base: f64) {
+        if epoch != self.epoch {
             *self = Self {
-                epoch: rate.epoch,
+                epoch,
                 ..Self::default()
             };
         }
-        self.base = rate.base;
+        self.base = base;
     }
 
     /// Where more than 40 % are refused by chance, 27 of 32 happen by chance too: then it takes 4.5 standard deviations,

@@ -1,7 +1,8 @@
 //! The pace: how it grows, retreats and waits.
 
+use super::Rate;
 use super::meter::Counts;
-use super::{Millis, Rate, seconds};
+use super::span::{Millis, seconds};
 
 /// While nothing passes, the pace is divided by this.
 const RETREAT: f64 = 8.0;

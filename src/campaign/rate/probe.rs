@@ -2,6 +2,8 @@
 
 use super::meter::Counts;
 
+/// Refusals beyond the base share that start a probe.
+pub(super) const SHARE: f64 = 0.15;
 /// A share of refusals above this leaves too little to tell a limit from chance by.
 pub(super) const MOST_BY_CHANCE: f64 = 0.6;
 /// A first step with so few refusals beyond the base has found the limit.
@@ -66,7 +68,7 @@ impl Probe {
         if first <= MOST_BY_CHANCE && share > f64::midpoint(first, limit) {
             return Finding::Chance(f64::midpoint(first, share).min(MOST_BY_CHANCE));
         }
-        if share > base + (1.0 - base) * super::decide::SHARE {
+        if share > base + (1.0 - base) * SHARE {
             return Finding::Lower;
         }
         let beyond = ((first - base) / (1.0 - base)).clamp(0.0, 1.0);

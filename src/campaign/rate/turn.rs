@@ -6,7 +6,7 @@
 //! A message's `rate` is a ceiling of the same kind: the campaign has a [`Turns`] of its own. A worker first takes a
 //! turn there, at the rate that the message asks for, and then asks its lane for as many posts.
 
-use super::Millis;
+use super::span::Millis;
 
 /// A turn holds at most the posts of so many milliseconds.
 const LONGEST: f64 = 1000.0;

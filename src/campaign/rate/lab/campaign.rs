@@ -141,7 +141,7 @@ impl Worker {
         let round_trips = 1000.0 / setup.round_trip as f64;
         let want = setup.capacity.min(WINDOW as f64 * round_trips) as u32;
         self.leave = rate.exchange(&self.meter.report(now), want, now);
-        self.meter.follow(rate);
+        self.meter.follow(rate.epoch, rate.base);
         self.epoch = rate.epoch;
         self.posted = 0;
         self.look = match self.leave {

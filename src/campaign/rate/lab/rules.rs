@@ -62,7 +62,7 @@ fn where_chance_refuses_half_it_takes_more() {
         base: 0.5,
         ..Rate::default()
     };
-    meter.follow(&rate);
+    meter.follow(rate.epoch, rate.base);
     assert!((0..16).all(|n| !meter.answered(0, REFUSED, n)));
     assert!((16..32).any(|n| meter.answered(0, REFUSED, n)));
 }
@@ -77,7 +77,7 @@ fn answers_of_an_earlier_epoch_say_nothing() {
 
     let mut meter = Meter::default();
     meter.answered(0, REFUSED, 1);
-    meter.follow(&rate);
+    meter.follow(rate.epoch, rate.base);
     assert!(meter.is_empty());
     assert!((0..40).all(|n| !meter.answered(0, REFUSED, n)) && meter.is_empty());
 }

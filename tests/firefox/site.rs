@@ -18,6 +18,7 @@ use crate::support::waiting::eventually;
 const WORKER: &str = include_str!("../../client/service-worker.js");
 const CLIENT: &str = include_str!("../../client/pushcast.js");
 const README: &str = include_str!("../../README.md");
+const CLIENT_PAGE: &str = include_str!("../../docs/client.md");
 
 /// A site on another origin than the server, with a worker that the test chooses.
 struct Site {
@@ -258,12 +259,9 @@ async fn the_api_and_the_worker_may_be_in_a_folder() {
     assert_eq!(world.count().await, 1);
 }
 
-/// The code block in this language from the README's section about a site of your own.
-fn block(language: &str) -> String {
-    let part = README
-        .split("## On your own site")
-        .nth(1)
-        .expect("the part");
+/// The first code block in this language after a heading of a page.
+fn block(page: &str, heading: &str, language: &str) -> String {
+    let part = page.split(heading).nth(1).expect("the part");
     let start = format!("```{language}\n");
     let rest = part.split(&start).nth(1).expect("a block");
     rest.split("```").next().expect("its end").to_owned()
@@ -271,7 +269,7 @@ fn block(language: &str) -> String {
 
 /// The README's ten lines of HTML, which the demo page shows as well.
 fn ten_lines() -> String {
-    let ten = block("html");
+    let ten = block(README, "## On your own site", "html");
     assert_eq!(ten.lines().count(), 10);
     let demo = include_str!("../../client/index.html");
     let shown = demo.split("aria-label=\"Code\"><code>").nth(1);
@@ -317,7 +315,10 @@ async fn the_readme_s_ten_lines_and_its_worker_make_a_working_site() {
         event.stopImmediatePropagation();
         event.waitUntil(self.registration.showNotification('Mine alone'));
     });\n";
-    let worker = Arc::new(Mutex::new(format!("{own}{}", block("js"))));
+    let worker = Arc::new(Mutex::new(format!(
+        "{own}{}",
+        block(CLIENT_PAGE, "## A service worker of your own", "js")
+    )));
     let page = Arc::new(Mutex::new(String::new()));
     let origin = changing_site(&page, &worker).await;
     let world = World::with(|_| vec![("PUSHCAST_CORS_ORIGINS", origin.clone())]).await;

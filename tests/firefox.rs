@@ -240,7 +240,7 @@ async fn a_click_on_the_notification_opens_or_focuses_its_page() {
         .send(json!({"to": {"user": "demo"}, "notification": notification}))
         .await;
     let alert = world.firefox.alert("elsewhere").await;
-    alert.press("alertNotification").await;
+    alert.click_alert().await;
     eventually("the page is opened", async || {
         world.firefox.tabs().await.contains(&there).then_some(())
     })
@@ -262,7 +262,7 @@ async fn a_click_on_the_notification_opens_or_focuses_its_page() {
         .send(json!({"to": {"user": "demo"}, "notification": notification}))
         .await;
     let alert = world.firefox.alert("again").await;
-    alert.press("alertNotification").await;
+    alert.click_alert().await;
     in_front(&there).await;
     assert_eq!(world.firefox.tabs().await, tabs);
 
@@ -275,7 +275,7 @@ async fn a_click_on_the_notification_opens_or_focuses_its_page() {
         .send(json!({"to": {"user": "demo"}, "data": {"title": "whichever"}}))
         .await;
     let alert = world.firefox.alert("whichever").await;
-    alert.press("alertNotification").await;
+    alert.click_alert().await;
     in_front(&there).await;
     assert_eq!(world.firefox.tabs().await, tabs);
 }

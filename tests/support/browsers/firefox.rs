@@ -1,5 +1,7 @@
 //! Firefox without a window, with our push service, controlled over WebDriver BiDi.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -175,10 +177,32 @@ impl Tab<'_> {
             .await;
     }
 
-    /// Clicks on an element of the browser's own windows, which the remote mouse cannot reach.
-    pub(crate) async fn press(&self, id: &str) {
-        self.run(&format!("void document.getElementById('{id}').click()"))
+    /// Clicks on a notification, whose window the remote mouse cannot reach, until the window closes. Firefox shows the
+    /// title before the window listens for clicks, so the first click may be lost.
+    pub(crate) async fn click_alert(&self) {
+        for _ in 0..20 {
+            let click = "void document.getElementById('alertNotification').click()";
+            if self.try_run(click).await.is_err() {
+                return;
+            }
+            for _ in 0..50 {
+                if !self.is_open().await {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        panic!("the notification stays after 20 clicks");
+    }
+
+    /// Whether this window of the browser's own is still there.
+    async fn is_open(&self) -> bool {
+        let tree = self
+            .firefox
+            .command("browsingContext.getTree", json!({"moz:scope": "chrome"}))
             .await;
+        let contexts = tree["contexts"].as_array().expect("contexts");
+        contexts.iter().any(|it| it["context"] == self.context[..])
     }
 }
 

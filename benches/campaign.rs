@@ -270,6 +270,8 @@ async fn main() -> ExitCode {
         folder,
         origin: service.origin.clone(),
     };
+    // The first start creates the data folder: an import into a folder without a database is refused.
+    drop(setup.serve());
     setup.import(n);
     let scan = setup.scan(n);
     let (serving, url) = setup.serve();

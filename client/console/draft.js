@@ -1,4 +1,4 @@
-// What was typed into the form survives another view, and a reload.
+// Keeps a form's draft, so that it survives another view and a reload.
 
 const DRAFT = "pushcast-draft";
 

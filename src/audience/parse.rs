@@ -31,7 +31,7 @@ pub enum AudienceError {
     Syntax {
         /// Position of the character, from 1.
         position: usize,
-        /// What the parser expected.
+        /// The words or signs that the parser expected.
         expected: &'static str,
         /// The character that it found, in backquotes, or `the end`.
         found: String,

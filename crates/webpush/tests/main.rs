@@ -1,4 +1,4 @@
-//! What the library promises, one file per part.
+//! The promises of the library, one file for each part.
 
 #![expect(
     clippy::unwrap_used,

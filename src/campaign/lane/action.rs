@@ -1,4 +1,4 @@
-//! What the state machine asks of the worker around it.
+//! The actions that the state machine asks of the worker around it.
 
 use super::answer::Tally;
 use super::item::Reason;
@@ -16,14 +16,14 @@ pub enum Action<R> {
         row: R,
         /// As what.
         tally: Tally,
-        /// What is written to the subscriber's row.
+        /// The change of the subscriber's row.
         note: Option<Note>,
     },
     /// Write the note; the row was counted before.
     Note {
         /// Which row.
         row: R,
-        /// What is written to the subscriber's row.
+        /// The change of the subscriber's row.
         note: Note,
     },
     /// Put the row into a retry part.

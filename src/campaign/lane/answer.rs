@@ -2,7 +2,7 @@
 
 use super::row::Standing;
 
-/// What a push service said, as far as lanes care.
+/// An answer of a push service, as far as lanes care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// The service took the message.
@@ -95,7 +95,7 @@ pub enum Failure {
     Always,
 }
 
-/// What is done with a row when its answer arrives.
+/// The decision about a row when its answer arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Counted as accepted; mark and failures go, `unproven` becomes `reached_at`.

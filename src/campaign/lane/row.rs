@@ -54,7 +54,7 @@ pub enum Standing {
     NeverReached,
 }
 
-/// What is written to the subscriber's row.
+/// A change of the subscriber's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
     /// `unproven` becomes `reached_at`; mark and failures go.

@@ -7,7 +7,7 @@ const WALL: f64 = 27.0;
 /// It also stops when its first answers are all refusals, so many of them.
 const WALL_AT_ONCE: f64 = 8.0;
 
-/// What a push service said about the rate.
+/// An answer of a push service, as far as the rate cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// It took the post, or refused it for a reason of its own (gone, too large): the rate was no obstacle.

@@ -21,7 +21,7 @@ const SHARE: usize = 10;
 /// Answers in a window: as many as the limit, but at least so many, as fewer say nothing.
 const MIN_WINDOW: usize = 20;
 
-/// What an exchange says about how busy the push service is.
+/// The sign of load that one exchange gives about its push service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// The service did its work, and may get more.
